@@ -1,0 +1,11 @@
+//! Accounts: the money. Account alone decides between enough, borrow and reject (C2).
+
+mod lifecycle;
+mod posting;
+mod stage;
+mod state;
+mod withdrawal;
+
+pub use posting::{Posted, post};
+pub use stage::{AccountRuling, Accounts};
+pub use state::{AccountState, AccountStatus, Balance, Credit, Leg, Withdrawal};

@@ -1,0 +1,146 @@
+//! The account stage: applies plans and says what came of them.
+
+use serde::{Deserialize, Serialize};
+
+use super::state::{AccountState, Balance, Leg};
+use super::{lifecycle, posting, withdrawal};
+use crate::event::Event;
+use crate::ids::AccountKey;
+use crate::lane::{
+    Arrival, Body, Echo, EchoKind, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage, StageName, read_pack,
+};
+use crate::outcome::{OutcomeMessage, Unapplied};
+use crate::plan::{AmountName, PlannedLeg, resolve};
+use crate::position::replay_item;
+use crate::refusal::{Poison, Refusal, Stop};
+use crate::time::Timestamp;
+
+/// The version of this stage's `decide`.
+const RULES_VERSION: u16 = 1;
+
+/// The account stage. It needs no configuration: amounts say their own scale.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Accounts;
+
+/// What the account stage decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountRuling {
+    /// The plan was posted.
+    Posted {
+        /// Every movement, with what was borrowed and repaid.
+        legs: Vec<Leg>,
+        /// The balances touched, afterwards.
+        balances: Vec<Balance>,
+        /// When a withdrawal requested during a liquidation is payable (A8).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payable_at: Option<Timestamp>,
+    },
+    /// It was not, here or at an earlier stage.
+    Refused(Refusal),
+}
+
+impl Stage for Accounts {
+    const NAME: StageName = StageName::Account;
+    type State = AccountState;
+    type Input = Item;
+    type Ruling = AccountRuling;
+
+    fn rules(&self) -> Rules {
+        Rules { version: RULES_VERSION, configuration: 0 }
+    }
+
+    fn read(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item>> {
+        read_pack(lane, message)
+    }
+
+    fn journal_input(raw: &str, _input: &Item) -> String {
+        raw.to_owned()
+    }
+
+    fn replay(row: &Row) -> Result<Message<Item>, Poison> {
+        replay_item(row)
+    }
+
+    fn decide(
+        &self,
+        _account: &AccountKey,
+        state: &AccountState,
+        message: &Message<Item>,
+        now: Timestamp,
+    ) -> Result<(AccountRuling, AccountState), Poison> {
+        let (event, legs) = match &message.input.body {
+            Body::Refused(refusal) => return Ok((AccountRuling::Refused(refusal.clone()), state.clone())),
+            Body::Planned { event, legs, .. } => (event, legs),
+        };
+        let mut after = state.clone();
+        match apply(&mut after, event, legs, now) {
+            Ok(ruling) => Ok((ruling, after)),
+            Err(Stop::Refused(refusal)) => Ok((AccountRuling::Refused(refusal), state.clone())),
+            Err(Stop::Poisoned(poison)) => Err(poison),
+        }
+    }
+
+    fn output(account: &AccountKey, row: &Row) -> Result<Output, Poison> {
+        OutcomeMessage::of_row(account, row)?.output(account, &row.source_id)
+    }
+
+    fn answer(
+        &self,
+        account: &AccountKey,
+        lane: &Lane,
+        echo: &Echo,
+        first: Option<&Row>,
+        now: Timestamp,
+    ) -> Result<Output, Poison> {
+        let unapplied = |answer| OutcomeMessage::of_echo(account, lane, echo, answer, now);
+        let answer = match (&echo.kind, first) {
+            (EchoKind::Repeated, Some(row)) => OutcomeMessage::of_row(account, row)?.replayed(),
+            (EchoKind::Repeated, None) => {
+                let detail = "the first message of this request is parked; its outcome follows when it is redriven";
+                unapplied(Unapplied::Parked { stage: Self::NAME, detail }).replayed()
+            }
+            (EchoKind::Conflict { detail }, _) => unapplied(Unapplied::Conflict { detail }),
+            (EchoKind::Parked { stage, detail }, _) => unapplied(Unapplied::Parked { stage: *stage, detail }),
+        };
+        answer.output(account, &echo.source_id)
+    }
+}
+
+fn apply(account: &mut AccountState, event: &Event, legs: &[PlannedLeg], now: Timestamp) -> Result<AccountRuling, Stop> {
+    lifecycle::check_status(account, event)?;
+    let kind = event.kind().name();
+    let mut payable_at = None;
+    let mut withdrawn = None;
+    match event {
+        Event::AccountOpened { customer, credit_limit } => lifecycle::open(account, customer, *credit_limit),
+        Event::AccountClosed => lifecycle::close(account)?,
+        Event::CreditChanged { limit, enabled } => lifecycle::change_credit(account, *limit, *enabled)?,
+        Event::WithdrawalRequested { withdrawal_id, amount } => {
+            payable_at = withdrawal::request(account, withdrawal_id, *amount, now)?;
+        }
+        Event::WithdrawalSettled { withdrawal_id } => {
+            withdrawn = Some(withdrawal::finish(account, kind, withdrawal_id, Some(now))?);
+        }
+        Event::WithdrawalCancelled { withdrawal_id } => {
+            withdrawn = Some(withdrawal::finish(account, kind, withdrawal_id, None)?);
+        }
+        Event::LiquidationStarted => account.liquidating = true,
+        Event::LiquidationEnded => account.liquidating = false,
+        Event::DepositReceived { .. }
+        | Event::OrderReserved { .. }
+        | Event::OrderReleased { .. }
+        | Event::PairFilled(_)
+        | Event::ContractFilled(_)
+        | Event::FundingCharged { .. }
+        | Event::FeeCharged { .. }
+        | Event::InterestCharged { .. }
+        | Event::AdjustmentPosted { .. } => {}
+    }
+    let legs = resolve(legs.to_vec(), |name| match name {
+        AmountName::WithdrawalAmount => withdrawn,
+        _ => None,
+    });
+    let posted = posting::post(account, kind, &legs)?;
+    Ok(AccountRuling::Posted { legs: posted.legs, balances: posted.balances, payable_at })
+}

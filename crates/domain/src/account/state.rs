@@ -1,0 +1,166 @@
+//! What an account has.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::ExternalId;
+use crate::money::{Currency, CurrencyCode, Money};
+use crate::subject::Subject;
+use crate::time::Timestamp;
+
+/// Whether an account may be posted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AccountStatus {
+    /// Never opened: postings do not open accounts (A3).
+    #[default]
+    Unopened,
+    /// Open.
+    Open,
+    /// Closed for good.
+    Closed,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AccountState {
+    /// Whether it may be posted to.
+    pub status: AccountStatus,
+    /// Whose it is.
+    pub customer: Option<ExternalId>,
+    /// What it may borrow.
+    pub credit: Option<Credit>,
+    /// Whether it is being liquidated (A8).
+    pub liquidating: bool,
+    /// Withdrawals that are neither settled nor cancelled.
+    pub withdrawals: BTreeMap<ExternalId, Withdrawal>,
+    /// What it has, by currency.
+    pub balances: BTreeMap<CurrencyCode, Balance>,
+}
+
+/// A credit line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credit {
+    /// The most that may be borrowed, in the card's currency.
+    pub limit: Money,
+    /// Whether anything may be borrowed now; what is owed stays owed.
+    pub enabled: bool,
+}
+
+/// A withdrawal under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Withdrawal {
+    /// How much.
+    pub amount: Money,
+    /// Not to be settled before, if it was requested during a liquidation (A8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payable_at: Option<Timestamp>,
+}
+
+/// An account's money in one currency, by subject. None is ever below zero, and `available` and
+/// `borrowed` are never both above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Balance {
+    /// Free to use.
+    pub available: Money,
+    /// Held for orders.
+    pub frozen: Money,
+    /// Held for positions.
+    pub margin: Money,
+    /// Held for withdrawals.
+    pub withdrawing: Money,
+    /// Owed.
+    pub borrowed: Money,
+}
+
+impl Balance {
+    /// Nothing, in `currency`.
+    pub const fn zero(currency: Currency) -> Self {
+        let nothing = Money::zero(currency);
+        Self { available: nothing, frozen: nothing, margin: nothing, withdrawing: nothing, borrowed: nothing }
+    }
+
+    /// Whether nothing is there and nothing owed.
+    pub const fn is_zero(&self) -> bool {
+        self.available.is_zero()
+            && self.frozen.is_zero()
+            && self.margin.is_zero()
+            && self.withdrawing.is_zero()
+            && self.borrowed.is_zero()
+    }
+
+    /// The share of one of the account's own subjects.
+    pub(super) const fn share(&mut self, subject: Subject) -> Option<&mut Money> {
+        match subject {
+            Subject::Available => Some(&mut self.available),
+            Subject::Frozen => Some(&mut self.frozen),
+            Subject::Margin => Some(&mut self.margin),
+            Subject::Withdrawing => Some(&mut self.withdrawing),
+            Subject::Borrowed => Some(&mut self.borrowed),
+            Subject::Contra(_) => None,
+        }
+    }
+}
+
+impl Serialize for Balance {
+    /// As outcomes show it: the currency once, then the amounts.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        BalanceWire::from(*self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Balance {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        let wire = BalanceWire::deserialize(deserializer)?;
+        let decimals = wire.available.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        let currency = Currency { code: wire.currency, decimals: u8::try_from(decimals).map_err(D::Error::custom)? };
+        let money = |text: &str| Money::parse(currency, text).map_err(D::Error::custom);
+        Ok(Self {
+            available: money(&wire.available)?,
+            frozen: money(&wire.frozen)?,
+            margin: money(&wire.margin)?,
+            withdrawing: money(&wire.withdrawing)?,
+            borrowed: money(&wire.borrowed)?,
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BalanceWire {
+    currency: CurrencyCode,
+    available: String,
+    frozen: String,
+    margin: String,
+    withdrawing: String,
+    borrowed: String,
+}
+
+impl From<Balance> for BalanceWire {
+    fn from(balance: Balance) -> Self {
+        Self {
+            currency: balance.available.currency().code,
+            available: balance.available.amount(),
+            frozen: balance.frozen.amount(),
+            margin: balance.margin.amount(),
+            withdrawing: balance.withdrawing.amount(),
+            borrowed: balance.borrowed.amount(),
+        }
+    }
+}
+
+/// A posted leg.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Leg {
+    /// Whose money went down.
+    pub from: Subject,
+    /// Whose money went up.
+    pub to: Subject,
+    /// By how much.
+    #[serde(flatten)]
+    pub money: Money,
+}

@@ -1,0 +1,55 @@
+//! Withdrawals: on hold from the request until they are settled or cancelled.
+
+use super::state::{AccountState, Withdrawal};
+use crate::ids::ExternalId;
+use crate::money::Money;
+use crate::refusal::{Poison, Refusal, RejectionCode};
+use crate::time::Timestamp;
+
+/// How long a withdrawal waits that was requested during a liquidation (A8).
+const LIQUIDATION_DELAY_SECS: i64 = 30 * 60;
+
+/// The most withdrawals of one account that may be under way.
+const PENDING_MAX: usize = 100;
+
+/// Registers a withdrawal; during a liquidation with margin in use it is payable later.
+pub(super) fn request(
+    account: &mut AccountState,
+    id: &ExternalId,
+    amount: Money,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Refusal> {
+    let invalid = |detail: String| Err(Refusal::rejected(RejectionCode::InvalidRequest, detail));
+    if account.withdrawals.contains_key(id) {
+        return invalid(format!("withdrawal_id: {id} is under way already"));
+    }
+    if account.withdrawals.len() >= PENDING_MAX {
+        return invalid(format!("withdrawal_id: {PENDING_MAX} withdrawals are under way, more are not allowed"));
+    }
+    let margin_in_use = account.balances.values().any(|balance| balance.margin.is_positive());
+    let payable_at = (account.liquidating && margin_in_use).then(|| now.plus_seconds(LIQUIDATION_DELAY_SECS));
+    account.withdrawals.insert(id.clone(), Withdrawal { amount, payable_at });
+    Ok(payable_at)
+}
+
+/// Takes a withdrawal off the list and tells its amount.
+pub(super) fn finish(
+    account: &mut AccountState,
+    kind: &str,
+    id: &ExternalId,
+    settled_at: Option<Timestamp>,
+) -> Result<Money, Poison> {
+    let contradiction = |reason: String| Poison::Contradiction { kind: kind.to_owned(), reason };
+    let withdrawal = account
+        .withdrawals
+        .get(id)
+        .copied()
+        .ok_or_else(|| contradiction(format!("there is no withdrawal {id} under way")))?;
+    if let (Some(settled_at), Some(payable_at)) = (settled_at, withdrawal.payable_at)
+        && settled_at < payable_at
+    {
+        return Err(contradiction(format!("withdrawal {id} is payable at {payable_at}, not already at {settled_at}")));
+    }
+    account.withdrawals.remove(id);
+    Ok(withdrawal.amount)
+}

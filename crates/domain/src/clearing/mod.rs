@@ -1,0 +1,6 @@
+//! Clearing: from an envelope to a posting plan (C2, C3). It keeps no state and reads no balance.
+
+mod plan;
+mod stage;
+
+pub use stage::{Clearing, ClearingRuling, EXPIRY_MILLIS, FUTURE_MILLIS_MAX, Submission};

@@ -1,0 +1,248 @@
+//! The clearing stage: age, claim and form are checked, then the rulebook makes the plan.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::plan::plan;
+use crate::configuration::Configuration;
+use crate::envelope::{Envelope, Header, TraceParent};
+use crate::event::{EventClass, EventKind, door};
+use crate::ids::AccountKey;
+use crate::lane::{
+    Arrival, Body, Content, Echo, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage, StageName, Transit,
+    forward, unreadable,
+};
+use crate::plan::PlannedLeg;
+use crate::refusal::{Poison, Refusal, RejectionCode};
+use crate::rulebook::Rule;
+use crate::time::Timestamp;
+
+/// The version of this stage's `decide`.
+const RULES_VERSION: u16 = 1;
+
+/// A request that reaches the queue later than this after it was made is expired (C4).
+pub const EXPIRY_MILLIS: i64 = 5 * 60 * 1_000;
+
+/// How far a caller's clock may be ahead of the queue's.
+pub const FUTURE_MILLIS_MAX: i64 = 60 * 1_000;
+
+/// Clearing under one revision of the configuration.
+#[derive(Debug, Clone)]
+pub struct Clearing {
+    configuration: Arc<Configuration>,
+}
+
+impl Clearing {
+    /// Clearing by the rules of `configuration`.
+    pub const fn new(configuration: Arc<Configuration>) -> Self {
+        Self { configuration }
+    }
+}
+
+/// An envelope, and what the claim on its request id came to.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The envelope.
+    pub envelope: Envelope,
+    /// The account that holds the request id, if it is another one or another content (C4).
+    pub held_by: Option<AccountKey>,
+}
+
+/// What clearing decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClearingRuling {
+    /// What is to be posted.
+    Planned {
+        /// The event, read.
+        event: crate::event::Event,
+        /// The version of the rulebook.
+        rulebook: u32,
+        /// What moves.
+        legs: Vec<PlannedLeg>,
+        /// Whether the message goes by the position stage.
+        by_position: bool,
+    },
+    /// Nothing, and why.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// Whether the message goes by the position stage.
+        by_position: bool,
+    },
+}
+
+/// The journal's form of a [`Submission`].
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Journaled {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held_by: Option<AccountKey>,
+    envelope: Box<RawValue>,
+}
+
+impl Stage for Clearing {
+    const NAME: StageName = StageName::Clearing;
+    type State = ();
+    type Input = Submission;
+    type Ruling = ClearingRuling;
+
+    fn rules(&self) -> Rules {
+        Rules { version: RULES_VERSION, configuration: self.configuration.revision }
+    }
+
+    fn read(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Submission>> {
+        let envelope = Envelope::read(message.body).map_err(|error| Poison::Unreadable(error.to_string()));
+        let envelope = envelope.and_then(|envelope| in_its_lane(lane, envelope));
+        let source_id = message.message_id.to_owned();
+        vec![match envelope {
+            Err(poison) => unreadable(&message, message.body, source_id, poison),
+            Ok(envelope) => Arrival {
+                source_id,
+                request_id: envelope.header.request_id.clone(),
+                raw: message.body.to_owned(),
+                sent_at: message.sent_at,
+                receives: message.receives,
+                content: Content::Message(message_of(envelope, None, message.sent_at)),
+            },
+        }]
+    }
+
+    fn journal_input(raw: &str, input: &Submission) -> String {
+        match &input.held_by {
+            None => format!("{{\"envelope\":{raw}}}"),
+            Some(account) => format!("{{\"held_by\":\"{account}\",\"envelope\":{raw}}}"),
+        }
+    }
+
+    fn replay(row: &Row) -> Result<Message<Submission>, Poison> {
+        let journaled: Journaled =
+            serde_json::from_str(&row.input).map_err(|error| Poison::Unreadable(error.to_string()))?;
+        let envelope =
+            Envelope::read(journaled.envelope.get()).map_err(|error| Poison::Unreadable(error.to_string()))?;
+        Ok(message_of(envelope, journaled.held_by, row.sent_at))
+    }
+
+    fn decide(
+        &self,
+        _account: &AccountKey,
+        _state: &(),
+        message: &Message<Submission>,
+        _now: Timestamp,
+    ) -> Result<(ClearingRuling, ()), Poison> {
+        let Submission { envelope, held_by } = &message.input;
+        let rulebook = self.configuration.rulebook(&envelope.header.product);
+        let by_position = rulebook.is_some_and(|rulebook| rulebook.has_positions);
+        let refused = |refusal| Ok((ClearingRuling::Refused { refusal, by_position }, ()));
+        if let Some(refusal) = check_age(&envelope.header, message.sent_at) {
+            return refused(refusal);
+        }
+        if let Some(holder) = held_by {
+            let detail = format!("request id {} was used by {holder} in the last 8 minutes, for another request", envelope.header.request_id);
+            return refused(Refusal::rejected(RejectionCode::RequestIdConflict, detail));
+        }
+        let kind = door::read_kind(&envelope.event).map_err(|error| Poison::Unreadable(error.to_string()))?;
+        let Some(rulebook) = rulebook else {
+            let reason = format!("product: there is no product {}", envelope.header.product);
+            return invalid(kind, reason).and_then(refused);
+        };
+        match rulebook.rule(kind) {
+            None => invalid(kind, format!("type: product {} has no rule for {kind}", rulebook.product)).and_then(refused),
+            Some(Rule::Refused(reason)) => invalid(kind, format!("type: {reason}")).and_then(refused),
+            Some(Rule::Legs(legs)) => match door::read_event(kind, &envelope.event, rulebook, &self.configuration) {
+                Err(error) => invalid(kind, error.to_string()).and_then(refused),
+                Ok(event) => {
+                    let legs = plan(&event, legs)?;
+                    Ok((ClearingRuling::Planned { event, rulebook: rulebook.version, legs, by_position }, ()))
+                }
+            },
+        }
+    }
+
+    fn output(_account: &AccountKey, row: &Row) -> Result<Output, Poison> {
+        let unreadable = |error: serde_json::Error| Poison::Unreadable(error.to_string());
+        let ruling: ClearingRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
+        let envelope = Self::replay(row)?.input.envelope;
+        let (body, by_position) = match ruling {
+            ClearingRuling::Planned { event, rulebook, legs, by_position } => {
+                (Body::Planned { event, rulebook, legs, position: None }, by_position)
+            }
+            ClearingRuling::Refused { refusal, by_position } => (Body::Refused(refusal), by_position),
+        };
+        let mut header = envelope.header;
+        let derived = || TraceParent::derived(row.fingerprint, &row.request_id);
+        header.traceparent = Some(header.traceparent.take().unwrap_or_else(derived));
+        let item = Item {
+            upstream_seq: row.seq,
+            header,
+            fingerprint: row.fingerprint,
+            sent_at: row.sent_at,
+            kind: row.kind.clone(),
+            body,
+        };
+        forward(next(by_position), &Transit::Item(Box::new(item)))
+    }
+
+    fn answer(
+        &self,
+        account: &AccountKey,
+        _lane: &Lane,
+        echo: &Echo,
+        _first: Option<&Row>,
+        _now: Timestamp,
+    ) -> Result<Output, Poison> {
+        let (_, product, ..) = account.parts();
+        let by_position = self.configuration.rulebook(&product).is_some_and(|rulebook| rulebook.has_positions);
+        forward(next(by_position), &Transit::Echo(echo.clone()))
+    }
+}
+
+/// The stage after clearing. The path is the product's, so all messages of an account take it.
+const fn next(by_position: bool) -> StageName {
+    if by_position { StageName::Position } else { StageName::Account }
+}
+
+fn in_its_lane(lane: &AccountKey, envelope: Envelope) -> Result<Envelope, Poison> {
+    let named = envelope.header.account_key();
+    if named == *lane {
+        Ok(envelope)
+    } else {
+        Err(Poison::WrongLane { header: named.to_string(), lane: lane.to_string() })
+    }
+}
+
+fn message_of(envelope: Envelope, held_by: Option<AccountKey>, sent_at: Timestamp) -> Message<Submission> {
+    let kind = envelope.event.get("type").and_then(serde_json::Value::as_str).unwrap_or_default();
+    Message {
+        fingerprint: envelope.fingerprint(),
+        upstream_seq: None,
+        kind: kind.chars().take(64).collect(),
+        sent_at,
+        input: Submission { envelope, held_by },
+    }
+}
+
+/// Age is measured where the message entered the queue: a backlog expires nothing (C4).
+fn check_age(header: &Header, sent_at: Timestamp) -> Option<Refusal> {
+    let age = sent_at.millis_since(header.initiated_at);
+    let at = header.initiated_at;
+    if age > EXPIRY_MILLIS {
+        let detail = format!("made at {at} and sent at {sent_at}, {age} ms later; {EXPIRY_MILLIS} ms is the most");
+        Some(Refusal::Expired { detail })
+    } else if -age > FUTURE_MILLIS_MAX {
+        let detail = format!("made at {at} but sent at {sent_at}, {} ms earlier; {FUTURE_MILLIS_MAX} ms is the most", -age);
+        Some(Refusal::rejected(RejectionCode::InitiatedInTheFuture, detail))
+    } else {
+        None
+    }
+}
+
+/// What an invalid event comes to: a request is refused, a fact is poison.
+fn invalid(kind: EventKind, reason: String) -> Result<Refusal, Poison> {
+    match kind.class() {
+        EventClass::Request => Ok(Refusal::rejected(RejectionCode::InvalidRequest, reason)),
+        EventClass::Fact => Err(Poison::InvalidFact { kind: kind.to_string(), reason }),
+    }
+}

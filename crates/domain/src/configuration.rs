@@ -1,0 +1,157 @@
+//! Everything that is configured rather than built: currencies, what can be traded, rulebooks.
+//!
+//! One revision of all of it is checked as a whole. Clearing alone reads it: what the later
+//! stages need travels with the message (C14, T7).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{Product, Symbol};
+use crate::instrument::{Contract, ContractKind, Pair};
+use crate::money::exact::parse_decimal;
+use crate::money::{Currency, CurrencyCode, DECIMALS_MAX};
+use crate::rulebook::{InstrumentKind, Instruments, Rulebook, RulebookDocument};
+
+/// One revision of the configuration as documents.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigurationDocument {
+    /// `currencies.json`: decimals by code.
+    pub currencies: BTreeMap<CurrencyCode, u8>,
+    /// `instruments.json`: what each product trades.
+    pub instruments: BTreeMap<Product, InstrumentsDocument>,
+    /// `rulebooks/*.json`.
+    pub rulebooks: Vec<RulebookDocument>,
+}
+
+/// What a product trades, as a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum InstrumentsDocument {
+    /// `"BTC/USDT"`, …
+    Pairs(Vec<String>),
+    /// Contracts by symbol.
+    Symbols(BTreeMap<Symbol, ContractDocument>),
+}
+
+/// A contract as a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContractDocument {
+    /// Linear or inverse.
+    pub kind: ContractKind,
+    /// How much of the underlying one contract stands for.
+    pub multiplier: String,
+    /// The currency of margin, profit and fees.
+    pub settled_in: CurrencyCode,
+}
+
+/// A checked configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Configuration {
+    /// Counts the pushes; 0: nothing was pushed yet.
+    pub revision: u64,
+    currencies: BTreeMap<CurrencyCode, Currency>,
+    rulebooks: BTreeMap<Product, Rulebook>,
+}
+
+/// What is wrong with a configuration, and where.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{document}: {reason}")]
+pub struct ConfigurationError {
+    /// Which document.
+    pub document: String,
+    /// Where in it, and what.
+    pub reason: String,
+}
+
+fn wrong(document: impl Into<String>, reason: impl ToString) -> ConfigurationError {
+    ConfigurationError { document: document.into(), reason: reason.to_string() }
+}
+
+impl Configuration {
+    /// Checks a whole revision.
+    pub fn check(revision: u64, document: ConfigurationDocument) -> Result<Self, ConfigurationError> {
+        let mut currencies = BTreeMap::new();
+        for (code, decimals) in document.currencies {
+            if u32::from(decimals) > DECIMALS_MAX {
+                return Err(wrong("currencies.json", format!("{code}: {decimals} decimals, {DECIMALS_MAX} is the most")));
+            }
+            currencies.insert(code, Currency { code, decimals });
+        }
+        let mut instruments = document.instruments;
+        let mut rulebooks = BTreeMap::new();
+        for rulebook in document.rulebooks {
+            let product = rulebook.product.clone();
+            let file = format!("rulebooks/{product}.json");
+            let traded = instruments
+                .remove(&product)
+                .ok_or_else(|| wrong("instruments.json", format!("product {product} is missing")))?;
+            let traded = check_instruments(&product, traded, rulebook.instruments, &currencies)?;
+            let checked = Rulebook::check(rulebook, &currencies, traded).map_err(|error| wrong(&file, error))?;
+            if rulebooks.insert(product, checked).is_some() {
+                return Err(wrong(file, "there are two rulebooks for this product"));
+            }
+        }
+        match instruments.keys().next() {
+            Some(product) => Err(wrong("instruments.json", format!("product {product} has no rulebook"))),
+            None => Ok(Self { revision, currencies, rulebooks }),
+        }
+    }
+
+    /// The currency of that code.
+    pub fn currency(&self, code: CurrencyCode) -> Option<Currency> {
+        self.currencies.get(&code).copied()
+    }
+
+    /// The product's rules.
+    pub fn rulebook(&self, product: &Product) -> Option<&Rulebook> {
+        self.rulebooks.get(product)
+    }
+
+    /// Every rulebook, by product.
+    pub fn rulebooks(&self) -> impl Iterator<Item = &Rulebook> {
+        self.rulebooks.values()
+    }
+}
+
+fn check_instruments(
+    product: &Product,
+    document: InstrumentsDocument,
+    kind: InstrumentKind,
+    currencies: &BTreeMap<CurrencyCode, Currency>,
+) -> Result<Instruments, ConfigurationError> {
+    let wrong = |reason: String| wrong("instruments.json", format!("{product}: {reason}"));
+    let currency = |code: CurrencyCode, of: &dyn std::fmt::Display| {
+        currencies.get(&code).copied().ok_or_else(|| wrong(format!("{of}: {code} is not in currencies.json")))
+    };
+    match (document, kind) {
+        (InstrumentsDocument::Pairs(pairs), InstrumentKind::Pairs) => {
+            let mut checked = BTreeSet::new();
+            for text in pairs {
+                let (base, quote) = text.split_once('/').ok_or_else(|| wrong(format!("pair {text:?} is not BASE/QUOTE")))?;
+                let code = |code: &str| code.parse::<CurrencyCode>().map_err(|error| wrong(format!("pair {text}: {error}")));
+                let pair = Pair { base: currency(code(base)?, &text)?.code, quote: currency(code(quote)?, &text)?.code };
+                if pair.base == pair.quote || !checked.insert(pair) {
+                    return Err(wrong(format!("pair {text} is of one currency, or listed twice")));
+                }
+            }
+            Ok(Instruments::Pairs(checked))
+        }
+        (InstrumentsDocument::Symbols(symbols), InstrumentKind::Contracts) => {
+            let mut checked = BTreeMap::new();
+            for (symbol, contract) in symbols {
+                let multiplier = parse_decimal(&contract.multiplier)
+                    .ok()
+                    .filter(|multiplier| multiplier.is_sign_positive() && !multiplier.is_zero())
+                    .ok_or_else(|| wrong(format!("{symbol}: multiplier {:?} is not a decimal above zero", contract.multiplier)))?;
+                let settled_in = currency(contract.settled_in, &symbol)?;
+                checked.insert(symbol.clone(), Contract { symbol, kind: contract.kind, multiplier, settled_in });
+            }
+            Ok(Instruments::Contracts(checked))
+        }
+        (InstrumentsDocument::Pairs(_), InstrumentKind::Contracts) => Err(wrong("has pairs, its rulebook trades contracts".into())),
+        (InstrumentsDocument::Symbols(_), InstrumentKind::Pairs) => Err(wrong("has symbols, its rulebook trades pairs".into())),
+    }
+}

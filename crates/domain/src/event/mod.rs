@@ -1,0 +1,244 @@
+//! What upstream says happened (T61): the events of `CONTRACT.md`, valid by construction.
+//!
+//! Wire JSON becomes an [`Event`] once, at clearing's door ([`door`]); between the stages and in
+//! the journals an `Event` is written in this module's own, already resolved form.
+
+pub mod door;
+mod kind;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+pub use kind::{EventClass, EventKind};
+
+use crate::ids::{ExternalId, Symbol};
+use crate::instrument::Contract;
+use crate::money::Money;
+
+/// One event of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type")]
+pub enum Event {
+    /// The account exists from here on (A3).
+    #[serde(rename = "account.opened")]
+    AccountOpened {
+        /// Whose account it is.
+        customer: ExternalId,
+        /// The most it may borrow, in the card's currency; none: it may not borrow.
+        credit_limit: Option<Money>,
+    },
+    /// The account is closed for good.
+    #[serde(rename = "account.closed")]
+    AccountClosed,
+    /// The credit line is another.
+    #[serde(rename = "credit.changed")]
+    CreditChanged {
+        /// The most the account may borrow.
+        limit: Money,
+        /// Whether it may borrow at all.
+        enabled: bool,
+    },
+    /// Money came in.
+    #[serde(rename = "deposit.received")]
+    DepositReceived {
+        /// How much.
+        amount: Money,
+        /// The payment it came by.
+        reference: ExternalId,
+    },
+    /// The customer wants money out.
+    #[serde(rename = "withdrawal.requested")]
+    WithdrawalRequested {
+        /// Names the withdrawal until it is settled or cancelled.
+        withdrawal_id: ExternalId,
+        /// How much.
+        amount: Money,
+    },
+    /// A withdrawal was paid.
+    #[serde(rename = "withdrawal.settled")]
+    WithdrawalSettled {
+        /// Which.
+        withdrawal_id: ExternalId,
+    },
+    /// A withdrawal will not be paid.
+    #[serde(rename = "withdrawal.cancelled")]
+    WithdrawalCancelled {
+        /// Which.
+        withdrawal_id: ExternalId,
+    },
+    /// An order wants its money held.
+    #[serde(rename = "order.reserved")]
+    OrderReserved {
+        /// Which order.
+        order_id: ExternalId,
+        /// How much.
+        amount: Money,
+        /// Whether what is short may be borrowed.
+        may_borrow: bool,
+    },
+    /// An order no longer needs what it held.
+    #[serde(rename = "order.released")]
+    OrderReleased {
+        /// Which order.
+        order_id: ExternalId,
+        /// How much.
+        amount: Money,
+    },
+    /// A trade of two currencies.
+    #[serde(rename = "trade.filled.pair")]
+    PairFilled(PairFill),
+    /// A trade of a contract.
+    #[serde(rename = "trade.filled.contract")]
+    ContractFilled(ContractFill),
+    /// Funding falls due for whoever holds the contract.
+    #[serde(rename = "funding.charged")]
+    FundingCharged {
+        /// The contract.
+        contract: Contract,
+        /// Positive: longs pay.
+        rate: Decimal,
+        /// The price at which the position is valued.
+        mark_price: Decimal,
+    },
+    /// A fee outside of a trade.
+    #[serde(rename = "fee.charged")]
+    FeeCharged {
+        /// How much.
+        amount: Money,
+        /// Why.
+        reason: String,
+    },
+    /// Interest on what is borrowed.
+    #[serde(rename = "interest.charged")]
+    InterestCharged {
+        /// How much.
+        amount: Money,
+    },
+    /// The account is being liquidated (A8).
+    #[serde(rename = "liquidation.started")]
+    LiquidationStarted,
+    /// The liquidation is over.
+    #[serde(rename = "liquidation.ended")]
+    LiquidationEnded,
+    /// A corporate action, a zeroing, a repair (C15).
+    #[serde(rename = "adjustment.posted")]
+    AdjustmentPosted {
+        /// How much; below zero: taken.
+        amount: Money,
+        /// Why.
+        reason: String,
+        /// Who.
+        operator: ExternalId,
+        /// Whether it is taken even if it is not there.
+        force: bool,
+    },
+}
+
+/// Which side of the trade the account was on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// Receives the base currency, or goes long.
+    Buy,
+    /// Receives the quote currency, or goes short.
+    Sell,
+}
+
+impl Side {
+    /// 1 for a buy, −1 for a sell.
+    pub const fn sign(self) -> i128 {
+        match self {
+            Self::Buy => 1,
+            Self::Sell => -1,
+        }
+    }
+}
+
+/// Who rested in the book.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Liquidity {
+    /// The account's order did.
+    Maker,
+    /// The other side's did.
+    Taker,
+}
+
+/// One account's side of a trade of two currencies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairFill {
+    /// The trade.
+    pub trade_id: ExternalId,
+    /// The account's order.
+    pub order_id: ExternalId,
+    /// The account's side.
+    pub side: Side,
+    /// What the account pays: `quantity × price` quote, rounded, if it buys; `quantity` base if it sells.
+    pub paid: Money,
+    /// What it receives.
+    pub received: Money,
+    /// How much of the order's frozen money this fill uses up, in the currency it pays.
+    pub reserved: Money,
+    /// Below zero: a rebate.
+    pub fee: Money,
+    /// Who rested in the book.
+    pub liquidity: Liquidity,
+}
+
+/// One account's side of a trade of a contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContractFill {
+    /// The trade.
+    pub trade_id: ExternalId,
+    /// The account's order.
+    pub order_id: ExternalId,
+    /// What was traded, with the figures its margin needs (T7: they come with the event).
+    pub contract: Contract,
+    /// The account's side.
+    pub side: Side,
+    /// How many contracts, above zero.
+    pub quantity: Decimal,
+    /// At which price, above zero.
+    pub price: Decimal,
+    /// Notional over initial margin, above zero.
+    pub leverage: Decimal,
+    /// How much of the order's frozen money this fill uses up, in the settlement currency.
+    pub reserved: Money,
+    /// Below zero: a rebate.
+    pub fee: Money,
+    /// Who rested in the book.
+    pub liquidity: Liquidity,
+}
+
+impl Event {
+    /// Which kind of event it is.
+    pub const fn kind(&self) -> EventKind {
+        match self {
+            Self::AccountOpened { .. } => EventKind::AccountOpened,
+            Self::AccountClosed => EventKind::AccountClosed,
+            Self::CreditChanged { .. } => EventKind::CreditChanged,
+            Self::DepositReceived { .. } => EventKind::DepositReceived,
+            Self::WithdrawalRequested { .. } => EventKind::WithdrawalRequested,
+            Self::WithdrawalSettled { .. } => EventKind::WithdrawalSettled,
+            Self::WithdrawalCancelled { .. } => EventKind::WithdrawalCancelled,
+            Self::OrderReserved { .. } => EventKind::OrderReserved,
+            Self::OrderReleased { .. } => EventKind::OrderReleased,
+            Self::PairFilled(_) | Self::ContractFilled(_) => EventKind::TradeFilled,
+            Self::FundingCharged { .. } => EventKind::FundingCharged,
+            Self::FeeCharged { .. } => EventKind::FeeCharged,
+            Self::InterestCharged { .. } => EventKind::InterestCharged,
+            Self::LiquidationStarted => EventKind::LiquidationStarted,
+            Self::LiquidationEnded => EventKind::LiquidationEnded,
+            Self::AdjustmentPosted { .. } => EventKind::AdjustmentPosted,
+        }
+    }
+
+    /// The contract's symbol, where the event is about one.
+    pub const fn symbol(&self) -> Option<&Symbol> {
+        match self {
+            Self::ContractFilled(fill) => Some(&fill.contract.symbol),
+            Self::FundingCharged { contract, .. } => Some(&contract.symbol),
+            _ => None,
+        }
+    }
+}

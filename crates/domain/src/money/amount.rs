@@ -1,0 +1,264 @@
+//! An amount of one currency.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
+
+use super::{Currency, CurrencyCode, DECIMALS_MAX, INTEGER_DIGITS_MAX};
+
+/// The most smallest-units an amount may have, either way: what PostgreSQL's `numeric` and the
+/// wire both hold in 27 digits.
+const UNITS_MAX: i128 = 10_i128.pow((INTEGER_DIGITS_MAX + DECIMALS_MAX as usize) as u32);
+
+/// A signed amount of one currency, in whole smallest units.
+///
+/// On the wire it is `{"currency": "USDT", "amount": "100.000000"}`: the amount always shows
+/// exactly the currency's decimals, so it says its own scale.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Money {
+    currency: Currency,
+    units: i128,
+}
+
+/// An amount that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MoneyError {
+    /// The text is not a decimal number.
+    #[error("{0:?} is not a decimal number")]
+    NotANumber(String),
+    /// More decimals than the currency has.
+    #[error("{found} has {decimals} decimals, {currency} has {decimals_max}")]
+    TooFine {
+        /// What was written.
+        found: String,
+        /// How many decimals that has.
+        decimals: usize,
+        /// The currency's code.
+        currency: CurrencyCode,
+        /// How many decimals the currency has.
+        decimals_max: u8,
+    },
+    /// Beyond what any amount may be.
+    #[error("an amount of {0} has more than {INTEGER_DIGITS_MAX} digits before the point")]
+    TooLarge(CurrencyCode),
+    /// Two currencies, or two scales of one, met in a sum.
+    #[error("{0} and {1} are different currencies or scales")]
+    Mixed(CurrencyCode, CurrencyCode),
+}
+
+impl Money {
+    /// `units` smallest units of `currency`.
+    pub fn from_units(currency: Currency, units: i128) -> Result<Self, MoneyError> {
+        if units.abs() >= UNITS_MAX {
+            return Err(MoneyError::TooLarge(currency.code));
+        }
+        Ok(Self { currency, units })
+    }
+
+    /// Nothing, in `currency`.
+    pub const fn zero(currency: Currency) -> Self {
+        Self { currency, units: 0 }
+    }
+
+    /// Reads a decimal text; more decimals than the currency has are an error, fewer are not.
+    pub fn parse(currency: Currency, text: &str) -> Result<Self, MoneyError> {
+        let not_a_number = || MoneyError::NotANumber(text.chars().take(40).collect());
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(digits) => (true, digits),
+            None => (false, text),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let is_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+        if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) || digits.ends_with('.') {
+            return Err(not_a_number());
+        }
+        if fraction.len() > usize::from(currency.decimals) {
+            return Err(MoneyError::TooFine {
+                found: text.chars().take(60).collect(),
+                decimals: fraction.len(),
+                currency: currency.code,
+                decimals_max: currency.decimals,
+            });
+        }
+        if whole.trim_start_matches('0').len() > INTEGER_DIGITS_MAX {
+            return Err(MoneyError::TooLarge(currency.code));
+        }
+        let padding = usize::from(currency.decimals) - fraction.len();
+        let units = whole
+            .bytes()
+            .chain(fraction.bytes())
+            .chain(std::iter::repeat_n(b'0', padding))
+            .fold(0_i128, |units, digit| units * 10 + i128::from(digit - b'0'));
+        Self::from_units(currency, if negative { -units } else { units })
+    }
+
+    /// The currency.
+    pub const fn currency(&self) -> Currency {
+        self.currency
+    }
+
+    /// The amount in smallest units.
+    pub const fn units(&self) -> i128 {
+        self.units
+    }
+
+    /// Whether there is nothing.
+    pub const fn is_zero(&self) -> bool {
+        self.units == 0
+    }
+
+    /// Whether it is below zero.
+    pub const fn is_negative(&self) -> bool {
+        self.units < 0
+    }
+
+    /// Whether it is above zero.
+    pub const fn is_positive(&self) -> bool {
+        self.units > 0
+    }
+
+    /// The sum.
+    pub fn plus(self, other: Self) -> Result<Self, MoneyError> {
+        self.same(other)?;
+        Self::from_units(self.currency, self.units + other.units)
+    }
+
+    /// The difference.
+    pub fn minus(self, other: Self) -> Result<Self, MoneyError> {
+        self.plus(other.negated())
+    }
+
+    /// The same amount the other way.
+    #[must_use]
+    pub const fn negated(self) -> Self {
+        Self { currency: self.currency, units: -self.units }
+    }
+
+    /// The amount if it is above zero, else nothing.
+    #[must_use]
+    pub fn or_zero(self) -> Self {
+        Self { units: self.units.max(0), ..self }
+    }
+
+    /// The smaller of two amounts of one currency.
+    pub fn min(self, other: Self) -> Result<Self, MoneyError> {
+        self.same(other)?;
+        Ok(if self.units <= other.units { self } else { other })
+    }
+
+    fn same(self, other: Self) -> Result<(), MoneyError> {
+        if self.currency == other.currency {
+            Ok(())
+        } else {
+            Err(MoneyError::Mixed(self.currency.code, other.currency.code))
+        }
+    }
+
+    /// The amount without its currency, with exactly the currency's decimals: `100.000000`.
+    pub fn amount(&self) -> String {
+        format_units(self.units, u32::from(self.currency.decimals))
+    }
+}
+
+/// Writes `units` with `decimals` digits after the point.
+pub(crate) fn format_units(units: i128, decimals: u32) -> String {
+    let sign = if units < 0 { "-" } else { "" };
+    let (units, one) = (units.unsigned_abs(), 10_u128.pow(decimals));
+    match decimals {
+        0 => format!("{sign}{units}"),
+        _ => format!("{sign}{}.{:0width$}", units / one, units % one, width = decimals as usize),
+    }
+}
+
+impl PartialOrd for Money {
+    /// Amounts of different currencies do not compare.
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        (self.currency == other.currency).then(|| self.units.cmp(&other.units))
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.amount(), self.currency.code)
+    }
+}
+
+impl fmt::Debug for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Money {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut money = serializer.serialize_struct("Money", 2)?;
+        money.serialize_field("currency", &self.currency.code)?;
+        money.serialize_field("amount", &self.amount())?;
+        money.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Money {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wire {
+            currency: CurrencyCode,
+            amount: String,
+        }
+        let wire = Wire::deserialize(deserializer)?;
+        let decimals = wire.amount.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        let decimals = u8::try_from(decimals).map_err(serde::de::Error::custom)?;
+        Money::parse(Currency { code: wire.currency, decimals }, &wire.amount).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn usdt() -> Currency {
+        Currency { code: "USDT".parse().unwrap(), decimals: 6 }
+    }
+
+    #[test]
+    fn an_amount_is_printed_with_exactly_its_currencys_decimals() {
+        for (text, printed) in [("100", "100.000000"), ("0.5", "0.500000"), ("-0.000001", "-0.000001"), ("007", "7.000000")] {
+            assert_eq!(Money::parse(usdt(), text).unwrap().amount(), printed);
+        }
+        let yen = Currency { code: "JPY".parse().unwrap(), decimals: 0 };
+        assert_eq!(Money::parse(yen, "-12").unwrap().to_string(), "-12 JPY");
+    }
+
+    #[test]
+    fn what_is_not_an_amount_of_the_currency_says_why() {
+        let cases = [
+            ("1.0000001", "1.0000001 has 7 decimals, USDT has 6"),
+            ("1,5", "\"1,5\" is not a decimal number"),
+            ("", "\"\" is not a decimal number"),
+            ("1.", "\"1.\" is not a decimal number"),
+            (".5", "\".5\" is not a decimal number"),
+            ("1e3", "\"1e3\" is not a decimal number"),
+            ("+1", "\"+1\" is not a decimal number"),
+            ("1000000000000000", "an amount of USDT has more than 15 digits before the point"),
+        ];
+        for (text, reason) in cases {
+            assert_eq!(Money::parse(usdt(), text).unwrap_err().to_string(), reason);
+        }
+    }
+
+    #[test]
+    fn currencies_do_not_mix() {
+        let usd = Currency { code: "USD".parse().unwrap(), decimals: 2 };
+        assert!(Money::zero(usdt()).plus(Money::zero(usd)).is_err());
+    }
+
+    #[test]
+    fn money_reads_back_from_json_with_its_scale() {
+        let money = Money::parse(usdt(), "-12.5").unwrap();
+        let json = serde_json::to_string(&money).unwrap();
+        assert_eq!(json, r#"{"currency":"USDT","amount":"-12.500000"}"#);
+        assert_eq!(serde_json::from_str::<Money>(&json).unwrap(), money);
+    }
+}

@@ -1,0 +1,220 @@
+//! What upstream learns of every message (`CONTRACT.md`, Outcomes).
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::account::{AccountRuling, Balance};
+use crate::envelope::{CONTRACT_VERSION, TraceParent};
+use crate::ids::{AccountKey, AccountName, Company, CustomerGroup, Product, RequestId};
+use crate::lane::{Body, Echo, Lane, Output, Row, StageName};
+use crate::position::{PositionChange, replay_item};
+use crate::refusal::{Poison, Refusal, RejectionCode};
+use crate::time::Timestamp;
+
+/// The message on the outcome queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeMessage {
+    /// Whose outcome it is.
+    pub header: OutcomeHeader,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// Function parameters of an outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutcomeHeader {
+    /// Always [`CONTRACT_VERSION`].
+    pub version: u32,
+    /// The request it answers.
+    pub request_id: RequestId,
+    /// The white-label broker.
+    pub company: Company,
+    /// The kind of trading.
+    pub product: Product,
+    /// The customer group.
+    pub customer_group: CustomerGroup,
+    /// The account.
+    pub account: AccountName,
+    /// The W3C trace it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<TraceParent>,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OutcomeStatus {
+    /// Applied.
+    Posted,
+    /// Refused for good.
+    Rejected,
+    /// Came too late (C4).
+    Expired,
+    /// Waits for support (C5).
+    Parked,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Outcome {
+    /// How it ended.
+    pub status: OutcomeStatus,
+    /// The stage that says so.
+    pub stage: StageName,
+    /// The message's number in the lane of that stage; of what was not journaled, the number of
+    /// the last message that was.
+    pub lane_seq: u64,
+    /// When it was decided.
+    pub decided_at: Timestamp,
+    /// Why, unless it was posted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// The first outcome again, of a request that came again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replayed: bool,
+    /// The currencies touched, afterwards.
+    pub balances: Vec<Balance>,
+    /// The position, if it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<PositionChange>,
+    /// When a withdrawal requested during a liquidation is payable (A8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payable_at: Option<Timestamp>,
+}
+
+/// Why a request was not posted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reason {
+    /// A word for programs.
+    pub code: ReasonCode,
+    /// A sentence for people, with the figures.
+    pub detail: String,
+}
+
+/// The word of a [`Reason`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    /// It came too late.
+    Expired,
+    /// The lane is suspended.
+    LaneSuspended,
+    /// A rule was broken.
+    #[serde(untagged)]
+    Rejected(RejectionCode),
+}
+
+impl OutcomeMessage {
+    /// What the account stage's journal says of a request.
+    pub fn of_row(account: &AccountKey, row: &Row) -> Result<Self, Poison> {
+        let ruling: AccountRuling =
+            serde_json::from_str(&row.result).map_err(|error| Poison::Unreadable(error.to_string()))?;
+        let item = replay_item(row)?.input;
+        let position = match item.body {
+            Body::Planned { position, .. } => position,
+            Body::Refused(_) => None,
+        };
+        let mut outcome = Outcome {
+            status: OutcomeStatus::Posted,
+            stage: StageName::Account,
+            lane_seq: row.seq,
+            decided_at: row.decided_at,
+            reason: None,
+            replayed: false,
+            balances: Vec::new(),
+            position: None,
+            payable_at: None,
+        };
+        match ruling {
+            AccountRuling::Posted { balances, payable_at, .. } => {
+                outcome = Outcome { balances, position, payable_at, ..outcome };
+            }
+            AccountRuling::Refused(Refusal::Rejected { code, detail }) => {
+                outcome.status = OutcomeStatus::Rejected;
+                outcome.reason = Some(Reason { code: ReasonCode::Rejected(code), detail });
+            }
+            AccountRuling::Refused(Refusal::Expired { detail }) => {
+                outcome.status = OutcomeStatus::Expired;
+                outcome.reason = Some(Reason { code: ReasonCode::Expired, detail });
+            }
+        }
+        Ok(Self { header: header(account, &row.request_id, item.header.traceparent), outcome })
+    }
+
+    /// The answer to an echo whose request changed nothing here.
+    pub fn of_echo(account: &AccountKey, lane: &Lane, echo: &Echo, answer: Unapplied<'_>, now: Timestamp) -> Self {
+        let (status, stage, code, detail) = match answer {
+            Unapplied::Parked { stage, detail } => (OutcomeStatus::Parked, stage, ReasonCode::LaneSuspended, detail),
+            Unapplied::Conflict { detail } => {
+                let code = ReasonCode::Rejected(RejectionCode::RequestIdConflict);
+                (OutcomeStatus::Rejected, StageName::Account, code, detail)
+            }
+        };
+        Self {
+            header: header(account, &echo.request_id, echo.traceparent.clone()),
+            outcome: Outcome {
+                status,
+                stage,
+                lane_seq: lane.seq,
+                decided_at: now,
+                reason: Some(Reason { code, detail: detail.to_owned() }),
+                replayed: false,
+                balances: Vec::new(),
+                position: None,
+                payable_at: None,
+            },
+        }
+    }
+
+    /// The same outcome, told again.
+    #[must_use]
+    pub fn replayed(mut self) -> Self {
+        self.outcome.replayed = true;
+        self
+    }
+
+    /// On its way to the outcome queue. `source_id` is what a redelivery of the message it
+    /// answers is recognised by: the same message gives the same deduplication id, a repetition
+    /// by the caller another one, or SQS would swallow its answer.
+    pub fn output(&self, account: &AccountKey, source_id: &str) -> Result<Output, Poison> {
+        let body = serde_json::to_string(self).map_err(|error| Poison::OutOfRange(error.to_string()))?;
+        let status = self.outcome.status;
+        let told = format!("{account} {source_id} {status:?} {}", self.outcome.replayed);
+        let deduplication_id = format!("{}:{}", self.header.request_id, hex::encode(&Sha256::digest(told)[..8]));
+        Ok(Output::Outcome { deduplication_id, body })
+    }
+}
+
+/// Why a request changed nothing.
+#[derive(Debug, Clone, Copy)]
+pub enum Unapplied<'a> {
+    /// It waits for support.
+    Parked {
+        /// Where.
+        stage: StageName,
+        /// The error's own words.
+        detail: &'a str,
+    },
+    /// Its id belongs to another content.
+    Conflict {
+        /// A sentence with the figures.
+        detail: &'a str,
+    },
+}
+
+fn header(account: &AccountKey, request_id: &RequestId, traceparent: Option<TraceParent>) -> OutcomeHeader {
+    let (company, product, customer_group, account) = account.parts();
+    OutcomeHeader {
+        version: CONTRACT_VERSION,
+        request_id: request_id.clone(),
+        company,
+        product,
+        customer_group,
+        account,
+        traceparent,
+    }
+}

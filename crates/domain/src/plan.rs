@@ -1,0 +1,158 @@
+//! A posting plan (C3): who → whom, how much, and what to do when it is not there.
+//!
+//! Clearing writes the plan, position fills in the amounts it alone can compute, account posts
+//! it. An amount that is still only a name says which stage owes the figure.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::money::Money;
+use crate::subject::Subject;
+
+/// What happens when `available` cannot cover a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Shortfall {
+    /// The request is rejected.
+    Reject,
+    /// Borrowed within the credit line, else rejected.
+    Borrow,
+    /// Becomes liability whatever the credit line: facts cannot be undone.
+    Force,
+}
+
+/// A movement of one amount between two subjects: it balances by construction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedLeg {
+    /// Whose money goes down.
+    pub from: Subject,
+    /// Whose money goes up.
+    pub to: Subject,
+    /// How much.
+    pub amount: PlannedAmount,
+    /// What if `from` is short.
+    pub shortfall: Shortfall,
+}
+
+/// An amount, or the name of the figure that a later stage puts in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PlannedAmount {
+    /// Known.
+    Known(Money),
+    /// Owed by a later stage.
+    Named(AmountName),
+}
+
+/// Who computes a named amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AmountSource {
+    /// Clearing, from the event alone.
+    Event,
+    /// The position stage.
+    Position,
+    /// The account stage.
+    Account,
+}
+
+macro_rules! amount_names {
+    ($($name:ident $source:ident $text:literal $doc:literal,)*) => {
+        /// A figure that a rulebook can move.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum AmountName {
+            $(#[doc = $doc] $name,)*
+        }
+
+        impl AmountName {
+            /// Every name there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The name in a rulebook.
+            pub const fn text(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// Who computes it.
+            pub const fn source(self) -> AmountSource {
+                match self { $(Self::$name => AmountSource::$source,)* }
+            }
+        }
+    };
+}
+
+amount_names! {
+    Amount Event "event.amount" "The event's amount.",
+    Credit Event "event.credit" "A signed amount, if above zero.",
+    Debit Event "event.debit" "A signed amount's size, if below zero.",
+    PaidFromReserve Event "event.paid_from_reserve" "What a pair fill pays out of what was reserved for it.",
+    PaidFromAvailable Event "event.paid_from_available" "What it pays beyond that.",
+    Received Event "event.received" "What a pair fill receives.",
+    ReserveReturned Event "event.reserve_returned" "What it leaves of its reserve.",
+    Fee Event "event.fee" "The fee, if it is one.",
+    Rebate Event "event.rebate" "The rebate, if the fee is below zero.",
+    MarginFromReserve Position "position.margin_from_reserve" "Margin added out of what was reserved.",
+    MarginFromAvailable Position "position.margin_from_available" "Margin added beyond that.",
+    PositionReserveReturned Position "position.reserve_returned" "What a contract fill leaves of its reserve.",
+    MarginReleased Position "position.margin_released" "Margin that a closing part sets free.",
+    RealisedProfit Position "position.realised_profit" "What a closing part wins.",
+    RealisedLoss Position "position.realised_loss" "What a closing part loses.",
+    ClosingFee Position "position.closing_fee" "The closing part's share of the fee.",
+    ClosingRebate Position "position.closing_rebate" "The closing part's share of the rebate.",
+    OpeningFee Position "position.opening_fee" "The opening part's share of the fee.",
+    OpeningRebate Position "position.opening_rebate" "The opening part's share of the rebate.",
+    FundingPaid Position "position.funding_paid" "Funding that the holder pays.",
+    FundingReceived Position "position.funding_received" "Funding that the holder receives.",
+    WithdrawalAmount Account "account.withdrawal_amount" "The amount of the withdrawal that the event names.",
+}
+
+/// A text that names no amount.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is not the name of an amount")]
+pub struct UnknownAmount(String);
+
+impl FromStr for AmountName {
+    type Err = UnknownAmount;
+
+    fn from_str(text: &str) -> Result<Self, UnknownAmount> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|name| name.text() == text)
+            .ok_or_else(|| UnknownAmount(text.chars().take(60).collect()))
+    }
+}
+
+impl fmt::Display for AmountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text())
+    }
+}
+
+impl Serialize for AmountName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.text())
+    }
+}
+
+impl<'de> Deserialize<'de> for AmountName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Fills in the legs whose figure `amount_of` knows; legs that turn out to move nothing go.
+pub fn resolve(legs: Vec<PlannedLeg>, amount_of: impl Fn(AmountName) -> Option<Money>) -> Vec<PlannedLeg> {
+    legs.into_iter()
+        .map(|leg| match leg.amount {
+            PlannedAmount::Named(name) => match amount_of(name) {
+                Some(money) => PlannedLeg { amount: PlannedAmount::Known(money), ..leg },
+                None => leg,
+            },
+            PlannedAmount::Known(_) => leg,
+        })
+        .filter(|leg| !matches!(&leg.amount, PlannedAmount::Known(money) if money.is_zero()))
+        .collect()
+}

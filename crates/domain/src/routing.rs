@@ -1,0 +1,283 @@
+//! Routes (C16): which queue and message group a lane's messages go through, and back.
+//!
+//! Producers and consumers both ask [`Routes`], so they cannot disagree.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::ids::{AccountKey, AccountName, Company, CustomerGroup, InvalidId, Product};
+use crate::lane::StageName;
+
+/// The longest queue name SQS takes, `.fifo` included.
+pub const QUEUE_NAME_CHARS_MAX: usize = 80;
+
+/// What passes through a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Channel {
+    /// Messages for a stage.
+    Stage(StageName),
+    /// Outcomes for upstream.
+    Outcome,
+}
+
+impl Channel {
+    /// Every channel there is.
+    pub const ALL: [Self; 4] = [
+        Self::Stage(StageName::Clearing),
+        Self::Stage(StageName::Position),
+        Self::Stage(StageName::Account),
+        Self::Outcome,
+    ];
+
+    /// The first word of its queues' names.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stage(stage) => stage.as_str(),
+            Self::Outcome => "outcome",
+        }
+    }
+}
+
+/// Whose messages a queue takes: a company's, one product's of it, or one customer group's of that.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope {
+    /// The company.
+    pub company: Company,
+    /// The product, and in it the customer group; none: all of them.
+    pub narrowed: Option<(Product, Option<CustomerGroup>)>,
+}
+
+impl Scope {
+    /// The account that a message group id of this scope's queue stands for.
+    pub fn account(&self, message_group_id: &str) -> Result<AccountKey, UnknownGroup> {
+        let unknown = || UnknownGroup { group: message_group_id.chars().take(130).collect(), scope: self.to_string() };
+        let parts: Vec<&str> = message_group_id.split('_').collect();
+        let narrowed = self.narrowed.as_ref().map(|(product, group)| (product.clone(), group.clone()));
+        let key = match (narrowed, parts.as_slice()) {
+            (Some((product, Some(group))), [account]) => (product, group, AccountName::new(account)),
+            (Some((product, None)), [group, account]) => {
+                (product, CustomerGroup::new(group).map_err(|_| unknown())?, AccountName::new(account))
+            }
+            (None, [product, group, account]) => (
+                Product::new(product).map_err(|_| unknown())?,
+                CustomerGroup::new(group).map_err(|_| unknown())?,
+                AccountName::new(account),
+            ),
+            _ => return Err(unknown()),
+        };
+        let account = key.2.map_err(|_| unknown())?;
+        Ok(AccountKey::new(&self.company, &key.0, &key.1, &account))
+    }
+
+    /// The message group id of `account` in this scope's queue, if the queue takes its messages.
+    pub fn message_group_id(&self, account: &AccountKey) -> Option<String> {
+        let (company, product, group, name) = account.parts();
+        match &self.narrowed {
+            _ if company != self.company => None,
+            None => Some(format!("{product}_{group}_{name}")),
+            Some((of, _)) if *of != product => None,
+            Some((_, None)) => Some(format!("{group}_{name}")),
+            Some((_, Some(of))) if *of == group => Some(name.to_string()),
+            Some(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.company.as_str())?;
+        if let Some((product, group)) = &self.narrowed {
+            write!(f, "_{product}")?;
+            if let Some(group) = group {
+                write!(f, "_{group}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A text that is no scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidScope {
+    /// Too many parts.
+    #[error("scope {0:?} is not company, company_product or company_product_group")]
+    Parts(String),
+    /// One of them is not an id of its kind.
+    #[error(transparent)]
+    Id(#[from] InvalidId),
+}
+
+impl FromStr for Scope {
+    type Err = InvalidScope;
+
+    fn from_str(text: &str) -> Result<Self, InvalidScope> {
+        let parts: Vec<&str> = text.split(['_', '/']).collect();
+        let (company, narrowed) = match parts.as_slice() {
+            [company] => (company, None),
+            [company, product] => (company, Some((Product::new(product)?, None))),
+            [company, product, group] => (company, Some((Product::new(product)?, Some(CustomerGroup::new(group)?)))),
+            _ => return Err(InvalidScope::Parts(text.chars().take(100).collect())),
+        };
+        Ok(Self { company: Company::new(company)?, narrowed })
+    }
+}
+
+/// A message group id that stands for no account.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("message group {group:?} stands for no account of scope {scope}")]
+pub struct UnknownGroup {
+    group: String,
+    scope: String,
+}
+
+/// A queue of CAP, by what its name says: `[prefix-]<channel>-<scope>[-dlq].fifo` (DESIGN §7).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct QueueName {
+    /// What passes through it.
+    pub channel: Channel,
+    /// Whose messages it takes.
+    pub scope: Scope,
+    /// Whether it is the dead-letter queue of the queue so named.
+    pub dead_letters: bool,
+}
+
+impl QueueName {
+    /// The queue of `channel` for `scope`.
+    pub const fn new(channel: Channel, scope: Scope) -> Self {
+        Self { channel, scope, dead_letters: false }
+    }
+
+    /// Its dead-letter queue.
+    #[must_use]
+    pub fn dlq(&self) -> Self {
+        Self { dead_letters: true, ..self.clone() }
+    }
+
+    /// The name in SQS, with the installation's prefix.
+    pub fn to_name(&self, prefix: &str) -> String {
+        let dash = if prefix.is_empty() { "" } else { "-" };
+        let dlq = if self.dead_letters { "-dlq" } else { "" };
+        format!("{prefix}{dash}{}-{}{dlq}.fifo", self.channel.name(), self.scope)
+    }
+
+    /// Reads a name in SQS; none if it is no queue of this installation.
+    pub fn from_name(prefix: &str, name: &str) -> Option<Self> {
+        let rest = if prefix.is_empty() { name } else { name.strip_prefix(prefix)?.strip_prefix('-')? };
+        let rest = rest.strip_suffix(".fifo")?;
+        let (rest, dead_letters) = match rest.strip_suffix("-dlq") {
+            Some(rest) => (rest, true),
+            None => (rest, false),
+        };
+        let (channel, scope) = rest.split_once('-')?;
+        let channel = Channel::ALL.into_iter().find(|known| known.name() == channel)?;
+        Some(Self { channel, scope: scope.parse().ok()?, dead_letters })
+    }
+}
+
+/// The queues that exist, asked for the most specific one (C16).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Routes {
+    queues: BTreeSet<(Channel, Scope)>,
+}
+
+/// Where a lane's messages go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The queue.
+    pub queue: QueueName,
+    /// The message group that orders the account.
+    pub message_group_id: String,
+}
+
+impl Routes {
+    /// Of the queues so named; dead-letter queues do not count.
+    pub fn new(names: impl IntoIterator<Item = QueueName>) -> Self {
+        let queues = names.into_iter().filter(|name| !name.dead_letters).map(|name| (name.channel, name.scope));
+        Self { queues: queues.collect() }
+    }
+
+    /// The queue and message group of `account` in `channel`, the most specific queue first;
+    /// none if no queue takes its messages.
+    pub fn resolve(&self, channel: Channel, account: &AccountKey) -> Option<Route> {
+        let (company, product, group, _) = account.parts();
+        let scopes = [
+            Scope { company: company.clone(), narrowed: Some((product.clone(), Some(group))) },
+            Scope { company: company.clone(), narrowed: Some((product, None)) },
+            Scope { company, narrowed: None },
+        ];
+        scopes.into_iter().find_map(|scope| {
+            let key = (channel, scope);
+            if !self.queues.contains(&key) {
+                return None;
+            }
+            let (channel, scope) = key;
+            let message_group_id = scope.message_group_id(account)?;
+            Some(Route { queue: QueueName::new(channel, scope), message_group_id })
+        })
+    }
+
+    /// The queues of `channel`.
+    pub fn of(&self, channel: Channel) -> impl Iterator<Item = QueueName> {
+        self.queues
+            .iter()
+            .filter(move |(of, _)| *of == channel)
+            .map(|(channel, scope)| QueueName::new(*channel, scope.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes(names: &[&str]) -> Routes {
+        Routes::new(names.iter().map(|name| QueueName::from_name("", name).unwrap()))
+    }
+
+    #[test]
+    fn the_most_specific_queue_takes_the_account() {
+        let all = routes(&[
+            "clearing-acme_spot.fifo",
+            "clearing-acme_perpetual.fifo",
+            "clearing-acme_perpetual_vip.fifo",
+            "clearing-zenith.fifo",
+            "account-zenith_spot.fifo",
+        ]);
+        let cases = [
+            ("acme_spot_retail_A-1001", Some(("clearing-acme_spot.fifo", "retail_A-1001"))),
+            ("acme_perpetual_vip_A-1001", Some(("clearing-acme_perpetual_vip.fifo", "A-1001"))),
+            ("acme_perpetual_retail_A-1001", Some(("clearing-acme_perpetual.fifo", "retail_A-1001"))),
+            ("zenith_spot_retail_A-1001", Some(("clearing-zenith.fifo", "spot_retail_A-1001"))),
+            ("acme_cfd_retail_A-1001", None),
+            ("other_spot_retail_A-1001", None),
+        ];
+        for (account, expected) in cases {
+            let account: AccountKey = account.parse().unwrap();
+            let route = all.resolve(Channel::Stage(StageName::Clearing), &account);
+            let found = route.as_ref().map(|route| (route.queue.to_name(""), route.message_group_id.as_str()));
+            assert_eq!(found.as_ref().map(|(queue, group)| (queue.as_str(), *group)), expected, "{account}");
+            if let Some(route) = route {
+                assert_eq!(route.queue.scope.account(&route.message_group_id), Ok(account), "and back");
+            }
+        }
+    }
+
+    #[test]
+    fn a_queue_name_reads_back_with_prefix_and_dashes_in_ids() {
+        let name = QueueName::from_name("prod-1", "prod-1-outcome-my-co_fx-cfd_a-b-dlq.fifo").unwrap();
+        assert!(name.dead_letters && name.channel == Channel::Outcome);
+        assert_eq!(name.scope.to_string(), "my-co_fx-cfd_a-b");
+        assert_eq!(name.to_name("prod-1"), "prod-1-outcome-my-co_fx-cfd_a-b-dlq.fifo");
+        for foreign in ["clearing-acme.fifo", "prod-1-orders-acme.fifo", "prod-1-clearing-acme", "prod-1-clearing-.fifo"] {
+            assert_eq!(QueueName::from_name("prod-1", foreign), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn a_group_that_stands_for_no_account_is_told_so() {
+        let scope: Scope = "acme_spot".parse().unwrap();
+        for group in ["A-1", "spot_retail_A-1", "retail_", "re tail_A-1"] {
+            assert!(scope.account(group).is_err(), "{group}");
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! A rulebook: what a product does, as data (C3, C9).
+//!
+//! For each kind of event it lists the legs that move money, each amount a name. Reading a
+//! rulebook checks everything that can be checked without an event ([`check`]): a rulebook that
+//! loads cannot name a subject or a figure that is not there, leave a kind of event out, or
+//! forget to move a figure that the event brings.
+
+mod check;
+mod vocabulary;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+pub use check::RulebookError;
+pub use vocabulary::vocabulary;
+
+use crate::event::EventKind;
+use crate::ids::{Product, Symbol};
+use crate::instrument::{Contract, Pair};
+use crate::lane::StageName;
+use crate::money::CurrencyCode;
+use crate::plan::{AmountName, Shortfall};
+use crate::subject::Subject;
+
+/// The most legs a rule may have.
+pub const LEGS_MAX: usize = 32;
+
+/// The rulebook's JSON, as it is written by hand and pushed with `capctl config push`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RulebookDocument {
+    /// The product it is for.
+    pub product: Product,
+    /// Grows with every change.
+    pub version: u32,
+    /// What the product is, for people.
+    pub about: String,
+    /// The stages every message of the product goes through, in order.
+    pub path: Vec<StageName>,
+    /// Whether it trades pairs or contracts.
+    pub instruments: InstrumentKind,
+    /// The currencies its accounts may hold.
+    pub currencies: Vec<CurrencyCode>,
+    /// Every subject the rules may use, and what it is in the books.
+    pub subjects: BTreeMap<String, SubjectKind>,
+    /// What each kind of event does.
+    pub events: BTreeMap<String, RuleDocument>,
+}
+
+/// What a product trades.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstrumentKind {
+    /// One currency for another, at once.
+    Pairs,
+    /// Contracts that make positions.
+    Contracts,
+}
+
+/// What a subject is in the platform's books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SubjectKind {
+    /// Owed to the platform, or held by it.
+    Asset,
+    /// Owed by the platform, above all to its customers.
+    Liability,
+}
+
+/// What a kind of event does: its legs in order, or why the product has no such event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+pub enum RuleDocument {
+    /// The legs, in order.
+    Legs(Vec<LegDocument>),
+    /// The product has no such event, and why.
+    Refused(String),
+}
+
+/// One leg of a rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LegDocument {
+    /// Whose money goes down.
+    pub from: String,
+    /// Whose money goes up.
+    pub to: String,
+    /// The name of the figure.
+    pub amount: String,
+    /// What if `available` is short: stated on every leg from `available`, and on no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shortfall: Option<LegShortfall>,
+}
+
+/// A leg's shortfall policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LegShortfall {
+    /// The request is rejected.
+    Reject,
+    /// Borrowed within the credit line, else rejected.
+    Borrow,
+    /// Becomes liability.
+    Force,
+    /// As the event says (`may_borrow`, `shortfall`).
+    Event,
+}
+
+/// A rulebook that passed every check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rulebook {
+    /// The product it is for.
+    pub product: Product,
+    /// Its version, journaled with every decision made by it.
+    pub version: u32,
+    /// Whether the product's messages go by the position stage.
+    pub has_positions: bool,
+    /// What it trades.
+    pub instruments: Instruments,
+    /// The currencies its accounts may hold.
+    pub currencies: BTreeSet<CurrencyCode>,
+    /// What each subject is in the books.
+    pub subjects: BTreeMap<Subject, SubjectKind>,
+    rules: BTreeMap<EventKind, Rule>,
+}
+
+/// What a product trades, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Instruments {
+    /// Pairs of currencies.
+    Pairs(BTreeSet<Pair>),
+    /// Contracts by symbol.
+    Contracts(BTreeMap<Symbol, Contract>),
+}
+
+/// A checked rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rule {
+    /// The legs, in order.
+    Legs(Vec<RuleLeg>),
+    /// The product has no such event, and why.
+    Refused(String),
+}
+
+/// A checked leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RuleLeg {
+    /// Whose money goes down.
+    pub from: Subject,
+    /// Whose money goes up.
+    pub to: Subject,
+    /// The figure.
+    pub amount: AmountName,
+    /// The policy; `None`: as the event says.
+    pub shortfall: Option<Shortfall>,
+}
+
+impl Rulebook {
+    /// What `kind` does. Every kind is covered: that is checked on reading.
+    pub fn rule(&self, kind: EventKind) -> Option<&Rule> {
+        self.rules.get(&kind)
+    }
+}
