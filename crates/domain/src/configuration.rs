@@ -67,16 +67,25 @@ pub struct ConfigurationError {
 }
 
 fn wrong(document: impl Into<String>, reason: impl ToString) -> ConfigurationError {
-    ConfigurationError { document: document.into(), reason: reason.to_string() }
+    ConfigurationError {
+        document: document.into(),
+        reason: reason.to_string(),
+    }
 }
 
 impl Configuration {
     /// Checks a whole revision.
-    pub fn check(revision: u64, document: ConfigurationDocument) -> Result<Self, ConfigurationError> {
+    pub fn check(
+        revision: u64,
+        document: ConfigurationDocument,
+    ) -> Result<Self, ConfigurationError> {
         let mut currencies = BTreeMap::new();
         for (code, decimals) in document.currencies {
             if u32::from(decimals) > DECIMALS_MAX {
-                return Err(wrong("currencies.json", format!("{code}: {decimals} decimals, {DECIMALS_MAX} is the most")));
+                return Err(wrong(
+                    "currencies.json",
+                    format!("{code}: {decimals} decimals, {DECIMALS_MAX} is the most"),
+                ));
             }
             currencies.insert(code, Currency { code, decimals });
         }
@@ -85,18 +94,26 @@ impl Configuration {
         for rulebook in document.rulebooks {
             let product = rulebook.product.clone();
             let file = format!("rulebooks/{product}.json");
-            let traded = instruments
-                .remove(&product)
-                .ok_or_else(|| wrong("instruments.json", format!("product {product} is missing")))?;
+            let traded = instruments.remove(&product).ok_or_else(|| {
+                wrong("instruments.json", format!("product {product} is missing"))
+            })?;
             let traded = check_instruments(&product, traded, rulebook.instruments, &currencies)?;
-            let checked = Rulebook::check(rulebook, &currencies, traded).map_err(|error| wrong(&file, error))?;
+            let checked = Rulebook::check(rulebook, &currencies, traded)
+                .map_err(|error| wrong(&file, error))?;
             if rulebooks.insert(product, checked).is_some() {
                 return Err(wrong(file, "there are two rulebooks for this product"));
             }
         }
         match instruments.keys().next() {
-            Some(product) => Err(wrong("instruments.json", format!("product {product} has no rulebook"))),
-            None => Ok(Self { revision, currencies, rulebooks }),
+            Some(product) => Err(wrong(
+                "instruments.json",
+                format!("product {product} has no rulebook"),
+            )),
+            None => Ok(Self {
+                revision,
+                currencies,
+                rulebooks,
+            }),
         }
     }
 
@@ -124,17 +141,30 @@ fn check_instruments(
 ) -> Result<Instruments, ConfigurationError> {
     let wrong = |reason: String| wrong("instruments.json", format!("{product}: {reason}"));
     let currency = |code: CurrencyCode, of: &dyn std::fmt::Display| {
-        currencies.get(&code).copied().ok_or_else(|| wrong(format!("{of}: {code} is not in currencies.json")))
+        currencies
+            .get(&code)
+            .copied()
+            .ok_or_else(|| wrong(format!("{of}: {code} is not in currencies.json")))
     };
     match (document, kind) {
         (InstrumentsDocument::Pairs(pairs), InstrumentKind::Pairs) => {
             let mut checked = BTreeSet::new();
             for text in pairs {
-                let (base, quote) = text.split_once('/').ok_or_else(|| wrong(format!("pair {text:?} is not BASE/QUOTE")))?;
-                let code = |code: &str| code.parse::<CurrencyCode>().map_err(|error| wrong(format!("pair {text}: {error}")));
-                let pair = Pair { base: currency(code(base)?, &text)?.code, quote: currency(code(quote)?, &text)?.code };
+                let (base, quote) = text
+                    .split_once('/')
+                    .ok_or_else(|| wrong(format!("pair {text:?} is not BASE/QUOTE")))?;
+                let code = |code: &str| {
+                    code.parse::<CurrencyCode>()
+                        .map_err(|error| wrong(format!("pair {text}: {error}")))
+                };
+                let pair = Pair {
+                    base: currency(code(base)?, &text)?.code,
+                    quote: currency(code(quote)?, &text)?.code,
+                };
                 if pair.base == pair.quote || !checked.insert(pair) {
-                    return Err(wrong(format!("pair {text} is of one currency, or listed twice")));
+                    return Err(wrong(format!(
+                        "pair {text} is of one currency, or listed twice"
+                    )));
                 }
             }
             Ok(Instruments::Pairs(checked))
@@ -145,13 +175,30 @@ fn check_instruments(
                 let multiplier = parse_decimal(&contract.multiplier)
                     .ok()
                     .filter(|multiplier| multiplier.is_sign_positive() && !multiplier.is_zero())
-                    .ok_or_else(|| wrong(format!("{symbol}: multiplier {:?} is not a decimal above zero", contract.multiplier)))?;
+                    .ok_or_else(|| {
+                        wrong(format!(
+                            "{symbol}: multiplier {:?} is not a decimal above zero",
+                            contract.multiplier
+                        ))
+                    })?;
                 let settled_in = currency(contract.settled_in, &symbol)?;
-                checked.insert(symbol.clone(), Contract { symbol, kind: contract.kind, multiplier, settled_in });
+                checked.insert(
+                    symbol.clone(),
+                    Contract {
+                        symbol,
+                        kind: contract.kind,
+                        multiplier,
+                        settled_in,
+                    },
+                );
             }
             Ok(Instruments::Contracts(checked))
         }
-        (InstrumentsDocument::Pairs(_), InstrumentKind::Contracts) => Err(wrong("has pairs, its rulebook trades contracts".into())),
-        (InstrumentsDocument::Symbols(_), InstrumentKind::Pairs) => Err(wrong("has symbols, its rulebook trades pairs".into())),
+        (InstrumentsDocument::Pairs(_), InstrumentKind::Contracts) => {
+            Err(wrong("has pairs, its rulebook trades contracts".into()))
+        }
+        (InstrumentsDocument::Symbols(_), InstrumentKind::Pairs) => {
+            Err(wrong("has symbols, its rulebook trades pairs".into()))
+        }
     }
 }

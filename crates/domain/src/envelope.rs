@@ -43,7 +43,12 @@ pub struct Header {
 impl Header {
     /// The lane the message belongs to.
     pub fn account_key(&self) -> AccountKey {
-        AccountKey::new(&self.company, &self.product, &self.customer_group, &self.account)
+        AccountKey::new(
+            &self.company,
+            &self.product,
+            &self.customer_group,
+            &self.account,
+        )
     }
 }
 
@@ -52,7 +57,9 @@ fn supported_version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resul
     if version == CONTRACT_VERSION {
         Ok(version)
     } else {
-        Err(serde::de::Error::custom(format!("version {version} is not {CONTRACT_VERSION}, the only one there is")))
+        Err(serde::de::Error::custom(format!(
+            "version {version} is not {CONTRACT_VERSION}, the only one there is"
+        )))
     }
 }
 
@@ -65,8 +72,15 @@ impl TraceParent {
     /// A trace of its own for a message that came without: the ids are the request's fingerprint,
     /// so that every redelivery is in the same trace.
     pub fn derived(fingerprint: Fingerprint, request_id: &RequestId) -> Self {
-        let digest = Sha256::new().chain_update(fingerprint.0).chain_update(request_id.as_str()).finalize();
-        Self(format!("00-{}-{}-01", hex::encode(&digest[..16]), hex::encode(&digest[16..24])))
+        let digest = Sha256::new()
+            .chain_update(fingerprint.0)
+            .chain_update(request_id.as_str())
+            .finalize();
+        Self(format!(
+            "00-{}-{}-01",
+            hex::encode(&digest[..16]),
+            hex::encode(&digest[16..24])
+        ))
     }
 }
 
@@ -75,11 +89,18 @@ impl<'de> Deserialize<'de> for TraceParent {
         let text = String::deserialize(deserializer)?;
         let parts: Vec<&str> = text.split('-').collect();
         let hex = |part: &str, length: usize| {
-            part.len() == length && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+            part.len() == length
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         };
         match parts.as_slice() {
-            ["00", trace, parent, flags] if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => Ok(Self(text)),
-            _ => Err(serde::de::Error::custom(format!("traceparent {text:?} is not a W3C trace context of version 00"))),
+            ["00", trace, parent, flags] if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => {
+                Ok(Self(text))
+            }
+            _ => Err(serde::de::Error::custom(format!(
+                "traceparent {text:?} is not a W3C trace context of version 00"
+            ))),
         }
     }
 }
@@ -111,7 +132,8 @@ impl<'de> Deserialize<'de> for Fingerprint {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         let mut fingerprint = [0; 16];
-        hex::decode_to_slice(text.as_bytes(), &mut fingerprint).map_err(serde::de::Error::custom)?;
+        hex::decode_to_slice(text.as_bytes(), &mut fingerprint)
+            .map_err(serde::de::Error::custom)?;
         Ok(Self(fingerprint))
     }
 }
@@ -187,14 +209,21 @@ impl Envelope {
             let place = error.path().to_string();
             let inner = error.into_inner();
             match inner.classify() {
-                serde_json::error::Category::Data if place != "." => UnusableEnvelope::Header(format!("{place}: {inner}")),
+                serde_json::error::Category::Data if place != "." => {
+                    UnusableEnvelope::Header(format!("{place}: {inner}"))
+                }
                 serde_json::error::Category::Data => UnusableEnvelope::Header(inner.to_string()),
                 _ => UnusableEnvelope::NotJson(inner.to_string()),
             }
         })?;
-        json.end().map_err(|error| UnusableEnvelope::NotJson(error.to_string()))?;
-        let event = serde_json::from_str(wire.event.get()).map_err(|error| UnusableEnvelope::NotJson(error.to_string()))?;
-        Ok(Self { header: wire.header, event })
+        json.end()
+            .map_err(|error| UnusableEnvelope::NotJson(error.to_string()))?;
+        let event = serde_json::from_str(wire.event.get())
+            .map_err(|error| UnusableEnvelope::NotJson(error.to_string()))?;
+        Ok(Self {
+            header: wire.header,
+            event,
+        })
     }
 
     /// The content's fingerprint.
@@ -221,19 +250,40 @@ mod tests {
     #[test]
     fn a_header_is_read_and_the_event_left_as_it_came() {
         let envelope = Envelope::read(BODY).unwrap();
-        assert_eq!(envelope.header.account_key().as_str(), "acme_spot_retail_A-1001");
+        assert_eq!(
+            envelope.header.account_key().as_str(),
+            "acme_spot_retail_A-1001"
+        );
         assert_eq!(envelope.event["amount"], "100.00");
     }
 
     #[test]
     fn an_unusable_envelope_says_where_and_why() {
         let cases = [
-            ("nonsense".to_owned(), "the body is not JSON: expected ident"),
-            (BODY.replace("\"version\":1", "\"version\":2"), "the envelope is not usable: header.version: version 2 is not 1"),
-            (BODY.replace("acme", "ACME"), "the envelope is not usable: header.company: company \"ACME\" is not 1 to 16"),
-            (BODY.replace("\"request_id\":\"r-1\",", ""), "the envelope is not usable: header: missing field `request_id`"),
-            (BODY.replace("\"event\"", "\"extra\":1,\"event\""), "the envelope is not usable: extra: unknown field `extra`"),
-            (BODY.replace("2026-11-21T10:00:00.123Z", "yesterday"), "the envelope is not usable: header.initiated_at: \"yesterday\" is not an RFC 3339"),
+            (
+                "nonsense".to_owned(),
+                "the body is not JSON: expected ident",
+            ),
+            (
+                BODY.replace("\"version\":1", "\"version\":2"),
+                "the envelope is not usable: header.version: version 2 is not 1",
+            ),
+            (
+                BODY.replace("acme", "ACME"),
+                "the envelope is not usable: header.company: company \"ACME\" is not 1 to 16",
+            ),
+            (
+                BODY.replace("\"request_id\":\"r-1\",", ""),
+                "the envelope is not usable: header: missing field `request_id`",
+            ),
+            (
+                BODY.replace("\"event\"", "\"extra\":1,\"event\""),
+                "the envelope is not usable: extra: unknown field `extra`",
+            ),
+            (
+                BODY.replace("2026-11-21T10:00:00.123Z", "yesterday"),
+                "the envelope is not usable: header.initiated_at: \"yesterday\" is not an RFC 3339",
+            ),
         ];
         for (body, reason) in cases {
             let error = Envelope::read(&body).unwrap_err().to_string();
@@ -245,10 +295,19 @@ mod tests {
     fn the_fingerprint_is_of_the_content_alone() {
         let fingerprint = |body: &str| Envelope::read(body).unwrap().fingerprint();
         let same = BODY.replace("r-1", "r-2").replace("10:00:00", "11:00:00");
-        let reordered = BODY.replace(r#""currency":"USDT","amount":"100.00""#, r#""amount":"100.00",  "currency":"USDT""#);
+        let reordered = BODY.replace(
+            r#""currency":"USDT","amount":"100.00""#,
+            r#""amount":"100.00",  "currency":"USDT""#,
+        );
         assert_eq!(fingerprint(BODY), fingerprint(&same));
         assert_eq!(fingerprint(BODY), fingerprint(&reordered));
-        assert_ne!(fingerprint(BODY), fingerprint(&BODY.replace("100.00", "100.01")));
-        assert_ne!(fingerprint(BODY), fingerprint(&BODY.replace("A-1001", "A-1002")));
+        assert_ne!(
+            fingerprint(BODY),
+            fingerprint(&BODY.replace("100.00", "100.01"))
+        );
+        assert_ne!(
+            fingerprint(BODY),
+            fingerprint(&BODY.replace("A-1001", "A-1002"))
+        );
     }
 }

@@ -137,8 +137,18 @@ pub struct AccountKey(Arc<str>);
 
 impl AccountKey {
     /// The key of `account` in `group` of `product` of `company`.
-    pub fn new(company: &Company, product: &Product, group: &CustomerGroup, account: &AccountName) -> Self {
+    pub fn new(
+        company: &Company,
+        product: &Product,
+        group: &CustomerGroup,
+        account: &AccountName,
+    ) -> Self {
         Self(format!("{company}_{product}_{group}_{account}").into())
+    }
+
+    /// The key of four texts that are known to be valid ids.
+    pub(crate) fn from_parts(parts: [&str; 4]) -> Self {
+        Self(parts.join("_").into())
     }
 
     /// The key as text, `company_product_group_account`.
@@ -151,7 +161,12 @@ impl AccountKey {
         // A key is only ever made from four valid ids, none of which has an underscore.
         let mut parts = self.0.splitn(4, '_').map(Arc::<str>::from);
         let mut next = || parts.next().unwrap_or_default();
-        (Company(next()), Product(next()), CustomerGroup(next()), AccountName(next()))
+        (
+            Company(next()),
+            Product(next()),
+            CustomerGroup(next()),
+            AccountName(next()),
+        )
     }
 
     /// The white-label broker whose account it is.

@@ -111,8 +111,8 @@ pub enum ReasonCode {
 impl OutcomeMessage {
     /// What the account stage's journal says of a request.
     pub fn of_row(account: &AccountKey, row: &Row) -> Result<Self, Poison> {
-        let ruling: AccountRuling =
-            serde_json::from_str(&row.result).map_err(|error| Poison::Unreadable(error.to_string()))?;
+        let ruling: AccountRuling = serde_json::from_str(&row.result)
+            .map_err(|error| Poison::Unreadable(error.to_string()))?;
         let item = replay_item(row)?.input;
         let position = match item.body {
             Body::Planned { position, .. } => position,
@@ -130,25 +130,54 @@ impl OutcomeMessage {
             payable_at: None,
         };
         match ruling {
-            AccountRuling::Posted { balances, payable_at, .. } => {
-                outcome = Outcome { balances, position, payable_at, ..outcome };
+            AccountRuling::Posted {
+                balances,
+                payable_at,
+                ..
+            } => {
+                outcome = Outcome {
+                    balances,
+                    position,
+                    payable_at,
+                    ..outcome
+                };
             }
             AccountRuling::Refused(Refusal::Rejected { code, detail }) => {
                 outcome.status = OutcomeStatus::Rejected;
-                outcome.reason = Some(Reason { code: ReasonCode::Rejected(code), detail });
+                outcome.reason = Some(Reason {
+                    code: ReasonCode::Rejected(code),
+                    detail,
+                });
             }
             AccountRuling::Refused(Refusal::Expired { detail }) => {
                 outcome.status = OutcomeStatus::Expired;
-                outcome.reason = Some(Reason { code: ReasonCode::Expired, detail });
+                outcome.reason = Some(Reason {
+                    code: ReasonCode::Expired,
+                    detail,
+                });
             }
         }
-        Ok(Self { header: header(account, &row.request_id, item.header.traceparent), outcome })
+        Ok(Self {
+            header: header(account, &row.request_id, item.header.traceparent),
+            outcome,
+        })
     }
 
     /// The answer to an echo whose request changed nothing here.
-    pub fn of_echo(account: &AccountKey, lane: &Lane, echo: &Echo, answer: Unapplied<'_>, now: Timestamp) -> Self {
+    pub fn of_echo(
+        account: &AccountKey,
+        lane: &Lane,
+        echo: &Echo,
+        answer: Unapplied<'_>,
+        now: Timestamp,
+    ) -> Self {
         let (status, stage, code, detail) = match answer {
-            Unapplied::Parked { stage, detail } => (OutcomeStatus::Parked, stage, ReasonCode::LaneSuspended, detail),
+            Unapplied::Parked { stage, detail } => (
+                OutcomeStatus::Parked,
+                stage,
+                ReasonCode::LaneSuspended,
+                detail,
+            ),
             Unapplied::Conflict { detail } => {
                 let code = ReasonCode::Rejected(RejectionCode::RequestIdConflict);
                 (OutcomeStatus::Rejected, StageName::Account, code, detail)
@@ -161,7 +190,10 @@ impl OutcomeMessage {
                 stage,
                 lane_seq: lane.seq,
                 decided_at: now,
-                reason: Some(Reason { code, detail: detail.to_owned() }),
+                reason: Some(Reason {
+                    code,
+                    detail: detail.to_owned(),
+                }),
                 replayed: false,
                 balances: Vec::new(),
                 position: None,
@@ -181,11 +213,19 @@ impl OutcomeMessage {
     /// answers is recognised by: the same message gives the same deduplication id, a repetition
     /// by the caller another one, or SQS would swallow its answer.
     pub fn output(&self, account: &AccountKey, source_id: &str) -> Result<Output, Poison> {
-        let body = serde_json::to_string(self).map_err(|error| Poison::OutOfRange(error.to_string()))?;
+        let body =
+            serde_json::to_string(self).map_err(|error| Poison::OutOfRange(error.to_string()))?;
         let status = self.outcome.status;
         let told = format!("{account} {source_id} {status:?} {}", self.outcome.replayed);
-        let deduplication_id = format!("{}:{}", self.header.request_id, hex::encode(&Sha256::digest(told)[..8]));
-        Ok(Output::Outcome { deduplication_id, body })
+        let deduplication_id = format!(
+            "{}:{}",
+            self.header.request_id,
+            hex::encode(&Sha256::digest(told)[..8])
+        );
+        Ok(Output::Outcome {
+            deduplication_id,
+            body,
+        })
     }
 }
 
@@ -206,7 +246,11 @@ pub enum Unapplied<'a> {
     },
 }
 
-fn header(account: &AccountKey, request_id: &RequestId, traceparent: Option<TraceParent>) -> OutcomeHeader {
+fn header(
+    account: &AccountKey,
+    request_id: &RequestId,
+    traceparent: Option<TraceParent>,
+) -> OutcomeHeader {
     let (company, product, customer_group, account) = account.parts();
     OutcomeHeader {
         version: CONTRACT_VERSION,

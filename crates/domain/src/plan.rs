@@ -144,11 +144,17 @@ impl<'de> Deserialize<'de> for AmountName {
 }
 
 /// Fills in the legs whose figure `amount_of` knows; legs that turn out to move nothing go.
-pub fn resolve(legs: Vec<PlannedLeg>, amount_of: impl Fn(AmountName) -> Option<Money>) -> Vec<PlannedLeg> {
+pub fn resolve(
+    legs: Vec<PlannedLeg>,
+    amount_of: impl Fn(AmountName) -> Option<Money>,
+) -> Vec<PlannedLeg> {
     legs.into_iter()
         .map(|leg| match leg.amount {
             PlannedAmount::Named(name) => match amount_of(name) {
-                Some(money) => PlannedLeg { amount: PlannedAmount::Known(money), ..leg },
+                Some(money) => PlannedLeg {
+                    amount: PlannedAmount::Known(money),
+                    ..leg
+                },
                 None => leg,
             },
             PlannedAmount::Known(_) => leg,

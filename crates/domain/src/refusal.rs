@@ -63,7 +63,10 @@ pub enum Refusal {
 impl Refusal {
     /// A rejection.
     pub fn rejected(code: RejectionCode, detail: impl Into<String>) -> Self {
-        Self::Rejected { code, detail: detail.into() }
+        Self::Rejected {
+            code,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -98,7 +101,9 @@ pub enum Poison {
         reason: String,
     },
     /// The upstream stage skipped something.
-    #[error("upstream sequence {found} came where {expected} was due: something before it is missing")]
+    #[error(
+        "upstream sequence {found} came where {expected} was due: something before it is missing"
+    )]
     Gap {
         /// What was due.
         expected: u64,

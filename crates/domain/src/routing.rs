@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
+
 use crate::ids::{AccountKey, AccountName, Company, CustomerGroup, InvalidId, Product};
 use crate::lane::StageName;
 
@@ -51,14 +53,24 @@ pub struct Scope {
 impl Scope {
     /// The account that a message group id of this scope's queue stands for.
     pub fn account(&self, message_group_id: &str) -> Result<AccountKey, UnknownGroup> {
-        let unknown = || UnknownGroup { group: message_group_id.chars().take(130).collect(), scope: self.to_string() };
+        let unknown = || UnknownGroup {
+            group: message_group_id.chars().take(130).collect(),
+            scope: self.to_string(),
+        };
         let parts: Vec<&str> = message_group_id.split('_').collect();
-        let narrowed = self.narrowed.as_ref().map(|(product, group)| (product.clone(), group.clone()));
+        let narrowed = self
+            .narrowed
+            .as_ref()
+            .map(|(product, group)| (product.clone(), group.clone()));
         let key = match (narrowed, parts.as_slice()) {
-            (Some((product, Some(group))), [account]) => (product, group, AccountName::new(account)),
-            (Some((product, None)), [group, account]) => {
-                (product, CustomerGroup::new(group).map_err(|_| unknown())?, AccountName::new(account))
+            (Some((product, Some(group))), [account]) => {
+                (product, group, AccountName::new(account))
             }
+            (Some((product, None)), [group, account]) => (
+                product,
+                CustomerGroup::new(group).map_err(|_| unknown())?,
+                AccountName::new(account),
+            ),
             (None, [product, group, account]) => (
                 Product::new(product).map_err(|_| unknown())?,
                 CustomerGroup::new(group).map_err(|_| unknown())?,
@@ -68,6 +80,19 @@ impl Scope {
         };
         let account = key.2.map_err(|_| unknown())?;
         Ok(AccountKey::new(&self.company, &key.0, &key.1, &account))
+    }
+
+    /// A lane for a message group that stands for no account: its messages are parked there, where
+    /// support sees them, rather than dropped or left to block the queue.
+    pub fn stray(&self, message_group_id: &str) -> AccountKey {
+        const UNROUTABLE: &str = "unroutable";
+        let name = hex::encode(&Sha256::digest(message_group_id)[..16]);
+        let (product, group) = match &self.narrowed {
+            None => (UNROUTABLE, UNROUTABLE),
+            Some((product, None)) => (product.as_str(), UNROUTABLE),
+            Some((product, Some(group))) => (product.as_str(), group.as_str()),
+        };
+        AccountKey::from_parts([self.company.as_str(), product, group, &name])
     }
 
     /// The message group id of `account` in this scope's queue, if the queue takes its messages.
@@ -116,10 +141,16 @@ impl FromStr for Scope {
         let (company, narrowed) = match parts.as_slice() {
             [company] => (company, None),
             [company, product] => (company, Some((Product::new(product)?, None))),
-            [company, product, group] => (company, Some((Product::new(product)?, Some(CustomerGroup::new(group)?)))),
+            [company, product, group] => (
+                company,
+                Some((Product::new(product)?, Some(CustomerGroup::new(group)?))),
+            ),
             _ => return Err(InvalidScope::Parts(text.chars().take(100).collect())),
         };
-        Ok(Self { company: Company::new(company)?, narrowed })
+        Ok(Self {
+            company: Company::new(company)?,
+            narrowed,
+        })
     }
 }
 
@@ -145,33 +176,54 @@ pub struct QueueName {
 impl QueueName {
     /// The queue of `channel` for `scope`.
     pub const fn new(channel: Channel, scope: Scope) -> Self {
-        Self { channel, scope, dead_letters: false }
+        Self {
+            channel,
+            scope,
+            dead_letters: false,
+        }
     }
 
     /// Its dead-letter queue.
     #[must_use]
     pub fn dlq(&self) -> Self {
-        Self { dead_letters: true, ..self.clone() }
+        Self {
+            dead_letters: true,
+            ..self.clone()
+        }
     }
 
     /// The name in SQS, with the installation's prefix.
     pub fn to_name(&self, prefix: &str) -> String {
         let dash = if prefix.is_empty() { "" } else { "-" };
         let dlq = if self.dead_letters { "-dlq" } else { "" };
-        format!("{prefix}{dash}{}-{}{dlq}.fifo", self.channel.name(), self.scope)
+        format!(
+            "{prefix}{dash}{}-{}{dlq}.fifo",
+            self.channel.name(),
+            self.scope
+        )
     }
 
     /// Reads a name in SQS; none if it is no queue of this installation.
     pub fn from_name(prefix: &str, name: &str) -> Option<Self> {
-        let rest = if prefix.is_empty() { name } else { name.strip_prefix(prefix)?.strip_prefix('-')? };
+        let rest = if prefix.is_empty() {
+            name
+        } else {
+            name.strip_prefix(prefix)?.strip_prefix('-')?
+        };
         let rest = rest.strip_suffix(".fifo")?;
         let (rest, dead_letters) = match rest.strip_suffix("-dlq") {
             Some(rest) => (rest, true),
             None => (rest, false),
         };
         let (channel, scope) = rest.split_once('-')?;
-        let channel = Channel::ALL.into_iter().find(|known| known.name() == channel)?;
-        Some(Self { channel, scope: scope.parse().ok()?, dead_letters })
+        let channel = Channel::ALL
+            .into_iter()
+            .find(|known| known.name() == channel)?;
+        Some(Self {
+            channel,
+            scope: scope.parse().ok()?,
+            dead_letters,
+        })
     }
 }
 
@@ -193,8 +245,13 @@ pub struct Route {
 impl Routes {
     /// Of the queues so named; dead-letter queues do not count.
     pub fn new(names: impl IntoIterator<Item = QueueName>) -> Self {
-        let queues = names.into_iter().filter(|name| !name.dead_letters).map(|name| (name.channel, name.scope));
-        Self { queues: queues.collect() }
+        let queues = names
+            .into_iter()
+            .filter(|name| !name.dead_letters)
+            .map(|name| (name.channel, name.scope));
+        Self {
+            queues: queues.collect(),
+        }
     }
 
     /// The queue and message group of `account` in `channel`, the most specific queue first;
@@ -202,9 +259,18 @@ impl Routes {
     pub fn resolve(&self, channel: Channel, account: &AccountKey) -> Option<Route> {
         let (company, product, group, _) = account.parts();
         let scopes = [
-            Scope { company: company.clone(), narrowed: Some((product.clone(), Some(group))) },
-            Scope { company: company.clone(), narrowed: Some((product, None)) },
-            Scope { company, narrowed: None },
+            Scope {
+                company: company.clone(),
+                narrowed: Some((product.clone(), Some(group))),
+            },
+            Scope {
+                company: company.clone(),
+                narrowed: Some((product, None)),
+            },
+            Scope {
+                company,
+                narrowed: None,
+            },
         ];
         scopes.into_iter().find_map(|scope| {
             let key = (channel, scope);
@@ -213,7 +279,10 @@ impl Routes {
             }
             let (channel, scope) = key;
             let message_group_id = scope.message_group_id(account)?;
-            Some(Route { queue: QueueName::new(channel, scope), message_group_id })
+            Some(Route {
+                queue: QueueName::new(channel, scope),
+                message_group_id,
+            })
         })
     }
 
@@ -231,7 +300,11 @@ mod tests {
     use super::*;
 
     fn routes(names: &[&str]) -> Routes {
-        Routes::new(names.iter().map(|name| QueueName::from_name("", name).unwrap()))
+        Routes::new(
+            names
+                .iter()
+                .map(|name| QueueName::from_name("", name).unwrap()),
+        )
     }
 
     #[test]
@@ -244,31 +317,64 @@ mod tests {
             "account-zenith_spot.fifo",
         ]);
         let cases = [
-            ("acme_spot_retail_A-1001", Some(("clearing-acme_spot.fifo", "retail_A-1001"))),
-            ("acme_perpetual_vip_A-1001", Some(("clearing-acme_perpetual_vip.fifo", "A-1001"))),
-            ("acme_perpetual_retail_A-1001", Some(("clearing-acme_perpetual.fifo", "retail_A-1001"))),
-            ("zenith_spot_retail_A-1001", Some(("clearing-zenith.fifo", "spot_retail_A-1001"))),
+            (
+                "acme_spot_retail_A-1001",
+                Some(("clearing-acme_spot.fifo", "retail_A-1001")),
+            ),
+            (
+                "acme_perpetual_vip_A-1001",
+                Some(("clearing-acme_perpetual_vip.fifo", "A-1001")),
+            ),
+            (
+                "acme_perpetual_retail_A-1001",
+                Some(("clearing-acme_perpetual.fifo", "retail_A-1001")),
+            ),
+            (
+                "zenith_spot_retail_A-1001",
+                Some(("clearing-zenith.fifo", "spot_retail_A-1001")),
+            ),
             ("acme_cfd_retail_A-1001", None),
             ("other_spot_retail_A-1001", None),
         ];
         for (account, expected) in cases {
             let account: AccountKey = account.parse().unwrap();
             let route = all.resolve(Channel::Stage(StageName::Clearing), &account);
-            let found = route.as_ref().map(|route| (route.queue.to_name(""), route.message_group_id.as_str()));
-            assert_eq!(found.as_ref().map(|(queue, group)| (queue.as_str(), *group)), expected, "{account}");
+            let found = route
+                .as_ref()
+                .map(|route| (route.queue.to_name(""), route.message_group_id.as_str()));
+            assert_eq!(
+                found
+                    .as_ref()
+                    .map(|(queue, group)| (queue.as_str(), *group)),
+                expected,
+                "{account}"
+            );
             if let Some(route) = route {
-                assert_eq!(route.queue.scope.account(&route.message_group_id), Ok(account), "and back");
+                assert_eq!(
+                    route.queue.scope.account(&route.message_group_id),
+                    Ok(account),
+                    "and back"
+                );
             }
         }
     }
 
     #[test]
     fn a_queue_name_reads_back_with_prefix_and_dashes_in_ids() {
-        let name = QueueName::from_name("prod-1", "prod-1-outcome-my-co_fx-cfd_a-b-dlq.fifo").unwrap();
+        let name =
+            QueueName::from_name("prod-1", "prod-1-outcome-my-co_fx-cfd_a-b-dlq.fifo").unwrap();
         assert!(name.dead_letters && name.channel == Channel::Outcome);
         assert_eq!(name.scope.to_string(), "my-co_fx-cfd_a-b");
-        assert_eq!(name.to_name("prod-1"), "prod-1-outcome-my-co_fx-cfd_a-b-dlq.fifo");
-        for foreign in ["clearing-acme.fifo", "prod-1-orders-acme.fifo", "prod-1-clearing-acme", "prod-1-clearing-.fifo"] {
+        assert_eq!(
+            name.to_name("prod-1"),
+            "prod-1-outcome-my-co_fx-cfd_a-b-dlq.fifo"
+        );
+        for foreign in [
+            "clearing-acme.fifo",
+            "prod-1-orders-acme.fifo",
+            "prod-1-clearing-acme",
+            "prod-1-clearing-.fifo",
+        ] {
             assert_eq!(QueueName::from_name("prod-1", foreign), None, "{foreign}");
         }
     }
@@ -278,6 +384,13 @@ mod tests {
         let scope: Scope = "acme_spot".parse().unwrap();
         for group in ["A-1", "spot_retail_A-1", "retail_", "re tail_A-1"] {
             assert!(scope.account(group).is_err(), "{group}");
+            let stray = scope.stray(group);
+            assert_eq!(
+                stray.as_str().parse(),
+                Ok(stray.clone()),
+                "a lane like any other"
+            );
+            assert!(stray.as_str().starts_with("acme_spot_unroutable_"));
         }
     }
 }

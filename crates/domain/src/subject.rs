@@ -26,13 +26,20 @@ pub enum Subject {
 
 /// A text that is not a subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a subject: an account's available, frozen, margin, withdrawing or borrowed, or a contra subject such as house:fees, external:bank or transit")]
+#[error(
+    "{0:?} is not a subject: an account's available, frozen, margin, withdrawing or borrowed, or a contra subject such as house:fees, external:bank or transit"
+)]
 pub struct InvalidSubject(String);
 
 impl Subject {
     /// The subjects every account has in every currency.
-    pub const OF_ACCOUNT: [Self; 5] =
-        [Self::Available, Self::Frozen, Self::Margin, Self::Withdrawing, Self::Borrowed];
+    pub const OF_ACCOUNT: [Self; 5] = [
+        Self::Available,
+        Self::Frozen,
+        Self::Margin,
+        Self::Withdrawing,
+        Self::Borrowed,
+    ];
 
     /// The subject's name.
     pub fn name(&self) -> &str {
@@ -56,12 +63,19 @@ impl FromStr for Subject {
     type Err = InvalidSubject;
 
     fn from_str(text: &str) -> Result<Self, InvalidSubject> {
-        if let Some(subject) = Self::OF_ACCOUNT.into_iter().find(|subject| subject.name() == text) {
+        if let Some(subject) = Self::OF_ACCOUNT
+            .into_iter()
+            .find(|subject| subject.name() == text)
+        {
             return Ok(subject);
         }
         let invalid = || InvalidSubject(text.chars().take(40).collect());
-        let word = |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-        let contra = text == "transit" || text.split_once(':').is_some_and(|(owner, what)| word(owner) && word(what));
+        let word =
+            |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        let contra = text == "transit"
+            || text
+                .split_once(':')
+                .is_some_and(|(owner, what)| word(owner) && word(what));
         match ArrayString::from(text) {
             Ok(name) if contra => Ok(Self::Contra(name)),
             _ => Err(invalid()),

@@ -56,7 +56,8 @@ impl Timestamp {
 impl fmt::Display for Timestamp {
     /// RFC 3339 with milliseconds, or with microseconds where there are any.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).map_err(|_| fmt::Error)?;
+        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000)
+            .map_err(|_| fmt::Error)?;
         let (date, time, micros) = (at.date(), at.time(), at.microsecond());
         write!(
             f,
@@ -84,7 +85,9 @@ impl FromStr for Timestamp {
             return Err(invalid());
         }
         let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| invalid())?;
-        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).map(Self).map_err(|_| invalid())
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000))
+            .map(Self)
+            .map_err(|_| invalid())
     }
 }
 
@@ -107,7 +110,11 @@ mod tests {
 
     #[test]
     fn a_time_reads_back_as_it_was_written() {
-        for text in ["2026-11-21T10:00:00.123Z", "2026-11-21T10:00:00.123456Z", "1969-12-31T23:59:59.999Z"] {
+        for text in [
+            "2026-11-21T10:00:00.123Z",
+            "2026-11-21T10:00:00.123456Z",
+            "1969-12-31T23:59:59.999Z",
+        ] {
             assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
         }
     }

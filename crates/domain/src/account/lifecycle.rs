@@ -11,18 +11,23 @@ pub(super) fn check_status(account: &AccountState, event: &Event) -> Result<(), 
     let kind = event.kind();
     let (code, reason) = match (account.status, event) {
         (AccountStatus::Unopened, Event::AccountOpened { .. }) => return Ok(()),
-        (AccountStatus::Open, Event::AccountOpened { .. }) => {
-            (RejectionCode::AccountAlreadyOpen, "the account is open already")
-        }
+        (AccountStatus::Open, Event::AccountOpened { .. }) => (
+            RejectionCode::AccountAlreadyOpen,
+            "the account is open already",
+        ),
         (AccountStatus::Open, _) => return Ok(()),
-        (AccountStatus::Unopened, _) => (RejectionCode::AccountNotFound, "the account was never opened"),
+        (AccountStatus::Unopened, _) => (
+            RejectionCode::AccountNotFound,
+            "the account was never opened",
+        ),
         (AccountStatus::Closed, _) => (RejectionCode::AccountClosed, "the account was closed"),
     };
     Err(match kind.class() {
         EventClass::Request => Refusal::rejected(code, reason).into(),
-        EventClass::Fact => {
-            Stop::Poisoned(Poison::Contradiction { kind: kind.to_string(), reason: reason.to_owned() })
-        }
+        EventClass::Fact => Stop::Poisoned(Poison::Contradiction {
+            kind: kind.to_string(),
+            reason: reason.to_owned(),
+        }),
     })
 }
 
@@ -30,7 +35,10 @@ pub(super) fn check_status(account: &AccountState, event: &Event) -> Result<(), 
 pub(super) fn open(account: &mut AccountState, customer: &ExternalId, credit_limit: Option<Money>) {
     account.status = AccountStatus::Open;
     account.customer = Some(customer.clone());
-    account.credit = credit_limit.map(|limit| Credit { limit, enabled: true });
+    account.credit = credit_limit.map(|limit| Credit {
+        limit,
+        enabled: true,
+    });
 }
 
 /// Only an account with nothing in it closes; positions were checked before, by their stage.
@@ -49,20 +57,33 @@ pub(super) fn close(account: &mut AccountState) -> Result<(), Refusal> {
                 ("borrowed", balance.borrowed),
             ];
             let shares = shares.iter().filter(|(_, money)| !money.is_zero());
-            let shares: Vec<String> = shares.map(|(name, money)| format!("{} {name}", money.amount())).collect();
+            let shares: Vec<String> = shares
+                .map(|(name, money)| format!("{} {name}", money.amount()))
+                .collect();
             format!("{currency} {}", shares.join(" and "))
         })
         .collect();
     if !left.is_empty() {
-        return Err(Refusal::rejected(RejectionCode::AccountNotEmpty, format!("still has {}", left.join(", "))));
+        return Err(Refusal::rejected(
+            RejectionCode::AccountNotEmpty,
+            format!("still has {}", left.join(", ")),
+        ));
     }
     account.status = AccountStatus::Closed;
     Ok(())
 }
 
 /// The credit line is another; its currency stays while something is owed.
-pub(super) fn change_credit(account: &mut AccountState, limit: Money, enabled: bool) -> Result<(), Refusal> {
-    let owed = account.balances.values().find(|balance| balance.borrowed.is_positive()).map(|balance| balance.borrowed);
+pub(super) fn change_credit(
+    account: &mut AccountState,
+    limit: Money,
+    enabled: bool,
+) -> Result<(), Refusal> {
+    let owed = account
+        .balances
+        .values()
+        .find(|balance| balance.borrowed.is_positive())
+        .map(|balance| balance.borrowed);
     if let (Some(credit), Some(owed)) = (&account.credit, owed)
         && credit.limit.currency() != limit.currency()
     {

@@ -6,6 +6,7 @@
 //! takes, at the end, to split the net again: at most one leg of either a currency.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::state::{AccountState, Balance, Credit, Leg};
 use crate::money::{CurrencyCode, Money, MoneyError};
@@ -39,17 +40,26 @@ pub fn post(account: &mut AccountState, kind: &str, plan: &[PlannedLeg]) -> Resu
     for leg in plan {
         let PlannedAmount::Known(money) = leg.amount else {
             let reason = format!("nobody computed the amount from {} to {}", leg.from, leg.to);
-            return Err(Stop::Poisoned(Poison::Contradiction { kind: kind.to_owned(), reason }));
+            return Err(Stop::Poisoned(Poison::Contradiction {
+                kind: kind.to_owned(),
+                reason,
+            }));
         };
         let currency = open_currency(&mut open, account, money)?;
         move_leg(currency, kind, leg, money)?;
-        legs.push(Leg { from: leg.from, to: leg.to, money });
+        legs.push(Leg {
+            from: leg.from,
+            to: leg.to,
+            money,
+        });
     }
     let mut balances = Vec::with_capacity(open.len());
     for open in open.into_values() {
         let (balance, made_good) = close_currency(open, account.credit.as_ref())?;
         legs.extend(made_good);
-        account.balances.insert(balance.available.currency().code, balance);
+        account
+            .balances
+            .insert(balance.available.currency().code, balance);
         balances.push(balance);
     }
     Ok(Posted { legs, balances })
@@ -61,13 +71,20 @@ fn open_currency<'a>(
     money: Money,
 ) -> Result<&'a mut Open, MoneyError> {
     let code = money.currency().code;
-    if !open.contains_key(&code) {
-        let mut balance = account.balances.get(&code).copied().unwrap_or_else(|| Balance::zero(money.currency()));
-        let net_before = balance.available.minus(balance.borrowed)?;
-        balance.available = net_before;
-        open.insert(code, Open { balance, net_before, policy: None });
-    }
-    open.get_mut(&code).ok_or(MoneyError::Mixed(code, code))
+    Ok(match open.entry(code) {
+        Entry::Occupied(open) => open.into_mut(),
+        Entry::Vacant(vacant) => {
+            let held = account.balances.get(&code).copied();
+            let mut balance = held.unwrap_or_else(|| Balance::zero(money.currency()));
+            let net_before = balance.available.minus(balance.borrowed)?;
+            balance.available = net_before;
+            vacant.insert(Open {
+                balance,
+                net_before,
+                policy: None,
+            })
+        }
+    })
 }
 
 fn move_leg(open: &mut Open, kind: &str, leg: &PlannedLeg, money: Money) -> Result<(), Stop> {
@@ -75,7 +92,10 @@ fn move_leg(open: &mut Open, kind: &str, leg: &PlannedLeg, money: Money) -> Resu
         let held = *share;
         *share = held.minus(money)?;
         if leg.from == Subject::Available {
-            open.policy = Some(open.policy.map_or(leg.shortfall, |policy| policy.min(leg.shortfall)));
+            open.policy = Some(
+                open.policy
+                    .map_or(leg.shortfall, |policy| policy.min(leg.shortfall)),
+            );
         } else if share.is_negative() {
             return Err(not_enough_held(kind, leg, money, held));
         }
@@ -90,14 +110,21 @@ fn not_enough_held(kind: &str, leg: &PlannedLeg, money: Money, held: Money) -> S
     let reason = format!("needs {money} {}, has {held} {}", leg.from, leg.from);
     match leg.shortfall {
         Shortfall::Reject => Refusal::rejected(RejectionCode::InsufficientFrozen, reason).into(),
-        Shortfall::Borrow | Shortfall::Force => Stop::Poisoned(Poison::Contradiction { kind: kind.to_owned(), reason }),
+        Shortfall::Borrow | Shortfall::Force => Stop::Poisoned(Poison::Contradiction {
+            kind: kind.to_owned(),
+            reason,
+        }),
     }
 }
 
 /// Splits the net into available and borrowed again, within what the policy and the credit line
 /// allow, and tells the leg that borrowed or repaid.
 fn close_currency(open: Open, credit: Option<&Credit>) -> Result<(Balance, Option<Leg>), Stop> {
-    let Open { mut balance, net_before, policy } = open;
+    let Open {
+        mut balance,
+        net_before,
+        policy,
+    } = open;
     let net = balance.available;
     let owed_before = net_before.negated().or_zero();
     balance.available = net.or_zero();
@@ -134,25 +161,35 @@ fn check_borrowing(
         _ => Money::zero(currency),
     };
     let reject = |code| {
-        let detail = format!("needs {needed}, has {} available, credit left {}", has.amount(), left.amount());
+        let detail = format!(
+            "needs {needed}, has {} available, credit left {}",
+            has.amount(),
+            left.amount()
+        );
         Err(Refusal::rejected(code, detail).into())
     };
     match policy {
         Some(Shortfall::Reject) => reject(RejectionCode::InsufficientFunds),
         Some(Shortfall::Borrow) if foreign_card => {
-            let detail = format!("borrowing {currency} on a credit line in another currency is not supported yet");
+            let detail = format!(
+                "borrowing {currency} on a credit line in another currency is not supported yet"
+            );
             Err(Refusal::rejected(RejectionCode::InvalidRequest, detail).into())
         }
         Some(Shortfall::Borrow) => match card {
             None => reject(RejectionCode::InsufficientFunds),
-            Some(card) if after.borrowed.units() > card.limit.units() => reject(RejectionCode::CreditLimitExceeded),
+            Some(card) if after.borrowed.units() > card.limit.units() => {
+                reject(RejectionCode::CreditLimitExceeded)
+            }
             Some(_) => Ok(()),
         },
         // The contract borrows in the card's currency and exchanges; until that is built, to owe
         // in the leg's own currency would be silently wrong.
-        Some(Shortfall::Force) | None if foreign_card => Err(Stop::Poisoned(Poison::OutOfRange(format!(
-            "{needed} would have to be borrowed on a credit line in another currency, which is not supported yet"
-        )))),
+        Some(Shortfall::Force) | None if foreign_card => {
+            Err(Stop::Poisoned(Poison::OutOfRange(format!(
+                "{needed} would have to be borrowed on a credit line in another currency, which is not supported yet"
+            ))))
+        }
         Some(Shortfall::Force) | None => Ok(()),
     }
 }

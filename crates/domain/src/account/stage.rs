@@ -7,7 +7,8 @@ use super::{lifecycle, posting, withdrawal};
 use crate::event::Event;
 use crate::ids::AccountKey;
 use crate::lane::{
-    Arrival, Body, Echo, EchoKind, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage, StageName, read_pack,
+    Arrival, Body, Echo, EchoKind, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage,
+    StageName, read_pack,
 };
 use crate::outcome::{OutcomeMessage, Unapplied};
 use crate::plan::{AmountName, PlannedLeg, resolve};
@@ -47,7 +48,10 @@ impl Stage for Accounts {
     type Ruling = AccountRuling;
 
     fn rules(&self) -> Rules {
-        Rules { version: RULES_VERSION, configuration: 0 }
+        Rules {
+            version: RULES_VERSION,
+            configuration: 0,
+        }
     }
 
     fn read(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item>> {
@@ -70,7 +74,9 @@ impl Stage for Accounts {
         now: Timestamp,
     ) -> Result<(AccountRuling, AccountState), Poison> {
         let (event, legs) = match &message.input.body {
-            Body::Refused(refusal) => return Ok((AccountRuling::Refused(refusal.clone()), state.clone())),
+            Body::Refused(refusal) => {
+                return Ok((AccountRuling::Refused(refusal.clone()), state.clone()));
+            }
             Body::Planned { event, legs, .. } => (event, legs),
         };
         let mut after = state.clone();
@@ -98,25 +104,45 @@ impl Stage for Accounts {
             (EchoKind::Repeated, Some(row)) => OutcomeMessage::of_row(account, row)?.replayed(),
             (EchoKind::Repeated, None) => {
                 let detail = "the first message of this request is parked; its outcome follows when it is redriven";
-                unapplied(Unapplied::Parked { stage: Self::NAME, detail }).replayed()
+                unapplied(Unapplied::Parked {
+                    stage: Self::NAME,
+                    detail,
+                })
+                .replayed()
             }
             (EchoKind::Conflict { detail }, _) => unapplied(Unapplied::Conflict { detail }),
-            (EchoKind::Parked { stage, detail }, _) => unapplied(Unapplied::Parked { stage: *stage, detail }),
+            (EchoKind::Parked { stage, detail }, _) => unapplied(Unapplied::Parked {
+                stage: *stage,
+                detail,
+            }),
         };
         answer.output(account, &echo.source_id)
     }
 }
 
-fn apply(account: &mut AccountState, event: &Event, legs: &[PlannedLeg], now: Timestamp) -> Result<AccountRuling, Stop> {
+fn apply(
+    account: &mut AccountState,
+    event: &Event,
+    legs: &[PlannedLeg],
+    now: Timestamp,
+) -> Result<AccountRuling, Stop> {
     lifecycle::check_status(account, event)?;
     let kind = event.kind().name();
     let mut payable_at = None;
     let mut withdrawn = None;
     match event {
-        Event::AccountOpened { customer, credit_limit } => lifecycle::open(account, customer, *credit_limit),
+        Event::AccountOpened {
+            customer,
+            credit_limit,
+        } => lifecycle::open(account, customer, *credit_limit),
         Event::AccountClosed => lifecycle::close(account)?,
-        Event::CreditChanged { limit, enabled } => lifecycle::change_credit(account, *limit, *enabled)?,
-        Event::WithdrawalRequested { withdrawal_id, amount } => {
+        Event::CreditChanged { limit, enabled } => {
+            lifecycle::change_credit(account, *limit, *enabled)?
+        }
+        Event::WithdrawalRequested {
+            withdrawal_id,
+            amount,
+        } => {
             payable_at = withdrawal::request(account, withdrawal_id, *amount, now)?;
         }
         Event::WithdrawalSettled { withdrawal_id } => {
@@ -142,5 +168,9 @@ fn apply(account: &mut AccountState, event: &Event, legs: &[PlannedLeg], now: Ti
         _ => None,
     });
     let posted = posting::post(account, kind, &legs)?;
-    Ok(AccountRuling::Posted { legs: posted.legs, balances: posted.balances, payable_at })
+    Ok(AccountRuling::Posted {
+        legs: posted.legs,
+        balances: posted.balances,
+        payable_at,
+    })
 }

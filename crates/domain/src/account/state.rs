@@ -80,7 +80,13 @@ impl Balance {
     /// Nothing, in `currency`.
     pub const fn zero(currency: Currency) -> Self {
         let nothing = Money::zero(currency);
-        Self { available: nothing, frozen: nothing, margin: nothing, withdrawing: nothing, borrowed: nothing }
+        Self {
+            available: nothing,
+            frozen: nothing,
+            margin: nothing,
+            withdrawing: nothing,
+            borrowed: nothing,
+        }
     }
 
     /// Whether nothing is there and nothing owed.
@@ -116,8 +122,14 @@ impl<'de> Deserialize<'de> for Balance {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         let wire = BalanceWire::deserialize(deserializer)?;
-        let decimals = wire.available.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-        let currency = Currency { code: wire.currency, decimals: u8::try_from(decimals).map_err(D::Error::custom)? };
+        let decimals = wire
+            .available
+            .split_once('.')
+            .map_or(0, |(_, fraction)| fraction.len());
+        let currency = Currency {
+            code: wire.currency,
+            decimals: u8::try_from(decimals).map_err(D::Error::custom)?,
+        };
         let money = |text: &str| Money::parse(currency, text).map_err(D::Error::custom);
         Ok(Self {
             available: money(&wire.available)?,

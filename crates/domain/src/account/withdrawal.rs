@@ -24,11 +24,19 @@ pub(super) fn request(
         return invalid(format!("withdrawal_id: {id} is under way already"));
     }
     if account.withdrawals.len() >= PENDING_MAX {
-        return invalid(format!("withdrawal_id: {PENDING_MAX} withdrawals are under way, more are not allowed"));
+        return invalid(format!(
+            "withdrawal_id: {PENDING_MAX} withdrawals are under way, more are not allowed"
+        ));
     }
-    let margin_in_use = account.balances.values().any(|balance| balance.margin.is_positive());
-    let payable_at = (account.liquidating && margin_in_use).then(|| now.plus_seconds(LIQUIDATION_DELAY_SECS));
-    account.withdrawals.insert(id.clone(), Withdrawal { amount, payable_at });
+    let margin_in_use = account
+        .balances
+        .values()
+        .any(|balance| balance.margin.is_positive());
+    let payable_at =
+        (account.liquidating && margin_in_use).then(|| now.plus_seconds(LIQUIDATION_DELAY_SECS));
+    account
+        .withdrawals
+        .insert(id.clone(), Withdrawal { amount, payable_at });
     Ok(payable_at)
 }
 
@@ -39,7 +47,10 @@ pub(super) fn finish(
     id: &ExternalId,
     settled_at: Option<Timestamp>,
 ) -> Result<Money, Poison> {
-    let contradiction = |reason: String| Poison::Contradiction { kind: kind.to_owned(), reason };
+    let contradiction = |reason: String| Poison::Contradiction {
+        kind: kind.to_owned(),
+        reason,
+    };
     let withdrawal = account
         .withdrawals
         .get(id)
@@ -48,7 +59,9 @@ pub(super) fn finish(
     if let (Some(settled_at), Some(payable_at)) = (settled_at, withdrawal.payable_at)
         && settled_at < payable_at
     {
-        return Err(contradiction(format!("withdrawal {id} is payable at {payable_at}, not already at {settled_at}")));
+        return Err(contradiction(format!(
+            "withdrawal {id} is payable at {payable_at}, not already at {settled_at}"
+        )));
     }
     account.withdrawals.remove(id);
     Ok(withdrawal.amount)

@@ -11,8 +11,8 @@ use crate::envelope::{Envelope, Header, TraceParent};
 use crate::event::{EventClass, EventKind, door};
 use crate::ids::AccountKey;
 use crate::lane::{
-    Arrival, Body, Content, Echo, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage, StageName, Transit,
-    forward, unreadable,
+    Arrival, Body, Content, Echo, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage,
+    StageName, Transit, forward, unreadable,
 };
 use crate::plan::PlannedLeg;
 use crate::refusal::{Poison, Refusal, RejectionCode};
@@ -57,7 +57,7 @@ pub enum ClearingRuling {
     /// What is to be posted.
     Planned {
         /// The event, read.
-        event: crate::event::Event,
+        event: Box<crate::event::Event>,
         /// The version of the rulebook.
         rulebook: u32,
         /// What moves.
@@ -90,11 +90,15 @@ impl Stage for Clearing {
     type Ruling = ClearingRuling;
 
     fn rules(&self) -> Rules {
-        Rules { version: RULES_VERSION, configuration: self.configuration.revision }
+        Rules {
+            version: RULES_VERSION,
+            configuration: self.configuration.revision,
+        }
     }
 
     fn read(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Submission>> {
-        let envelope = Envelope::read(message.body).map_err(|error| Poison::Unreadable(error.to_string()));
+        let envelope =
+            Envelope::read(message.body).map_err(|error| Poison::Unreadable(error.to_string()));
         let envelope = envelope.and_then(|envelope| in_its_lane(lane, envelope));
         let source_id = message.message_id.to_owned();
         vec![match envelope {
@@ -118,10 +122,10 @@ impl Stage for Clearing {
     }
 
     fn replay(row: &Row) -> Result<Message<Submission>, Poison> {
-        let journaled: Journaled =
-            serde_json::from_str(&row.input).map_err(|error| Poison::Unreadable(error.to_string()))?;
-        let envelope =
-            Envelope::read(journaled.envelope.get()).map_err(|error| Poison::Unreadable(error.to_string()))?;
+        let journaled: Journaled = serde_json::from_str(&row.input)
+            .map_err(|error| Poison::Unreadable(error.to_string()))?;
+        let envelope = Envelope::read(journaled.envelope.get())
+            .map_err(|error| Poison::Unreadable(error.to_string()))?;
         Ok(message_of(envelope, journaled.held_by, row.sent_at))
     }
 
@@ -135,29 +139,58 @@ impl Stage for Clearing {
         let Submission { envelope, held_by } = &message.input;
         let rulebook = self.configuration.rulebook(&envelope.header.product);
         let by_position = rulebook.is_some_and(|rulebook| rulebook.has_positions);
-        let refused = |refusal| Ok((ClearingRuling::Refused { refusal, by_position }, ()));
+        let refused = |refusal| {
+            Ok((
+                ClearingRuling::Refused {
+                    refusal,
+                    by_position,
+                },
+                (),
+            ))
+        };
         if let Some(refusal) = check_age(&envelope.header, message.sent_at) {
             return refused(refusal);
         }
         if let Some(holder) = held_by {
-            let detail = format!("request id {} was used by {holder} in the last 8 minutes, for another request", envelope.header.request_id);
+            let detail = format!(
+                "request id {} was used by {holder} in the last 8 minutes, for another request",
+                envelope.header.request_id
+            );
             return refused(Refusal::rejected(RejectionCode::RequestIdConflict, detail));
         }
-        let kind = door::read_kind(&envelope.event).map_err(|error| Poison::Unreadable(error.to_string()))?;
+        let kind = door::read_kind(&envelope.event)
+            .map_err(|error| Poison::Unreadable(error.to_string()))?;
         let Some(rulebook) = rulebook else {
             let reason = format!("product: there is no product {}", envelope.header.product);
             return invalid(kind, reason).and_then(refused);
         };
         match rulebook.rule(kind) {
-            None => invalid(kind, format!("type: product {} has no rule for {kind}", rulebook.product)).and_then(refused),
-            Some(Rule::Refused(reason)) => invalid(kind, format!("type: {reason}")).and_then(refused),
-            Some(Rule::Legs(legs)) => match door::read_event(kind, &envelope.event, rulebook, &self.configuration) {
-                Err(error) => invalid(kind, error.to_string()).and_then(refused),
-                Ok(event) => {
-                    let legs = plan(&event, legs)?;
-                    Ok((ClearingRuling::Planned { event, rulebook: rulebook.version, legs, by_position }, ()))
+            None => invalid(
+                kind,
+                format!("type: product {} has no rule for {kind}", rulebook.product),
+            )
+            .and_then(refused),
+            Some(Rule::Refused(reason)) => {
+                invalid(kind, format!("type: {reason}")).and_then(refused)
+            }
+            Some(Rule::Legs(legs)) => {
+                match door::read_event(kind, &envelope.event, rulebook, &self.configuration) {
+                    Err(error) => invalid(kind, error.to_string()).and_then(refused),
+                    Ok(event) => {
+                        let legs = plan(&event, legs)?;
+                        let (event, rulebook) = (Box::new(event), rulebook.version);
+                        Ok((
+                            ClearingRuling::Planned {
+                                event,
+                                rulebook,
+                                legs,
+                                by_position,
+                            },
+                            (),
+                        ))
+                    }
                 }
-            },
+            }
         }
     }
 
@@ -166,10 +199,24 @@ impl Stage for Clearing {
         let ruling: ClearingRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
         let envelope = Self::replay(row)?.input.envelope;
         let (body, by_position) = match ruling {
-            ClearingRuling::Planned { event, rulebook, legs, by_position } => {
-                (Body::Planned { event, rulebook, legs, position: None }, by_position)
-            }
-            ClearingRuling::Refused { refusal, by_position } => (Body::Refused(refusal), by_position),
+            ClearingRuling::Planned {
+                event,
+                rulebook,
+                legs,
+                by_position,
+            } => (
+                Body::Planned {
+                    event,
+                    rulebook,
+                    legs,
+                    position: None,
+                },
+                by_position,
+            ),
+            ClearingRuling::Refused {
+                refusal,
+                by_position,
+            } => (Body::Refused(refusal), by_position),
         };
         let mut header = envelope.header;
         let derived = || TraceParent::derived(row.fingerprint, &row.request_id);
@@ -194,14 +241,21 @@ impl Stage for Clearing {
         _now: Timestamp,
     ) -> Result<Output, Poison> {
         let (_, product, ..) = account.parts();
-        let by_position = self.configuration.rulebook(&product).is_some_and(|rulebook| rulebook.has_positions);
+        let by_position = self
+            .configuration
+            .rulebook(&product)
+            .is_some_and(|rulebook| rulebook.has_positions);
         forward(next(by_position), &Transit::Echo(echo.clone()))
     }
 }
 
 /// The stage after clearing. The path is the product's, so all messages of an account take it.
 const fn next(by_position: bool) -> StageName {
-    if by_position { StageName::Position } else { StageName::Account }
+    if by_position {
+        StageName::Position
+    } else {
+        StageName::Account
+    }
 }
 
 fn in_its_lane(lane: &AccountKey, envelope: Envelope) -> Result<Envelope, Poison> {
@@ -209,12 +263,23 @@ fn in_its_lane(lane: &AccountKey, envelope: Envelope) -> Result<Envelope, Poison
     if named == *lane {
         Ok(envelope)
     } else {
-        Err(Poison::WrongLane { header: named.to_string(), lane: lane.to_string() })
+        Err(Poison::WrongLane {
+            header: named.to_string(),
+            lane: lane.to_string(),
+        })
     }
 }
 
-fn message_of(envelope: Envelope, held_by: Option<AccountKey>, sent_at: Timestamp) -> Message<Submission> {
-    let kind = envelope.event.get("type").and_then(serde_json::Value::as_str).unwrap_or_default();
+fn message_of(
+    envelope: Envelope,
+    held_by: Option<AccountKey>,
+    sent_at: Timestamp,
+) -> Message<Submission> {
+    let kind = envelope
+        .event
+        .get("type")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default();
     Message {
         fingerprint: envelope.fingerprint(),
         upstream_seq: None,
@@ -229,11 +294,19 @@ fn check_age(header: &Header, sent_at: Timestamp) -> Option<Refusal> {
     let age = sent_at.millis_since(header.initiated_at);
     let at = header.initiated_at;
     if age > EXPIRY_MILLIS {
-        let detail = format!("made at {at} and sent at {sent_at}, {age} ms later; {EXPIRY_MILLIS} ms is the most");
+        let detail = format!(
+            "made at {at} and sent at {sent_at}, {age} ms later; {EXPIRY_MILLIS} ms is the most"
+        );
         Some(Refusal::Expired { detail })
     } else if -age > FUTURE_MILLIS_MAX {
-        let detail = format!("made at {at} but sent at {sent_at}, {} ms earlier; {FUTURE_MILLIS_MAX} ms is the most", -age);
-        Some(Refusal::rejected(RejectionCode::InitiatedInTheFuture, detail))
+        let detail = format!(
+            "made at {at} but sent at {sent_at}, {} ms earlier; {FUTURE_MILLIS_MAX} ms is the most",
+            -age
+        );
+        Some(Refusal::rejected(
+            RejectionCode::InitiatedInTheFuture,
+            detail,
+        ))
     } else {
         None
     }
@@ -243,6 +316,9 @@ fn check_age(header: &Header, sent_at: Timestamp) -> Option<Refusal> {
 fn invalid(kind: EventKind, reason: String) -> Result<Refusal, Poison> {
     match kind.class() {
         EventClass::Request => Ok(Refusal::rejected(RejectionCode::InvalidRequest, reason)),
-        EventClass::Fact => Err(Poison::InvalidFact { kind: kind.to_string(), reason }),
+        EventClass::Fact => Err(Poison::InvalidFact {
+            kind: kind.to_string(),
+            reason,
+        }),
     }
 }

@@ -32,7 +32,10 @@ pub struct InvalidField {
 }
 
 fn invalid(field: impl Into<String>, reason: impl ToString) -> InvalidField {
-    InvalidField { field: field.into(), reason: reason.to_string() }
+    InvalidField {
+        field: field.into(),
+        reason: reason.to_string(),
+    }
 }
 
 fn not_supported_yet<T>(field: &str) -> Result<T, InvalidField> {
@@ -41,7 +44,10 @@ fn not_supported_yet<T>(field: &str) -> Result<T, InvalidField> {
 
 /// The kind of a wire event, read from its `type`.
 pub fn read_kind(event: &Value) -> Result<EventKind, InvalidField> {
-    let kind = event.get("type").and_then(Value::as_str).ok_or_else(|| invalid("type", "missing, or not a text"))?;
+    let kind = event
+        .get("type")
+        .and_then(Value::as_str)
+        .ok_or_else(|| invalid("type", "missing, or not a text"))?;
     kind.parse().map_err(|error| invalid("type", error))
 }
 
@@ -52,19 +58,23 @@ pub fn read_event(
     rulebook: &Rulebook,
     configuration: &Configuration,
 ) -> Result<Event, InvalidField> {
-    let door = Door { event, rulebook, configuration };
+    let door = Door {
+        event,
+        rulebook,
+        configuration,
+    };
     match kind {
         EventKind::AccountOpened => door.account_opened(),
         EventKind::AccountClosed => door.fields::<NoFields>().map(|_| Event::AccountClosed),
         EventKind::CreditChanged => door.credit_changed(),
         EventKind::DepositReceived => door.deposit_received(),
         EventKind::WithdrawalRequested => door.withdrawal_requested(),
-        EventKind::WithdrawalSettled => {
-            door.withdrawal_id().map(|withdrawal_id| Event::WithdrawalSettled { withdrawal_id })
-        }
-        EventKind::WithdrawalCancelled => {
-            door.withdrawal_id().map(|withdrawal_id| Event::WithdrawalCancelled { withdrawal_id })
-        }
+        EventKind::WithdrawalSettled => door
+            .withdrawal_id()
+            .map(|withdrawal_id| Event::WithdrawalSettled { withdrawal_id }),
+        EventKind::WithdrawalCancelled => door
+            .withdrawal_id()
+            .map(|withdrawal_id| Event::WithdrawalCancelled { withdrawal_id }),
         EventKind::OrderReserved => door.order_reserved(),
         EventKind::OrderReleased => door.order_released(),
         EventKind::TradeFilled => match &rulebook.instruments {
@@ -74,7 +84,9 @@ pub fn read_event(
         EventKind::FundingCharged => door.funding_charged(),
         EventKind::FeeCharged => door.fee_charged(),
         EventKind::InterestCharged => door.interest_charged(),
-        EventKind::LiquidationStarted => door.fields::<NoFields>().map(|_| Event::LiquidationStarted),
+        EventKind::LiquidationStarted => {
+            door.fields::<NoFields>().map(|_| Event::LiquidationStarted)
+        }
         EventKind::LiquidationEnded => door.fields::<NoFields>().map(|_| Event::LiquidationEnded),
         EventKind::AdjustmentPosted => door.adjustment_posted(),
         EventKind::TransferRequested | EventKind::MarginChanged | EventKind::LeverageChanged => {
@@ -119,7 +131,14 @@ impl Door<'_> {
         serde_path_to_error::deserialize(event).map_err(|error| {
             let path = error.path().to_string();
             let reason = error.into_inner().to_string();
-            invalid(if path == "." { "event".to_owned() } else { path }, reason)
+            invalid(
+                if path == "." {
+                    "event".to_owned()
+                } else {
+                    path
+                },
+                reason,
+            )
         })
     }
 
@@ -128,7 +147,15 @@ impl Door<'_> {
         self.configuration
             .currency(code)
             .filter(|_| self.rulebook.currencies.contains(&code))
-            .ok_or_else(|| invalid(field, format!("{code} is not a currency of product {}", self.rulebook.product)))
+            .ok_or_else(|| {
+                invalid(
+                    field,
+                    format!(
+                        "{code} is not a currency of product {}",
+                        self.rulebook.product
+                    ),
+                )
+            })
     }
 
     fn money(&self, currency: &str, amount: &str, sign: Sign) -> Result<Money, InvalidField> {
@@ -136,11 +163,21 @@ impl Door<'_> {
         self.amount("amount", currency, amount, sign)
     }
 
-    fn amount(&self, field: &str, currency: Currency, text: &str, sign: Sign) -> Result<Money, InvalidField> {
+    fn amount(
+        &self,
+        field: &str,
+        currency: Currency,
+        text: &str,
+        sign: Sign,
+    ) -> Result<Money, InvalidField> {
         let money = Money::parse(currency, text).map_err(|error| invalid(field, error))?;
         match sign {
-            Sign::Positive if !money.is_positive() => Err(invalid(field, format!("{money} is not above zero"))),
-            Sign::NotNegative if money.is_negative() => Err(invalid(field, format!("{money} is below zero"))),
+            Sign::Positive if !money.is_positive() => {
+                Err(invalid(field, format!("{money} is not above zero")))
+            }
+            Sign::NotNegative if money.is_negative() => {
+                Err(invalid(field, format!("{money} is below zero")))
+            }
             _ => Ok(money),
         }
     }
@@ -151,20 +188,31 @@ impl Door<'_> {
 
     fn above_zero(&self, field: &str, text: &str) -> Result<Decimal, InvalidField> {
         let decimal = self.decimal(field, text)?;
-        if decimal > Decimal::ZERO { Ok(decimal) } else { Err(invalid(field, format!("{text} is not above zero"))) }
+        if decimal > Decimal::ZERO {
+            Ok(decimal)
+        } else {
+            Err(invalid(field, format!("{text} is not above zero")))
+        }
     }
 
     fn text(&self, field: &str, text: String) -> Result<String, InvalidField> {
         match text.chars().count() {
             1..=TEXT_CHARS_MAX => Ok(text),
-            count => Err(invalid(field, format!("has {count} characters, 1 to {TEXT_CHARS_MAX} are allowed"))),
+            count => Err(invalid(
+                field,
+                format!("has {count} characters, 1 to {TEXT_CHARS_MAX} are allowed"),
+            )),
         }
     }
 
     fn no_rates(&self, rates: Rates) -> Result<(), InvalidField> {
         // Exchange into and out of a card currency is not built yet; to ignore a rate would repay
         // nothing where the contract says it repays.
-        if rates.is_some() { not_supported_yet("rates") } else { Ok(()) }
+        if rates.is_some() {
+            not_supported_yet("rates")
+        } else {
+            Ok(())
+        }
     }
 
     fn account_opened(&self) -> Result<Event, InvalidField> {
@@ -198,7 +246,10 @@ impl Door<'_> {
                 self.amount("credit.limit", currency, &credit.limit, Sign::NotNegative)
             })
             .transpose()?;
-        Ok(Event::AccountOpened { customer: wire.customer, credit_limit })
+        Ok(Event::AccountOpened {
+            customer: wire.customer,
+            credit_limit,
+        })
     }
 
     fn credit_changed(&self) -> Result<Event, InvalidField> {
@@ -212,7 +263,10 @@ impl Door<'_> {
         let wire: Wire = self.fields()?;
         let currency = self.currency("currency", &wire.currency)?;
         let limit = self.amount("limit", currency, &wire.limit, Sign::NotNegative)?;
-        Ok(Event::CreditChanged { limit, enabled: wire.enabled })
+        Ok(Event::CreditChanged {
+            limit,
+            enabled: wire.enabled,
+        })
     }
 
     fn deposit_received(&self) -> Result<Event, InvalidField> {
@@ -227,7 +281,10 @@ impl Door<'_> {
         let wire: Wire = self.fields()?;
         self.no_rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::DepositReceived { amount, reference: wire.reference })
+        Ok(Event::DepositReceived {
+            amount,
+            reference: wire.reference,
+        })
     }
 
     fn withdrawal_requested(&self) -> Result<Event, InvalidField> {
@@ -240,7 +297,10 @@ impl Door<'_> {
         }
         let wire: Wire = self.fields()?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::WithdrawalRequested { withdrawal_id: wire.withdrawal_id, amount })
+        Ok(Event::WithdrawalRequested {
+            withdrawal_id: wire.withdrawal_id,
+            amount,
+        })
     }
 
     fn withdrawal_id(&self) -> Result<ExternalId, InvalidField> {
@@ -266,7 +326,11 @@ impl Door<'_> {
         let wire: Wire = self.fields()?;
         self.no_rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::OrderReserved { order_id: wire.order_id, amount, may_borrow: wire.may_borrow })
+        Ok(Event::OrderReserved {
+            order_id: wire.order_id,
+            amount,
+            may_borrow: wire.may_borrow,
+        })
     }
 
     fn order_released(&self) -> Result<Event, InvalidField> {
@@ -281,7 +345,10 @@ impl Door<'_> {
         let wire: Wire = self.fields()?;
         self.no_rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::OrderReleased { order_id: wire.order_id, amount })
+        Ok(Event::OrderReleased {
+            order_id: wire.order_id,
+            amount,
+        })
     }
 
     fn fee(&self, fee: &FeeWire) -> Result<Money, InvalidField> {
@@ -307,9 +374,21 @@ impl Door<'_> {
         }
         let wire: Wire = self.fields()?;
         self.no_rates(wire.rates)?;
-        let (base, quote) = (self.currency("base", &wire.base)?, self.currency("quote", &wire.quote)?);
-        if !pairs.contains(&Pair { base: base.code, quote: quote.code }) {
-            return Err(invalid("base", format!("{base}/{quote} is not a pair of product {}", self.rulebook.product)));
+        let (base, quote) = (
+            self.currency("base", &wire.base)?,
+            self.currency("quote", &wire.quote)?,
+        );
+        if !pairs.contains(&Pair {
+            base: base.code,
+            quote: quote.code,
+        }) {
+            return Err(invalid(
+                "base",
+                format!(
+                    "{base}/{quote} is not a pair of product {}",
+                    self.rulebook.product
+                ),
+            ));
         }
         let quantity = self.amount("quantity", base, &wire.quantity, Sign::Positive)?;
         let price = self.above_zero("price", &wire.price)?;
@@ -342,7 +421,15 @@ impl Door<'_> {
             Instruments::Contracts(contracts) => contracts.get(&symbol).cloned(),
             Instruments::Pairs(_) => None,
         }
-        .ok_or_else(|| invalid("symbol", format!("{symbol} is not a symbol of product {}", self.rulebook.product)))
+        .ok_or_else(|| {
+            invalid(
+                "symbol",
+                format!(
+                    "{symbol} is not a symbol of product {}",
+                    self.rulebook.product
+                ),
+            )
+        })
     }
 
     fn contract_filled(&self) -> Result<Event, InvalidField> {
@@ -379,7 +466,9 @@ impl Door<'_> {
         self.no_rates(wire.rates)?;
         let contract = self.contract(&wire.symbol)?;
         match (contract.kind, wire.margin_mode, wire.position_side) {
-            (crate::instrument::ContractKind::Inverse, ..) => return not_supported_yet("symbol (inverse contract)"),
+            (crate::instrument::ContractKind::Inverse, ..) => {
+                return not_supported_yet("symbol (inverse contract)");
+            }
             (_, MarginMode::Isolated, _) => return not_supported_yet("margin_mode (isolated)"),
             (_, _, Some(PositionSide::Long | PositionSide::Short)) => {
                 return not_supported_yet("position_side (hedge mode)");
@@ -388,7 +477,12 @@ impl Door<'_> {
         }
         let fee = self.fee(&wire.fee)?;
         if fee.currency() != contract.settled_in {
-            let reason = format!("{} is not {}, in which {} is settled", fee.currency(), contract.settled_in, contract.symbol);
+            let reason = format!(
+                "{} is not {}, in which {} is settled",
+                fee.currency(),
+                contract.settled_in,
+                contract.symbol
+            );
             return Err(invalid("fee.currency", reason));
         }
         let reserved = wire.reserved.as_deref().unwrap_or("0");
@@ -440,7 +534,10 @@ impl Door<'_> {
         let wire: Wire = self.fields()?;
         self.no_rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::FeeCharged { amount, reason: self.text("reason", wire.reason)? })
+        Ok(Event::FeeCharged {
+            amount,
+            reason: self.text("reason", wire.reason)?,
+        })
     }
 
     fn interest_charged(&self) -> Result<Event, InvalidField> {
@@ -451,7 +548,9 @@ impl Door<'_> {
             amount: String,
         }
         let wire: Wire = self.fields()?;
-        Ok(Event::InterestCharged { amount: self.money(&wire.currency, &wire.amount, Sign::Positive)? })
+        Ok(Event::InterestCharged {
+            amount: self.money(&wire.currency, &wire.amount, Sign::Positive)?,
+        })
     }
 
     fn adjustment_posted(&self) -> Result<Event, InvalidField> {

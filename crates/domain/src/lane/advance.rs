@@ -138,8 +138,20 @@ pub fn advance<S: Stage>(
     arrivals: &[Arrival<S::Input>],
     now: Timestamp,
 ) -> Result<Advance<S>, Poison> {
-    let advance = Advance { lane, state, rows: Vec::new(), parked: Vec::new(), steps: Vec::with_capacity(arrivals.len()) };
-    let mut turn = Turn { stage, account, memory, now, advance };
+    let advance = Advance {
+        lane,
+        state,
+        rows: Vec::new(),
+        parked: Vec::new(),
+        steps: Vec::with_capacity(arrivals.len()),
+    };
+    let mut turn = Turn {
+        stage,
+        account,
+        memory,
+        now,
+        advance,
+    };
     for arrival in arrivals {
         let step = turn.take(arrival)?;
         turn.advance.steps.push(step);
@@ -169,39 +181,70 @@ impl<S: Stage> Turn<'_, S> {
 
     fn answer(&self, echo: &Echo) -> Result<Step, Poison> {
         let first = self.memory.rows.get(&echo.request_id);
-        let output = self.stage.answer(self.account, &self.advance.lane, echo, first, self.now)?;
-        Ok(Step { output, dead_letter: None })
+        let output = self
+            .stage
+            .answer(self.account, &self.advance.lane, echo, first, self.now)?;
+        Ok(Step {
+            output,
+            dead_letter: None,
+        })
     }
 
     /// The request was journaled before: a redelivery of the same message, a repetition by the
     /// caller, or another content under the same id.
-    fn repeat(&self, arrival: &Arrival<S::Input>, message: &Message<S::Input>, row: &Row) -> Result<Step, Poison> {
+    fn repeat(
+        &self,
+        arrival: &Arrival<S::Input>,
+        message: &Message<S::Input>,
+        row: &Row,
+    ) -> Result<Step, Poison> {
         if row.fingerprint == message.fingerprint && row.source_id == arrival.source_id {
-            return Ok(Step { output: S::output(self.account, row)?, dead_letter: None });
+            return Ok(Step {
+                output: S::output(self.account, row)?,
+                dead_letter: None,
+            });
         }
         let kind = if row.fingerprint == message.fingerprint {
             EchoKind::Repeated
         } else {
             let (id, seq, at) = (&arrival.request_id, row.seq, row.decided_at);
             EchoKind::Conflict {
-                detail: format!("request id {id} was used at {at} for another {} (number {seq} of this lane)", row.kind),
+                detail: format!(
+                    "request id {id} was used at {at} for another {} (number {seq} of this lane)",
+                    row.kind
+                ),
             }
         };
         self.answer(&self.echo(arrival, kind))
     }
 
     fn echo(&self, arrival: &Arrival<S::Input>, kind: EchoKind) -> Echo {
-        Echo { request_id: arrival.request_id.clone(), traceparent: None, source_id: arrival.source_id.clone(), kind }
+        Echo {
+            request_id: arrival.request_id.clone(),
+            traceparent: None,
+            source_id: arrival.source_id.clone(),
+            kind,
+        }
     }
 
-    fn receive(&mut self, arrival: &Arrival<S::Input>, content: Result<&Message<S::Input>, Poison>) -> Result<Step, Poison> {
+    fn receive(
+        &mut self,
+        arrival: &Arrival<S::Input>,
+        content: Result<&Message<S::Input>, Poison>,
+    ) -> Result<Step, Poison> {
         if let Some(letter) = self.memory.parked.get(&arrival.source_id).cloned() {
             return self.parked_step(arrival, letter);
         }
         let lane = &self.advance.lane;
         if lane.status != LaneStatus::Active {
-            let first = lane.suspension.as_ref().map_or("an earlier message", |suspension| suspension.reason.as_str());
-            let error = format!("parked untried behind the message that suspended the lane: {first}");
+            let first = lane
+                .suspension
+                .as_ref()
+                .map_or("an earlier message", |suspension| {
+                    suspension.reason.as_str()
+                });
+            let error =
+                format!("parked untried behind the message that suspended the lane: {first}");
             return self.park(arrival, content.ok(), error);
         }
         let message = content.as_ref().ok().copied();
@@ -210,20 +253,33 @@ impl<S: Stage> Turn<'_, S> {
                 let output = S::output(self.account, &row)?;
                 self.memory.rows.insert(row.request_id.clone(), row.clone());
                 self.advance.rows.push(row);
-                Ok(Step { output, dead_letter: None })
+                Ok(Step {
+                    output,
+                    dead_letter: None,
+                })
             }
             Err(poison) => {
                 let lane = &mut self.advance.lane;
                 lane.status = LaneStatus::Suspended;
-                lane.suspension = Some(Suspension { at: self.now, reason: poison.to_string() });
+                lane.suspension = Some(Suspension {
+                    at: self.now,
+                    reason: poison.to_string(),
+                });
                 self.park(arrival, message, poison.to_string())
             }
         }
     }
 
-    fn decide(&mut self, arrival: &Arrival<S::Input>, message: &Message<S::Input>) -> Result<Row, Poison> {
+    fn decide(
+        &mut self,
+        arrival: &Arrival<S::Input>,
+        message: &Message<S::Input>,
+    ) -> Result<Row, Poison> {
         if arrival.receives > RECEIVES_MAX {
-            return Err(Poison::TooManyReceives { received: arrival.receives, receives_max: RECEIVES_MAX });
+            return Err(Poison::TooManyReceives {
+                received: arrival.receives,
+                receives_max: RECEIVES_MAX,
+            });
         }
         let lane = &self.advance.lane;
         if let Some(found) = message.upstream_seq {
@@ -232,8 +288,11 @@ impl<S: Stage> Turn<'_, S> {
                 return Err(Poison::Gap { expected, found });
             }
         }
-        let (ruling, state) = self.stage.decide(self.account, &self.advance.state, message, self.now)?;
-        let result = serde_json::to_string(&ruling).map_err(|error| Poison::OutOfRange(error.to_string()))?;
+        let (ruling, state) =
+            self.stage
+                .decide(self.account, &self.advance.state, message, self.now)?;
+        let result = serde_json::to_string(&ruling)
+            .map_err(|error| Poison::OutOfRange(error.to_string()))?;
         let rules = self.stage.rules();
         let mut row = Row {
             seq: lane.seq + 1,
@@ -259,7 +318,12 @@ impl<S: Stage> Turn<'_, S> {
         Ok(row)
     }
 
-    fn park(&mut self, arrival: &Arrival<S::Input>, message: Option<&Message<S::Input>>, error: String) -> Result<Step, Poison> {
+    fn park(
+        &mut self,
+        arrival: &Arrival<S::Input>,
+        message: Option<&Message<S::Input>>,
+        error: String,
+    ) -> Result<Step, Poison> {
         let lane = &mut self.advance.lane;
         lane.parked_seq += 1;
         if let Some(upstream_seq) = message.and_then(|message| message.upstream_seq)
@@ -267,7 +331,10 @@ impl<S: Stage> Turn<'_, S> {
         {
             lane.upstream_seq = upstream_seq;
         }
-        let letter = DeadLetter { parked_seq: lane.parked_seq, error: error.clone() };
+        let letter = DeadLetter {
+            parked_seq: lane.parked_seq,
+            error: error.clone(),
+        };
         self.advance.parked.push(ParkedMessage {
             parked_seq: letter.parked_seq,
             request_id: arrival.request_id.clone(),
@@ -277,14 +344,24 @@ impl<S: Stage> Turn<'_, S> {
             parked_at: self.now,
             error,
         });
-        self.memory.parked.insert(arrival.source_id.clone(), letter.clone());
+        self.memory
+            .parked
+            .insert(arrival.source_id.clone(), letter.clone());
         self.parked_step(arrival, letter)
     }
 
     fn parked_step(&self, arrival: &Arrival<S::Input>, letter: DeadLetter) -> Result<Step, Poison> {
-        let kind = EchoKind::Parked { stage: S::NAME, detail: letter.error.clone() };
+        let kind = EchoKind::Parked {
+            stage: S::NAME,
+            detail: letter.error.clone(),
+        };
         let echo = self.echo(arrival, kind);
-        let output = self.stage.answer(self.account, &self.advance.lane, &echo, None, self.now)?;
-        Ok(Step { output, dead_letter: Some(letter) })
+        let output = self
+            .stage
+            .answer(self.account, &self.advance.lane, &echo, None, self.now)?;
+        Ok(Step {
+            output,
+            dead_letter: Some(letter),
+        })
     }
 }

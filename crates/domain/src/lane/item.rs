@@ -65,7 +65,7 @@ pub enum Body {
     /// Carry out a plan.
     Planned {
         /// The event.
-        event: Event,
+        event: Box<Event>,
         /// The rulebook version that made the plan.
         rulebook: u32,
         /// What moves.

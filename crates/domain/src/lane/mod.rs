@@ -10,10 +10,13 @@ mod stage;
 mod state;
 mod transit;
 
-pub use advance::{Advance, Arrival, Content, DeadLetter, Memory, Message, ParkedMessage, RECEIVES_MAX, Step, advance};
+pub use advance::{
+    Advance, Arrival, Content, DeadLetter, Memory, Message, ParkedMessage, RECEIVES_MAX, Step,
+    advance,
+};
 pub use item::{Body, Echo, EchoKind, Item, PACK_BYTES_MAX, PACK_UNITS_MAX, Pack, Transit};
 pub use journal::{Row, RowHash};
 pub use stage::{Output, RawMessage, Rules, Stage, StageName, UnknownStage};
 pub use state::{Lane, LaneStatus, Suspension, UnknownLaneStatus};
-pub use transit::{forward, pack, read_pack};
-pub(crate) use transit::{message_of, unreadable};
+pub(crate) use transit::message_of;
+pub use transit::{forward, pack, read_pack, unreadable};

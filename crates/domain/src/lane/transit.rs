@@ -3,14 +3,18 @@
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::{Arrival, Content, Item, Message, Output, PACK_BYTES_MAX, PACK_UNITS_MAX, Pack, RawMessage, StageName, Transit};
+use super::{
+    Arrival, Content, Item, Message, Output, PACK_BYTES_MAX, PACK_UNITS_MAX, Pack, RawMessage,
+    StageName, Transit,
+};
 use crate::envelope::salvage_request_id;
 use crate::ids::{AccountKey, RequestId};
 use crate::refusal::Poison;
 
 /// `unit` on its way to the stage `to`.
 pub fn forward(to: StageName, unit: &Transit) -> Result<Output, Poison> {
-    let unit = serde_json::to_string(unit).map_err(|error| Poison::OutOfRange(error.to_string()))?;
+    let unit =
+        serde_json::to_string(unit).map_err(|error| Poison::OutOfRange(error.to_string()))?;
     Ok(Output::Forward { to, unit })
 }
 
@@ -32,7 +36,10 @@ pub fn pack(account: &AccountKey, units: &[&str]) -> Vec<(String, String)> {
             .count()
             .max(1);
         let (units, behind) = rest.split_at(fitting);
-        let body = format!("{{\"account\":\"{account}\",\"units\":[{}]}}", units.join(","));
+        let body = format!(
+            "{{\"account\":\"{account}\",\"units\":[{}]}}",
+            units.join(",")
+        );
         packs.push((hex::encode(Sha256::digest(&body)), body));
         rest = behind;
     }
@@ -44,16 +51,39 @@ pub fn pack(account: &AccountKey, units: &[&str]) -> Vec<(String, String)> {
 pub fn read_pack(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item>> {
     let pack: Result<Pack, _> = serde_json::from_str(message.body);
     match pack {
-        Err(error) => vec![unreadable(&message, message.body, message.message_id.to_owned(), Poison::Unreadable(error.to_string()))],
+        Err(error) => vec![unreadable(
+            &message,
+            message.body,
+            message.message_id.to_owned(),
+            Poison::Unreadable(error.to_string()),
+        )],
         Ok(pack) if pack.account != *lane => {
-            let poison = Poison::WrongLane { header: pack.account.to_string(), lane: lane.to_string() };
-            vec![unreadable(&message, message.body, message.message_id.to_owned(), poison)]
+            let poison = Poison::WrongLane {
+                header: pack.account.to_string(),
+                lane: lane.to_string(),
+            };
+            vec![unreadable(
+                &message,
+                message.body,
+                message.message_id.to_owned(),
+                poison,
+            )]
         }
-        Ok(pack) => pack.units.iter().enumerate().map(|(index, unit)| read_unit(lane, &message, index, unit)).collect(),
+        Ok(pack) => pack
+            .units
+            .iter()
+            .enumerate()
+            .map(|(index, unit)| read_unit(lane, &message, index, unit))
+            .collect(),
     }
 }
 
-fn read_unit(lane: &AccountKey, message: &RawMessage<'_>, index: usize, unit: &RawValue) -> Arrival<Item> {
+fn read_unit(
+    lane: &AccountKey,
+    message: &RawMessage<'_>,
+    index: usize,
+    unit: &RawValue,
+) -> Arrival<Item> {
     let raw = unit.get();
     let poison = match serde_json::from_str::<Transit>(raw) {
         Ok(Transit::Item(item)) if item.header.account_key() == *lane => {
@@ -76,12 +106,18 @@ fn read_unit(lane: &AccountKey, message: &RawMessage<'_>, index: usize, unit: &R
                 content: Content::Echo(echo),
             };
         }
-        Ok(Transit::Item(item)) => {
-            Poison::WrongLane { header: item.header.account_key().to_string(), lane: lane.to_string() }
-        }
+        Ok(Transit::Item(item)) => Poison::WrongLane {
+            header: item.header.account_key().to_string(),
+            lane: lane.to_string(),
+        },
         Err(error) => Poison::Unreadable(error.to_string()),
     };
-    unreadable(message, raw, format!("{}:{index}", message.message_id), poison)
+    unreadable(
+        message,
+        raw,
+        format!("{}:{index}", message.message_id),
+        poison,
+    )
 }
 
 /// The message that deciding an item needs.
@@ -96,8 +132,18 @@ pub(crate) fn message_of(item: Item) -> Message<Item> {
 }
 
 /// An arrival that nobody can read, under the best request id that can be made out.
-pub(crate) fn unreadable<I>(message: &RawMessage<'_>, raw: &str, source_id: String, poison: Poison) -> Arrival<I> {
-    let from_ids = || message.deduplication_id.cloned().or_else(|| RequestId::new(message.message_id).ok());
+pub fn unreadable<I>(
+    message: &RawMessage<'_>,
+    raw: &str,
+    source_id: String,
+    poison: Poison,
+) -> Arrival<I> {
+    let from_ids = || {
+        message
+            .deduplication_id
+            .cloned()
+            .or_else(|| RequestId::new(message.message_id).ok())
+    };
     let request_id = salvage_request_id(raw).or_else(from_ids);
     Arrival {
         source_id,
@@ -126,7 +172,11 @@ mod tests {
             .map(|unit| unit.get().to_owned())
             .collect();
         assert_eq!(back, units);
-        assert_eq!(pack(&account, &units), packs, "the same units are the same messages");
+        assert_eq!(
+            pack(&account, &units),
+            packs,
+            "the same units are the same messages"
+        );
     }
 
     #[test]

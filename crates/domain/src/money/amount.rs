@@ -132,19 +132,29 @@ impl Money {
     /// The same amount the other way.
     #[must_use]
     pub const fn negated(self) -> Self {
-        Self { currency: self.currency, units: -self.units }
+        Self {
+            currency: self.currency,
+            units: -self.units,
+        }
     }
 
     /// The amount if it is above zero, else nothing.
     #[must_use]
     pub fn or_zero(self) -> Self {
-        Self { units: self.units.max(0), ..self }
+        Self {
+            units: self.units.max(0),
+            ..self
+        }
     }
 
     /// The smaller of two amounts of one currency.
     pub fn min(self, other: Self) -> Result<Self, MoneyError> {
         self.same(other)?;
-        Ok(if self.units <= other.units { self } else { other })
+        Ok(if self.units <= other.units {
+            self
+        } else {
+            other
+        })
     }
 
     fn same(self, other: Self) -> Result<(), MoneyError> {
@@ -167,7 +177,12 @@ pub(crate) fn format_units(units: i128, decimals: u32) -> String {
     let (units, one) = (units.unsigned_abs(), 10_u128.pow(decimals));
     match decimals {
         0 => format!("{sign}{units}"),
-        _ => format!("{sign}{}.{:0width$}", units / one, units % one, width = decimals as usize),
+        _ => format!(
+            "{sign}{}.{:0width$}",
+            units / one,
+            units % one,
+            width = decimals as usize
+        ),
     }
 }
 
@@ -208,9 +223,19 @@ impl<'de> Deserialize<'de> for Money {
             amount: String,
         }
         let wire = Wire::deserialize(deserializer)?;
-        let decimals = wire.amount.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        let decimals = wire
+            .amount
+            .split_once('.')
+            .map_or(0, |(_, fraction)| fraction.len());
         let decimals = u8::try_from(decimals).map_err(serde::de::Error::custom)?;
-        Money::parse(Currency { code: wire.currency, decimals }, &wire.amount).map_err(serde::de::Error::custom)
+        Money::parse(
+            Currency {
+                code: wire.currency,
+                decimals,
+            },
+            &wire.amount,
+        )
+        .map_err(serde::de::Error::custom)
     }
 }
 
@@ -219,15 +244,26 @@ mod tests {
     use super::*;
 
     fn usdt() -> Currency {
-        Currency { code: "USDT".parse().unwrap(), decimals: 6 }
+        Currency {
+            code: "USDT".parse().unwrap(),
+            decimals: 6,
+        }
     }
 
     #[test]
     fn an_amount_is_printed_with_exactly_its_currencys_decimals() {
-        for (text, printed) in [("100", "100.000000"), ("0.5", "0.500000"), ("-0.000001", "-0.000001"), ("007", "7.000000")] {
+        for (text, printed) in [
+            ("100", "100.000000"),
+            ("0.5", "0.500000"),
+            ("-0.000001", "-0.000001"),
+            ("007", "7.000000"),
+        ] {
             assert_eq!(Money::parse(usdt(), text).unwrap().amount(), printed);
         }
-        let yen = Currency { code: "JPY".parse().unwrap(), decimals: 0 };
+        let yen = Currency {
+            code: "JPY".parse().unwrap(),
+            decimals: 0,
+        };
         assert_eq!(Money::parse(yen, "-12").unwrap().to_string(), "-12 JPY");
     }
 
@@ -241,7 +277,10 @@ mod tests {
             (".5", "\".5\" is not a decimal number"),
             ("1e3", "\"1e3\" is not a decimal number"),
             ("+1", "\"+1\" is not a decimal number"),
-            ("1000000000000000", "an amount of USDT has more than 15 digits before the point"),
+            (
+                "1000000000000000",
+                "an amount of USDT has more than 15 digits before the point",
+            ),
         ];
         for (text, reason) in cases {
             assert_eq!(Money::parse(usdt(), text).unwrap_err().to_string(), reason);
@@ -250,7 +289,10 @@ mod tests {
 
     #[test]
     fn currencies_do_not_mix() {
-        let usd = Currency { code: "USD".parse().unwrap(), decimals: 2 };
+        let usd = Currency {
+            code: "USD".parse().unwrap(),
+            decimals: 2,
+        };
         assert!(Money::zero(usdt()).plus(Money::zero(usd)).is_err());
     }
 

@@ -32,32 +32,52 @@ pub struct Exact {
 impl Exact {
     /// `units / 10^scale`.
     pub fn new(units: i128, scale: u32) -> Self {
-        Self { mantissa: I256::from(units), scale }
+        Self {
+            mantissa: I256::from(units),
+            scale,
+        }
     }
 
     /// The product.
     pub fn times(self, other: impl Into<Self>) -> Result<Self, TooLarge> {
         let other = other.into();
         let mantissa = self.mantissa.checked_mul(other.mantissa).ok_or(TooLarge)?;
-        Ok(Self { mantissa, scale: self.scale + other.scale })
+        Ok(Self {
+            mantissa,
+            scale: self.scale + other.scale,
+        })
     }
 
     /// The difference.
     pub fn minus(self, other: impl Into<Self>) -> Result<Self, TooLarge> {
         let other = other.into();
         let scale = self.scale.max(other.scale);
-        let mantissa = self.at(scale)?.checked_sub(other.at(scale)?).ok_or(TooLarge)?;
+        let mantissa = self
+            .at(scale)?
+            .checked_sub(other.at(scale)?)
+            .ok_or(TooLarge)?;
         Ok(Self { mantissa, scale })
     }
 
     /// The number of units of `10^-decimals` nearest to `self / divisor`. `divisor` is not zero.
-    pub fn divided_by(self, divisor: impl Into<Self>, decimals: u32, rounding: Rounding) -> Result<i128, TooLarge> {
+    pub fn divided_by(
+        self,
+        divisor: impl Into<Self>,
+        decimals: u32,
+        rounding: Rounding,
+    ) -> Result<i128, TooLarge> {
         let divisor = divisor.into();
         // (m1 / 10^s1) / (m2 / 10^s2) * 10^d = m1 * 10^(s2 + d) / (m2 * 10^s1)
         let (up, down) = (divisor.scale + decimals, self.scale);
         let common = up.min(down);
-        let numerator = self.mantissa.checked_mul(power_of_ten(up - common)?).ok_or(TooLarge)?;
-        let denominator = divisor.mantissa.checked_mul(power_of_ten(down - common)?).ok_or(TooLarge)?;
+        let numerator = self
+            .mantissa
+            .checked_mul(power_of_ten(up - common)?)
+            .ok_or(TooLarge)?;
+        let denominator = divisor
+            .mantissa
+            .checked_mul(power_of_ten(down - common)?)
+            .ok_or(TooLarge)?;
         let quotient = divide(numerator, denominator, rounding).ok_or(TooLarge)?;
         i128::try_from(quotient).map_err(|_| TooLarge)
     }
@@ -74,7 +94,9 @@ impl Exact {
     }
 
     fn at(self, scale: u32) -> Result<I256, TooLarge> {
-        self.mantissa.checked_mul(power_of_ten(scale - self.scale)?).ok_or(TooLarge)
+        self.mantissa
+            .checked_mul(power_of_ten(scale - self.scale)?)
+            .ok_or(TooLarge)
     }
 }
 
@@ -107,8 +129,16 @@ fn divide(numerator: I256, denominator: I256, rounding: Rounding) -> Option<I256
             remainder > rest || (remainder == rest && quotient % 2 != I256::ZERO)
         }
     };
-    let step = if (numerator < 0) == (denominator < 0) { 1 } else { -1 };
-    if away { quotient.checked_add(I256::new(step)) } else { Some(quotient) }
+    let step = if (numerator < 0) == (denominator < 0) {
+        1
+    } else {
+        -1
+    };
+    if away {
+        quotient.checked_add(I256::new(step))
+    } else {
+        Some(quotient)
+    }
 }
 
 /// A text that is not a decimal within the bounds of the door.
@@ -118,7 +148,9 @@ pub enum InvalidDecimal {
     #[error("{0:?} is not a decimal number")]
     NotANumber(String),
     /// Too many digits.
-    #[error("{0} has more than {INTEGER_DIGITS_MAX} digits before the point or {DECIMALS_MAX} after it")]
+    #[error(
+        "{0} has more than {INTEGER_DIGITS_MAX} digits before the point or {DECIMALS_MAX} after it"
+    )]
     TooLong(String),
 }
 
@@ -132,10 +164,13 @@ pub fn parse_decimal(text: &str) -> Result<Decimal, InvalidDecimal> {
     if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) || digits.ends_with('.') {
         return Err(InvalidDecimal::NotANumber(shown()));
     }
-    if whole.trim_start_matches('0').len() > INTEGER_DIGITS_MAX || fraction.len() > DECIMALS_MAX as usize {
+    if whole.trim_start_matches('0').len() > INTEGER_DIGITS_MAX
+        || fraction.len() > DECIMALS_MAX as usize
+    {
         return Err(InvalidDecimal::TooLong(shown()));
     }
-    text.parse::<Decimal>().map_err(|_| InvalidDecimal::NotANumber(shown()))
+    text.parse::<Decimal>()
+        .map_err(|_| InvalidDecimal::NotANumber(shown()))
 }
 
 #[cfg(test)]
@@ -158,7 +193,11 @@ mod tests {
             ("0.12", Rounding::Up, 12),
         ];
         for (text, rounding, units) in cases {
-            assert_eq!(Exact::from(decimal(text)).rounded(2, rounding), Ok(units), "{text} {rounding:?}");
+            assert_eq!(
+                Exact::from(decimal(text)).rounded(2, rounding),
+                Ok(units),
+                "{text} {rounding:?}"
+            );
         }
     }
 
@@ -173,7 +212,11 @@ mod tests {
 
     #[test]
     fn a_quotient_keeps_its_sign() {
-        let third = |n: &str| Exact::from(decimal(n)).divided_by(decimal("3"), 4, Rounding::HalfEven).unwrap();
+        let third = |n: &str| {
+            Exact::from(decimal(n))
+                .divided_by(decimal("3"), 4, Rounding::HalfEven)
+                .unwrap()
+        };
         assert_eq!((third("1"), third("-1"), third("2")), (3333, -3333, 6667));
     }
 }

@@ -19,23 +19,38 @@ impl Value {
     /// Of `quantity` at `price`.
     pub fn of(contract: &Contract, quantity: Decimal, price: Decimal) -> Result<Self, TooLarge> {
         Ok(match contract.kind {
-            ContractKind::Linear => Self { numerator: Exact::from(quantity).times(price)?, denominator: Exact::new(1, 0) },
-            ContractKind::Inverse => Self { numerator: quantity.into(), denominator: price.into() },
+            ContractKind::Linear => Self {
+                numerator: Exact::from(quantity).times(price)?,
+                denominator: Exact::new(1, 0),
+            },
+            ContractKind::Inverse => Self {
+                numerator: quantity.into(),
+                denominator: price.into(),
+            },
         })
     }
 
     /// What it adds to a position's cost: the value at [`COST_DECIMALS`].
     pub fn cost(self) -> Result<i128, TooLarge> {
-        self.numerator.divided_by(self.denominator, COST_DECIMALS, Rounding::HalfEven)
+        self.numerator
+            .divided_by(self.denominator, COST_DECIMALS, Rounding::HalfEven)
     }
 }
 
 /// `⌈value · m / leverage⌉`: the initial margin of opening `value` of `contract`. Rounded up, so
 /// that it is never short of its rate (`CONTRACT.md`, Arithmetic).
-pub fn initial_margin(contract: &Contract, value: Value, leverage: Decimal) -> Result<Money, TooLarge> {
+pub fn initial_margin(
+    contract: &Contract,
+    value: Value,
+    leverage: Decimal,
+) -> Result<Money, TooLarge> {
     let currency = contract.settled_in;
     let notional = value.numerator.times(contract.multiplier)?;
-    let units = notional.divided_by(value.denominator.times(leverage)?, u32::from(currency.decimals), Rounding::Up)?;
+    let units = notional.divided_by(
+        value.denominator.times(leverage)?,
+        u32::from(currency.decimals),
+        Rounding::Up,
+    )?;
     Money::from_units(currency, units).map_err(|_| TooLarge)
 }
 

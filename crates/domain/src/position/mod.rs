@@ -9,6 +9,6 @@ mod state;
 pub use fill::{Filled, fill};
 pub use funding::funding;
 pub use margin::{Value, initial_margin, released_margin};
-pub use stage::{PositionRuling, Positions};
-pub use state::{COST_DECIMALS, PositionChange, PositionSide, PositionState, Position};
 pub(crate) use stage::replay_item;
+pub use stage::{PositionRuling, Positions};
+pub use state::{COST_DECIMALS, Position, PositionChange, PositionSide, PositionState};

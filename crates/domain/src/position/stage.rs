@@ -6,8 +6,8 @@ use super::{Filled, Position, PositionChange, PositionState, fill, funding};
 use crate::event::{ContractFill, Event, EventClass};
 use crate::ids::AccountKey;
 use crate::lane::{
-    Arrival, Body, Echo, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage, StageName, Transit, forward,
-    message_of, read_pack,
+    Arrival, Body, Echo, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage, StageName,
+    Transit, forward, message_of, read_pack,
 };
 use crate::money::Money;
 use crate::plan::{AmountName, PlannedLeg, resolve};
@@ -45,7 +45,10 @@ impl Stage for Positions {
     type Ruling = PositionRuling;
 
     fn rules(&self) -> Rules {
-        Rules { version: RULES_VERSION, configuration: 0 }
+        Rules {
+            version: RULES_VERSION,
+            configuration: 0,
+        }
     }
 
     fn read(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item>> {
@@ -82,13 +85,28 @@ impl Stage for Positions {
         let ruling: PositionRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
         let item = replay_item(row)?.input;
         let body = match (item.body, ruling) {
-            (Body::Planned { event, rulebook, .. }, PositionRuling::Changed { legs, position }) => {
-                Body::Planned { event, rulebook, legs, position: Some(position) }
-            }
+            (
+                Body::Planned {
+                    event, rulebook, ..
+                },
+                PositionRuling::Changed { legs, position },
+            ) => Body::Planned {
+                event,
+                rulebook,
+                legs,
+                position: Some(position),
+            },
             (_, PositionRuling::Refused(refusal)) => Body::Refused(refusal),
             (body, _) => body,
         };
-        forward(StageName::Account, &Transit::Item(Box::new(Item { upstream_seq: row.seq, body, ..item })))
+        forward(
+            StageName::Account,
+            &Transit::Item(Box::new(Item {
+                upstream_seq: row.seq,
+                body,
+                ..item
+            })),
+        )
     }
 
     fn answer(
@@ -112,7 +130,11 @@ pub(crate) fn replay_item(row: &Row) -> Result<Message<Item>, Poison> {
     }
 }
 
-fn rule(state: &PositionState, event: &Event, legs: &[PlannedLeg]) -> Result<(PositionRuling, PositionState), Stop> {
+fn rule(
+    state: &PositionState,
+    event: &Event,
+    legs: &[PlannedLeg],
+) -> Result<(PositionRuling, PositionState), Stop> {
     check_opened(state, event)?;
     let mut state = state.clone();
     let ruling = match event {
@@ -125,16 +147,22 @@ fn rule(state: &PositionState, event: &Event, legs: &[PlannedLeg]) -> Result<(Po
             PositionRuling::Passed
         }
         Event::ContractFilled(filled) => apply_fill(&mut state, filled, legs)?,
-        Event::FundingCharged { contract, rate, mark_price } => {
+        Event::FundingCharged {
+            contract,
+            rate,
+            mark_price,
+        } => {
             let position = position(&state, &contract.symbol, contract.settled_in)?;
-            let received = funding(&position, contract, *rate, *mark_price).map_err(Poison::from)?;
+            let received =
+                funding(&position, contract, *rate, *mark_price).map_err(Poison::from)?;
             let legs = resolve(legs.to_vec(), |name| match name {
                 AmountName::FundingPaid => Some(received.negated().or_zero()),
                 AmountName::FundingReceived => Some(received.or_zero()),
                 _ => None,
             });
             let nothing = Money::zero(contract.settled_in);
-            let position = PositionChange::new(contract, &position, nothing).map_err(Poison::from)?;
+            let position =
+                PositionChange::new(contract, &position, nothing).map_err(Poison::from)?;
             PositionRuling::Changed { legs, position }
         }
         _ => PositionRuling::Passed,
@@ -146,9 +174,11 @@ fn check_opened(state: &PositionState, event: &Event) -> Result<(), Stop> {
     let kind = event.kind();
     match (state.opened, event, kind.class()) {
         (true, ..) | (false, Event::AccountOpened { .. }, _) => Ok(()),
-        (false, _, EventClass::Request) => {
-            Err(Refusal::rejected(RejectionCode::AccountNotFound, "the account was never opened").into())
-        }
+        (false, _, EventClass::Request) => Err(Refusal::rejected(
+            RejectionCode::AccountNotFound,
+            "the account was never opened",
+        )
+        .into()),
         (false, _, EventClass::Fact) => Err(Stop::Poisoned(Poison::Contradiction {
             kind: kind.to_string(),
             reason: "the account was never opened".to_owned(),
@@ -166,30 +196,61 @@ fn check_no_position(state: &PositionState) -> Result<(), Refusal> {
     match open.len() {
         0 => Ok(()),
         count => {
-            let detail = format!("{count} open position{}: {}", if count == 1 { "" } else { "s" }, open.join(", "));
+            let detail = format!(
+                "{count} open position{}: {}",
+                if count == 1 { "" } else { "s" },
+                open.join(", ")
+            );
             Err(Refusal::rejected(RejectionCode::AccountNotEmpty, detail))
         }
     }
 }
 
 /// The position in `symbol`, flat if there never was one.
-fn position(state: &PositionState, symbol: &crate::ids::Symbol, currency: crate::money::Currency) -> Result<Position, Poison> {
-    let position = state.positions.get(symbol).cloned().unwrap_or_else(|| Position::flat(currency));
+fn position(
+    state: &PositionState,
+    symbol: &crate::ids::Symbol,
+    currency: crate::money::Currency,
+) -> Result<Position, Poison> {
+    let position = state
+        .positions
+        .get(symbol)
+        .cloned()
+        .unwrap_or_else(|| Position::flat(currency));
     if position.margin.currency() == currency {
         Ok(position)
     } else {
-        let reason = format!("{symbol} is settled in {currency}, the position in {}", position.margin.currency());
-        Err(Poison::Contradiction { kind: "trade.filled".to_owned(), reason })
+        let reason = format!(
+            "{symbol} is settled in {currency}, the position in {}",
+            position.margin.currency()
+        );
+        Err(Poison::Contradiction {
+            kind: "trade.filled".to_owned(),
+            reason,
+        })
     }
 }
 
-fn apply_fill(state: &mut PositionState, event: &ContractFill, legs: &[PlannedLeg]) -> Result<PositionRuling, Poison> {
+fn apply_fill(
+    state: &mut PositionState,
+    event: &ContractFill,
+    legs: &[PlannedLeg],
+) -> Result<PositionRuling, Poison> {
     let contract = &event.contract;
-    let filled = fill(&position(state, &contract.symbol, contract.settled_in)?, event)?;
+    let filled = fill(
+        &position(state, &contract.symbol, contract.settled_in)?,
+        event,
+    )?;
     let from_reserve = event.reserved.min(filled.margin_added)?;
     let from_available = filled.margin_added.minus(from_reserve)?;
     let reserve_returned = event.reserved.minus(from_reserve)?;
-    let Filled { margin_released, realised, closing_fee, opening_fee, .. } = filled;
+    let Filled {
+        margin_released,
+        realised,
+        closing_fee,
+        opening_fee,
+        ..
+    } = filled;
     let legs = resolve(legs.to_vec(), |name| match name {
         AmountName::MarginFromReserve => Some(from_reserve),
         AmountName::MarginFromAvailable => Some(from_available),
@@ -204,6 +265,11 @@ fn apply_fill(state: &mut PositionState, event: &ContractFill, legs: &[PlannedLe
         _ => None,
     });
     let change = PositionChange::new(contract, &filled.position, realised)?;
-    state.positions.insert(contract.symbol.clone(), filled.position);
-    Ok(PositionRuling::Changed { legs, position: change })
+    state
+        .positions
+        .insert(contract.symbol.clone(), filled.position);
+    Ok(PositionRuling::Changed {
+        legs,
+        position: change,
+    })
 }

@@ -71,12 +71,20 @@ impl Position {
         if !self.is_open() || self.cost == 0 {
             return Ok(None);
         }
-        let (cost, quantity) = (Exact::new(self.cost, COST_DECIMALS), Exact::from(self.quantity.abs()));
+        let (cost, quantity) = (
+            Exact::new(self.cost, COST_DECIMALS),
+            Exact::from(self.quantity.abs()),
+        );
         let units = match kind {
-            ContractKind::Linear => cost.divided_by(quantity, ENTRY_PRICE_DECIMALS, Rounding::HalfEven)?,
-            ContractKind::Inverse => quantity.divided_by(cost, ENTRY_PRICE_DECIMALS, Rounding::HalfEven)?,
+            ContractKind::Linear => {
+                cost.divided_by(quantity, ENTRY_PRICE_DECIMALS, Rounding::HalfEven)?
+            }
+            ContractKind::Inverse => {
+                quantity.divided_by(cost, ENTRY_PRICE_DECIMALS, Rounding::HalfEven)?
+            }
         };
-        let price = Decimal::try_from_i128_with_scale(units, ENTRY_PRICE_DECIMALS).map_err(|_| TooLarge)?;
+        let price =
+            Decimal::try_from_i128_with_scale(units, ENTRY_PRICE_DECIMALS).map_err(|_| TooLarge)?;
         Ok(Some(price.normalize()))
     }
 }
@@ -123,7 +131,11 @@ pub enum MarginMode {
 
 impl PositionChange {
     /// `position` in `contract` after an event that realised `realised`.
-    pub fn new(contract: &Contract, position: &Position, realised: Money) -> Result<Self, TooLarge> {
+    pub fn new(
+        contract: &Contract,
+        position: &Position,
+        realised: Money,
+    ) -> Result<Self, TooLarge> {
         Ok(Self {
             symbol: contract.symbol.clone(),
             side: match position.sign() {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    InstrumentKind, Instruments, LEGS_MAX, LegDocument, LegShortfall, Rule, RuleDocument, RuleLeg, Rulebook,
-    RulebookDocument, SubjectKind, vocabulary,
+    InstrumentKind, Instruments, LEGS_MAX, LegDocument, LegShortfall, Rule, RuleDocument, RuleLeg,
+    Rulebook, RulebookDocument, SubjectKind, vocabulary,
 };
 use crate::event::{EventClass, EventKind};
 use crate::lane::StageName;
@@ -23,7 +23,10 @@ pub struct RulebookError {
 }
 
 fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Result<T, RulebookError> {
-    Err(RulebookError { place: place.into(), reason: reason.into() })
+    Err(RulebookError {
+        place: place.into(),
+        reason: reason.into(),
+    })
 }
 
 type Subjects = BTreeMap<Subject, SubjectKind>;
@@ -42,10 +45,16 @@ impl Rulebook {
         let mut held = BTreeSet::new();
         for (index, code) in document.currencies.iter().enumerate() {
             if !currencies.contains_key(code) {
-                return wrong(format!("currencies[{index}]"), format!("{code} is not in currencies.json"));
+                return wrong(
+                    format!("currencies[{index}]"),
+                    format!("{code} is not in currencies.json"),
+                );
             }
             if !held.insert(*code) {
-                return wrong(format!("currencies[{index}]"), format!("{code} is listed twice"));
+                return wrong(
+                    format!("currencies[{index}]"),
+                    format!("{code} is listed twice"),
+                );
             }
         }
         check_instruments(&instruments, &held)?;
@@ -68,19 +77,36 @@ fn check_path(document: &RulebookDocument) -> Result<bool, RulebookError> {
     let has_positions = match document.path.as_slice() {
         [Clearing, Account] => false,
         [Clearing, Position, Account] => true,
-        _ => return wrong("path", "is neither [clearing, account] nor [clearing, position, account]"),
+        _ => {
+            return wrong(
+                "path",
+                "is neither [clearing, account] nor [clearing, position, account]",
+            );
+        }
     };
     match (document.instruments, has_positions) {
-        (InstrumentKind::Contracts, false) => wrong("path", "contracts make positions, but position is not in the path"),
-        (InstrumentKind::Pairs, true) => wrong("path", "pairs make no positions, but position is in the path"),
+        (InstrumentKind::Contracts, false) => wrong(
+            "path",
+            "contracts make positions, but position is not in the path",
+        ),
+        (InstrumentKind::Pairs, true) => wrong(
+            "path",
+            "pairs make no positions, but position is in the path",
+        ),
         _ => Ok(has_positions),
     }
 }
 
-fn check_instruments(instruments: &Instruments, held: &BTreeSet<CurrencyCode>) -> Result<(), RulebookError> {
+fn check_instruments(
+    instruments: &Instruments,
+    held: &BTreeSet<CurrencyCode>,
+) -> Result<(), RulebookError> {
     let need = |code: CurrencyCode, what: String| match held.contains(&code) {
         true => Ok(()),
-        false => wrong("currencies", format!("{code} is missing, which {what} needs")),
+        false => wrong(
+            "currencies",
+            format!("{code} is missing, which {what} needs"),
+        ),
     };
     match instruments {
         Instruments::Pairs(pairs) => pairs.iter().try_for_each(|pair| {
@@ -88,9 +114,12 @@ fn check_instruments(instruments: &Instruments, held: &BTreeSet<CurrencyCode>) -
             need(pair.base, what())?;
             need(pair.quote, what())
         }),
-        Instruments::Contracts(contracts) => {
-            contracts.values().try_for_each(|contract| need(contract.settled_in.code, format!("symbol {}", contract.symbol)))
-        }
+        Instruments::Contracts(contracts) => contracts.values().try_for_each(|contract| {
+            need(
+                contract.settled_in.code,
+                format!("symbol {}", contract.symbol),
+            )
+        }),
     }
 }
 
@@ -103,17 +132,34 @@ fn check_subjects(document: &BTreeMap<String, SubjectKind>) -> Result<Subjects, 
         };
     }
     for subject in Subject::OF_ACCOUNT {
-        let due = if subject == Subject::Borrowed { SubjectKind::Asset } else { SubjectKind::Liability };
+        let due = if subject == Subject::Borrowed {
+            SubjectKind::Asset
+        } else {
+            SubjectKind::Liability
+        };
         match subjects.get(&subject) {
             Some(kind) if *kind == due => {}
-            Some(_) => return wrong(format!("subjects.{subject}"), format!("{subject} is of the other kind")),
-            None => return wrong("subjects", format!("{subject} is missing: every account has it")),
+            Some(_) => {
+                return wrong(
+                    format!("subjects.{subject}"),
+                    format!("{subject} is of the other kind"),
+                );
+            }
+            None => {
+                return wrong(
+                    "subjects",
+                    format!("{subject} is missing: every account has it"),
+                );
+            }
         }
     }
     Ok(subjects)
 }
 
-fn check_rules(document: &RulebookDocument, subjects: &Subjects) -> Result<BTreeMap<EventKind, Rule>, RulebookError> {
+fn check_rules(
+    document: &RulebookDocument,
+    subjects: &Subjects,
+) -> Result<BTreeMap<EventKind, Rule>, RulebookError> {
     let mut rules = BTreeMap::new();
     for (name, rule) in &document.events {
         let kind: EventKind = match name.parse() {
@@ -125,12 +171,19 @@ fn check_rules(document: &RulebookDocument, subjects: &Subjects) -> Result<BTree
                 return wrong(format!("events.{name}.refused"), "says no reason");
             }
             RuleDocument::Refused(reason) => Rule::Refused(reason.clone()),
-            RuleDocument::Legs(legs) => Rule::Legs(check_legs(kind, legs, document.instruments, subjects)?),
+            RuleDocument::Legs(legs) => {
+                Rule::Legs(check_legs(kind, legs, document.instruments, subjects)?)
+            }
         };
         rules.insert(kind, rule);
     }
     match EventKind::ALL.iter().find(|kind| !rules.contains_key(kind)) {
-        Some(kind) => wrong("events", format!("{kind} is missing: every kind of event has its legs, or a reason to refuse it")),
+        Some(kind) => wrong(
+            "events",
+            format!(
+                "{kind} is missing: every kind of event has its legs, or a reason to refuse it"
+            ),
+        ),
         None => Ok(rules),
     }
 }
@@ -143,7 +196,10 @@ fn check_legs(
 ) -> Result<Vec<RuleLeg>, RulebookError> {
     let place = format!("events.{kind}.legs");
     if legs.len() > LEGS_MAX {
-        return wrong(place, format!("has {} legs, {LEGS_MAX} is the most", legs.len()));
+        return wrong(
+            place,
+            format!("has {} legs, {LEGS_MAX} is the most", legs.len()),
+        );
     }
     let words = vocabulary(kind, instruments);
     let legs: Vec<RuleLeg> = legs
@@ -153,7 +209,12 @@ fn check_legs(
         .collect::<Result<_, _>>()?;
     for word in words {
         match legs.iter().filter(|leg| leg.amount == *word).count() {
-            0 => return wrong(place, format!("{word} is moved by no leg: the money would be lost from sight")),
+            0 => {
+                return wrong(
+                    place,
+                    format!("{word} is moved by no leg: the money would be lost from sight"),
+                );
+            }
             1 => {}
             times => return wrong(place, format!("{word} is moved by {times} legs")),
         }
@@ -170,12 +231,14 @@ fn check_leg(
 ) -> Result<RuleLeg, RulebookError> {
     let subject = |field: &str, name: &str| match name.parse::<Subject>() {
         Err(error) => wrong(format!("{place}.{field}"), error.to_string()),
-        Ok(Subject::Borrowed) => {
-            wrong(format!("{place}.{field}"), "borrowed is moved by account itself: move available, and state the shortfall")
-        }
-        Ok(subject) if !subjects.contains_key(&subject) => {
-            wrong(format!("{place}.{field}"), format!("{subject} is not declared in subjects"))
-        }
+        Ok(Subject::Borrowed) => wrong(
+            format!("{place}.{field}"),
+            "borrowed is moved by account itself: move available, and state the shortfall",
+        ),
+        Ok(subject) if !subjects.contains_key(&subject) => wrong(
+            format!("{place}.{field}"),
+            format!("{subject} is not declared in subjects"),
+        ),
         Ok(subject) => Ok(subject),
     };
     let (from, to) = (subject("from", &leg.from)?, subject("to", &leg.to)?);
@@ -183,18 +246,36 @@ fn check_leg(
         return wrong(place, format!("moves money from {from} to itself"));
     }
     if from.is_contra() && to.is_contra() {
-        return wrong(place, format!("moves money from {from} to {to} without touching the account"));
+        return wrong(
+            place,
+            format!("moves money from {from} to {to} without touching the account"),
+        );
     }
     let amount = match leg.amount.parse::<AmountName>() {
         Ok(amount) if words.contains(&amount) => amount,
         _ => {
             let known: Vec<_> = words.iter().map(|word| word.text()).collect();
-            let known = if known.is_empty() { "no amount at all".to_owned() } else { known.join(", ") };
-            return wrong(format!("{place}.amount"), format!("{:?} is not an amount of {kind}, which brings {known}", leg.amount));
+            let known = if known.is_empty() {
+                "no amount at all".to_owned()
+            } else {
+                known.join(", ")
+            };
+            return wrong(
+                format!("{place}.amount"),
+                format!(
+                    "{:?} is not an amount of {kind}, which brings {known}",
+                    leg.amount
+                ),
+            );
         }
     };
     let shortfall = check_shortfall(kind, from, leg.shortfall, place)?;
-    Ok(RuleLeg { from, to, amount, shortfall })
+    Ok(RuleLeg {
+        from,
+        to,
+        amount,
+        shortfall,
+    })
 }
 
 fn check_shortfall(
@@ -206,16 +287,26 @@ fn check_shortfall(
     let place = || format!("{place}.shortfall");
     let event_says = matches!(kind, EventKind::OrderReserved | EventKind::AdjustmentPosted);
     match (from, shortfall, kind.class()) {
-        (Subject::Available, None, _) => wrong(place(), "is missing: a leg from available says reject, borrow, force or event"),
+        (Subject::Available, None, _) => wrong(
+            place(),
+            "is missing: a leg from available says reject, borrow, force or event",
+        ),
         (Subject::Available, Some(LegShortfall::Force), _) => Ok(Some(Shortfall::Force)),
-        (Subject::Available, Some(_), EventClass::Fact) => {
-            wrong(place(), format!("{kind} has happened and cannot be rejected: the shortfall is force"))
-        }
+        (Subject::Available, Some(_), EventClass::Fact) => wrong(
+            place(),
+            format!("{kind} has happened and cannot be rejected: the shortfall is force"),
+        ),
         (Subject::Available, Some(LegShortfall::Reject), _) => Ok(Some(Shortfall::Reject)),
         (Subject::Available, Some(LegShortfall::Borrow), _) => Ok(Some(Shortfall::Borrow)),
         (Subject::Available, Some(LegShortfall::Event), _) if event_says => Ok(None),
-        (Subject::Available, Some(LegShortfall::Event), _) => wrong(place(), format!("{kind} does not say what to do on shortfall")),
-        (_, Some(_), _) => wrong(place(), format!("only available can fall short and be made good, not {from}")),
+        (Subject::Available, Some(LegShortfall::Event), _) => wrong(
+            place(),
+            format!("{kind} does not say what to do on shortfall"),
+        ),
+        (_, Some(_), _) => wrong(
+            place(),
+            format!("only available can fall short and be made good, not {from}"),
+        ),
         (_, None, EventClass::Request) => Ok(Some(Shortfall::Reject)),
         (_, None, EventClass::Fact) => Ok(Some(Shortfall::Force)),
     }

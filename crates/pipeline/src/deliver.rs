@@ -1,0 +1,334 @@
+//! After the commit: send what the lanes say, put dead letters away, delete the sources.
+//!
+//! Two messages of one lane are never two entries of one call: a partial failure would let the
+//! second overtake the first. So parcels go out in waves, each lane's next only after its last
+//! one succeeded. A source message is deleted only when everything it led to was accepted.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use cap_domain::ids::AccountKey;
+use cap_domain::lane::{DeadLetter, Output, Stage, pack};
+use cap_domain::routing::{Channel, QueueName, Routes};
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::failpoint;
+use crate::hand::{InHand, by_queue};
+use crate::limits::{CALLS_MAX, DELETE_TRIES_MAX, ERROR_CHARS_MAX};
+use crate::queues::{BATCH_ENTRIES_MAX, Outgoing, Queues};
+use crate::settle::Settled;
+
+/// What delivering needs.
+pub(crate) struct Courier<'a> {
+    pub(crate) queues: &'a dyn Queues,
+    pub(crate) routes: &'a Routes,
+    pub(crate) stop: &'a CancellationToken,
+}
+
+/// A message to be sent, and where.
+struct Parcel {
+    queue: QueueName,
+    outgoing: Outgoing,
+}
+
+/// A lane's parcels, in order.
+struct Consignment {
+    account: AccountKey,
+    parcels: VecDeque<Parcel>,
+    /// It cannot be delivered: its sources stay in the queue.
+    stuck: bool,
+}
+
+impl Courier<'_> {
+    /// Delivers what settled lanes led to and deletes their messages.
+    pub(crate) async fn deliver<S: Stage>(&self, settled: &[Settled<S>]) {
+        let mut consignments: Vec<Consignment> =
+            settled.iter().map(|lane| self.consign(lane)).collect();
+        self.send_all(&mut consignments).await;
+        failpoint::hit("after_forward");
+        let done: Vec<Arc<InHand>> = settled
+            .iter()
+            .zip(&consignments)
+            .filter(|(_, consignment)| !consignment.stuck && consignment.parcels.is_empty())
+            .flat_map(|(lane, _)| {
+                lane.work
+                    .messages
+                    .iter()
+                    .map(|message| Arc::clone(&message.in_hand))
+            })
+            .collect();
+        failpoint::hit("before_delete");
+        self.delete_all(&done).await;
+        failpoint::hit("after_delete");
+    }
+
+    /// A lane's outputs as parcels: runs of units for one stage are packed, outcomes stay single.
+    fn consign<S: Stage>(&self, lane: &Settled<S>) -> Consignment {
+        let account = &lane.work.account;
+        let mut consignment = Consignment {
+            account: account.clone(),
+            parcels: VecDeque::new(),
+            stuck: false,
+        };
+        let mut run: Vec<&str> = Vec::new();
+        let mut run_to = None;
+        for step in &lane.steps {
+            match &step.output {
+                Output::Forward { to, unit } => {
+                    if run_to != Some(*to) {
+                        self.close_run(&mut consignment, &mut run, run_to);
+                        run_to = Some(*to);
+                    }
+                    run.push(unit);
+                }
+                Output::Outcome {
+                    deduplication_id,
+                    body,
+                } => {
+                    self.close_run(&mut consignment, &mut run, run_to);
+                    self.add(
+                        &mut consignment,
+                        Channel::Outcome,
+                        deduplication_id.clone(),
+                        body.clone(),
+                    );
+                }
+            }
+        }
+        self.close_run(&mut consignment, &mut run, run_to);
+        for message in &lane.work.messages {
+            for index in message.arrivals.clone() {
+                if let Some(letter) = &lane.steps[index].dead_letter {
+                    let raw = &lane.work.arrivals[index].raw;
+                    consignment.parcels.push_back(dead_letter(
+                        account,
+                        &message.in_hand,
+                        letter,
+                        raw,
+                        S::NAME.as_str(),
+                    ));
+                }
+            }
+        }
+        consignment
+    }
+
+    fn close_run(
+        &self,
+        consignment: &mut Consignment,
+        run: &mut Vec<&str>,
+        to: Option<cap_domain::lane::StageName>,
+    ) {
+        let Some(to) = to else { return };
+        for (deduplication_id, body) in pack(&consignment.account, run) {
+            self.add(consignment, Channel::Stage(to), deduplication_id, body);
+        }
+        run.clear();
+    }
+
+    fn add(
+        &self,
+        consignment: &mut Consignment,
+        channel: Channel,
+        deduplication_id: String,
+        body: String,
+    ) {
+        match self.routes.resolve(channel, &consignment.account) {
+            Some(route) => consignment.parcels.push_back(Parcel {
+                queue: route.queue,
+                outgoing: Outgoing {
+                    message_group_id: route.message_group_id,
+                    deduplication_id,
+                    body,
+                    attributes: Vec::new(),
+                },
+            }),
+            None => {
+                consignment.stuck = true;
+                let (account, channel) = (&consignment.account, channel.name());
+                tracing::error!(account_id = %account, channel, "there is no queue for this account: its messages stay where they are until one is created and the service restarted");
+            }
+        }
+    }
+
+    /// Sends in waves until nothing is left, everything left is stuck, or we are told to stop.
+    async fn send_all(&self, consignments: &mut [Consignment]) {
+        let mut backoff = Backoff::default();
+        loop {
+            let progressed = self.send_wave(consignments).await;
+            if consignments
+                .iter()
+                .all(|consignment| consignment.stuck || consignment.parcels.is_empty())
+            {
+                return;
+            }
+            if progressed {
+                backoff = Backoff::default();
+                continue;
+            }
+            tokio::select! {
+                () = backoff.wait() => {}
+                () = self.stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Sends the first parcel of every lane; whether any was accepted.
+    async fn send_wave(&self, consignments: &mut [Consignment]) -> bool {
+        let mut fronts: BTreeMap<QueueName, Vec<(usize, Outgoing)>> = BTreeMap::new();
+        for (index, consignment) in consignments.iter().enumerate() {
+            if let (false, Some(parcel)) = (consignment.stuck, consignment.parcels.front()) {
+                fronts
+                    .entry(parcel.queue.clone())
+                    .or_default()
+                    .push((index, parcel.outgoing.clone()));
+            }
+        }
+        let calls = fronts.iter().flat_map(|(queue, entries)| {
+            entries.chunks(BATCH_ENTRIES_MAX).map(move |entries| {
+                let messages: Vec<Outgoing> = entries
+                    .iter()
+                    .map(|(_, outgoing)| outgoing.clone())
+                    .collect();
+                async move { (queue, entries, self.queues.send(queue, &messages).await) }
+            })
+        });
+        let calls: Vec<_> = futures::stream::iter(calls.collect::<Vec<_>>())
+            .buffer_unordered(CALLS_MAX)
+            .collect()
+            .await;
+        let mut progressed = false;
+        for (queue, entries, results) in calls {
+            let results = match results {
+                Ok(results) => results,
+                Err(error) => {
+                    tracing::warn!(%error, "not sent yet: trying again");
+                    continue;
+                }
+            };
+            for ((index, outgoing), result) in entries.iter().zip(results) {
+                let consignment = &mut consignments[*index];
+                match result {
+                    Ok(()) => {
+                        consignment.parcels.pop_front();
+                        progressed = true;
+                        failpoint::hit(if queue.dead_letters {
+                            "after_dead_letter"
+                        } else {
+                            "mid_forward"
+                        });
+                    }
+                    Err(error) if error.sender_fault => {
+                        consignment.stuck = true;
+                        let (account, id) = (&consignment.account, &outgoing.deduplication_id);
+                        tracing::error!(account_id = %account, deduplication_id = id, %error, queue = queue.to_name(""), "the queue refuses a message: its sources stay where they are");
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, queue = queue.to_name(""), "an entry was not sent yet: trying again")
+                    }
+                }
+            }
+        }
+        progressed
+    }
+
+    /// Deletes messages. What cannot be deleted comes again, is recognised, and sent on under
+    /// the same deduplication ids.
+    async fn delete_all(&self, messages: &[Arc<InHand>]) {
+        let mut left: Vec<Arc<InHand>> = messages.to_vec();
+        let mut backoff = Backoff::default();
+        for attempt in 1..=DELETE_TRIES_MAX {
+            left = self.delete_once(&left).await;
+            if left.is_empty() || attempt == DELETE_TRIES_MAX {
+                break;
+            }
+            backoff.wait().await;
+        }
+        if !left.is_empty() {
+            tracing::warn!(
+                messages = left.len(),
+                "not deleted: they come again and will be recognised"
+            );
+        }
+    }
+
+    /// One round of deletions; the messages that are worth another.
+    async fn delete_once(&self, messages: &[Arc<InHand>]) -> Vec<Arc<InHand>> {
+        let chunks: Vec<(Arc<QueueName>, Vec<Arc<InHand>>)> = by_queue(messages.iter())
+            .into_iter()
+            .flat_map(|(queue, messages)| {
+                let chunks: Vec<_> = messages
+                    .chunks(BATCH_ENTRIES_MAX)
+                    .map(<[_]>::to_vec)
+                    .collect();
+                chunks
+                    .into_iter()
+                    .map(move |chunk| (Arc::clone(&queue), chunk))
+            })
+            .collect();
+        let calls = chunks.into_iter().map(|(queue, chunk)| async move {
+            let handles: Vec<&str> = chunk
+                .iter()
+                .map(|message| message.message.receipt_handle.as_str())
+                .collect();
+            let results = self.queues.delete(&queue, &handles).await;
+            failpoint::hit("mid_delete");
+            match results {
+                Err(error) => {
+                    tracing::warn!(%error, "not deleted yet");
+                    chunk
+                }
+                Ok(results) => chunk
+                    .into_iter()
+                    .zip(results)
+                    .filter_map(|(message, result)| match result {
+                        Ok(()) => {
+                            message.let_go();
+                            None
+                        }
+                        // A stale receipt: the message is in other hands, or will come again.
+                        Err(error) if error.sender_fault => None,
+                        Err(_) => Some(message),
+                    })
+                    .collect(),
+            }
+        });
+        let left: Vec<Vec<Arc<InHand>>> = futures::stream::iter(calls)
+            .buffer_unordered(CALLS_MAX)
+            .collect()
+            .await;
+        left.into_iter().flatten().collect()
+    }
+}
+
+/// The message as it lay in the source queue, for the DLQ, with its number and its error.
+fn dead_letter(
+    account: &AccountKey,
+    in_hand: &InHand,
+    letter: &DeadLetter,
+    raw: &str,
+    stage: &str,
+) -> Parcel {
+    let error: String = letter
+        .error
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(ERROR_CHARS_MAX)
+        .collect();
+    Parcel {
+        queue: in_hand.queue.dlq(),
+        outgoing: Outgoing {
+            message_group_id: in_hand.message.message_group_id.clone(),
+            deduplication_id: format!("{account}:parked:{}", letter.parked_seq),
+            body: raw.to_owned(),
+            attributes: vec![
+                ("account_id", account.to_string()),
+                ("stage", stage.to_owned()),
+                ("parked_seq", letter.parked_seq.to_string()),
+                ("error", error),
+            ],
+        },
+    }
+}

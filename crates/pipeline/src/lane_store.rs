@@ -1,0 +1,91 @@
+//! What the pipeline asks of a stage's database; implemented over PostgreSQL by `cap-store`.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use cap_domain::ids::{AccountKey, RequestId};
+use cap_domain::lane::{Lane, Memory, ParkedMessage, Row, Stage};
+
+use crate::queues::Unreachable;
+
+/// What is to be read of one lane.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The lane.
+    pub account: AccountKey,
+    /// Request ids that may have been journaled.
+    pub request_ids: Vec<RequestId>,
+    /// Source ids that may have been parked.
+    pub source_ids: Vec<String>,
+}
+
+/// A lane as it was read.
+#[derive(Debug)]
+pub struct Loaded<S: Stage> {
+    /// Its counters; none if the lane has never had a message.
+    pub lane: Option<Lane>,
+    /// The stage's state of the account.
+    pub state: S::State,
+    /// What is remembered of the wanted ids.
+    pub memory: Memory,
+}
+
+/// What is to be written of one lane.
+#[derive(Debug)]
+pub struct LaneChange<S: Stage> {
+    /// The lane.
+    pub account: AccountKey,
+    /// Its counters when it was read: the fence. None: it must not exist yet.
+    pub before: Option<Lane>,
+    /// Its counters now.
+    pub after: Lane,
+    /// The state when it was read.
+    pub state_before: S::State,
+    /// The state now.
+    pub state_after: S::State,
+    /// Rows to append.
+    pub rows: Vec<Row>,
+    /// Messages to park.
+    pub parked: Vec<ParkedMessage>,
+}
+
+/// Why nothing was read.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LoadError {
+    /// The database is unreachable.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// A stored row cannot be read as what it must be: it was altered by hand, or by a newer release.
+    #[error("a stored row of {account} is not readable: {reason}")]
+    Unreadable {
+        /// Whose row it is.
+        account: AccountKey,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Why nothing was written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    /// Another consumer advanced one of the lanes meanwhile (C7). Nothing was written.
+    #[error("another consumer advanced a lane of the batch meanwhile")]
+    Fenced,
+    /// The database refused the data; somewhere in the batch is a guilty lane. Nothing was written.
+    #[error("the database refused it: {0}")]
+    Refused(String),
+    /// The database is unreachable, overloaded, or chose this transaction as a victim. Whether it
+    /// was committed is unknown: the lanes have to be read again.
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+/// A stage's lanes in its database.
+#[async_trait]
+pub trait LaneStore<S: Stage>: Send + Sync + 'static {
+    /// Reads lanes by key, in one round.
+    async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<S>>, LoadError>;
+
+    /// Writes all changes in one transaction, or none.
+    async fn commit(&self, changes: &[LaneChange<S>]) -> Result<(), CommitError>;
+}

@@ -1,0 +1,49 @@
+//! The pipeline's bounds, each with a name.
+
+use std::time::Duration;
+
+/// How a pipeline batches and waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Concurrent receives a queue.
+    pub receivers_per_queue: usize,
+    /// Batches being worked on at once.
+    pub committers: usize,
+    /// The most messages of one batch.
+    pub batch_messages_max: usize,
+    /// How long a batch waits for more messages once it has one.
+    pub batch_wait: Duration,
+    /// How long a received message stays hidden; renewed while it is worked on (Q11).
+    pub visibility_secs: u32,
+    /// How long a receive waits for a first message; also how long a drain may wait for it.
+    pub receive_wait_secs: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            receivers_per_queue: 4,
+            committers: 2,
+            batch_messages_max: 500,
+            batch_wait: Duration::from_millis(5),
+            visibility_secs: 60,
+            receive_wait_secs: 3,
+        }
+    }
+}
+
+/// Sends, deletions and extensions under way at once in one batch.
+pub(crate) const CALLS_MAX: usize = 16;
+
+/// How often a deletion is tried; after that the message is left to come again, and recognised.
+pub(crate) const DELETE_TRIES_MAX: u32 = 5;
+
+/// How often a lane is read again after a rival advanced it, before its messages are left to
+/// come again.
+pub(crate) const FENCED_TRIES_MAX: u32 = 5;
+
+/// How much of its visibility a message must have left for its batch to be committed (Q20).
+pub(crate) const VISIBILITY_MARGIN: Duration = Duration::from_millis(500);
+
+/// The longest error text a dead letter carries, in characters.
+pub(crate) const ERROR_CHARS_MAX: usize = 500;

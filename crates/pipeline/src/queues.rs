@@ -1,0 +1,102 @@
+//! What the pipeline asks of a queue service; implemented over SQS by `cap-aws`.
+
+use async_trait::async_trait;
+use cap_domain::routing::QueueName;
+use cap_domain::time::Timestamp;
+
+/// The most entries of one batch call (Q1).
+pub const BATCH_ENTRIES_MAX: usize = 10;
+
+/// A service is unreachable, throttles, or failed: nothing is wrong with the message, and the
+/// same call may work later.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{attempted}: {cause}")]
+pub struct Unreachable {
+    /// What was being attempted.
+    pub attempted: String,
+    /// What came back.
+    pub cause: String,
+}
+
+/// A message as it was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Received {
+    /// SQS's id of the message.
+    pub message_id: String,
+    /// The right to delete or extend this receipt of it.
+    pub receipt_handle: String,
+    /// Its message group.
+    pub message_group_id: String,
+    /// Its deduplication id.
+    pub deduplication_id: String,
+    /// When it was first put into the queue (`SentTimestamp`).
+    pub sent_at: Timestamp,
+    /// How often it was received, this time included.
+    pub receives: u32,
+    /// Its body.
+    pub body: String,
+}
+
+/// A message to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Its message group.
+    pub message_group_id: String,
+    /// Under which id SQS recognises it again for five minutes.
+    pub deduplication_id: String,
+    /// Its body.
+    pub body: String,
+    /// String message attributes, by name.
+    pub attributes: Vec<(&'static str, String)>,
+}
+
+/// What became of one entry of a batch (Q21).
+pub type EntryResult = Result<(), EntryFailure>;
+
+/// Why one entry of a batch failed although the call succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code}: {message}")]
+pub struct EntryFailure {
+    /// SQS's code.
+    pub code: String,
+    /// SQS's words.
+    pub message: String,
+    /// Whether the entry itself is at fault, so that sending it again cannot help.
+    pub sender_fault: bool,
+}
+
+/// Queues, addressed by name.
+#[async_trait]
+pub trait Queues: Send + Sync + 'static {
+    /// Waits up to `wait_secs` for up to ten messages and hides them for `visibility_secs`.
+    /// A receive that fails in transit is repeated with the same attempt id (Q15).
+    async fn receive(
+        &self,
+        queue: &QueueName,
+        wait_secs: u32,
+        visibility_secs: u32,
+    ) -> Result<Vec<Received>, Unreachable>;
+
+    /// Sends up to [`BATCH_ENTRIES_MAX`] messages; one result an entry, in order.
+    async fn send(
+        &self,
+        queue: &QueueName,
+        messages: &[Outgoing],
+    ) -> Result<Vec<EntryResult>, Unreachable>;
+
+    /// Deletes up to [`BATCH_ENTRIES_MAX`] received messages; one result an entry, in order.
+    async fn delete(
+        &self,
+        queue: &QueueName,
+        receipt_handles: &[&str],
+    ) -> Result<Vec<EntryResult>, Unreachable>;
+
+    /// Hides up to [`BATCH_ENTRIES_MAX`] received messages for another `visibility_secs` from now
+    /// (0: gives them back); one result an entry, in order.
+    async fn extend(
+        &self,
+        queue: &QueueName,
+        receipt_handles: &[&str],
+        visibility_secs: u32,
+    ) -> Result<Vec<EntryResult>, Unreachable>;
+}

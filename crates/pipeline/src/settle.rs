@@ -1,0 +1,318 @@
+//! Settling a batch: read its lanes, decide in memory, write all in one transaction.
+//!
+//! What goes wrong stays with whom it concerns: a rival's lane is read again alone, a lane that
+//! the database refuses is split until the guilty message is alone and poisoned, and while the
+//! database is unreachable everything waits and nothing is parked.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cap_domain::ids::AccountKey;
+use cap_domain::lane::{Advance, Arrival, Content, Lane, Stage, Step, advance};
+use cap_domain::refusal::Poison;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Backoff;
+use crate::batch::LaneWork;
+use crate::failpoint;
+use crate::gate::Gate;
+use crate::lane_store::{CommitError, LaneChange, LaneStore, LoadError, Loaded};
+use crate::limits::FENCED_TRIES_MAX;
+use crate::pipeline::Clock;
+use crate::prepare::Prepare;
+
+/// What settling needs.
+pub(crate) struct Settler<'a, S: Stage> {
+    pub(crate) stage: Arc<S>,
+    pub(crate) store: &'a dyn LaneStore<S>,
+    pub(crate) prepare: &'a dyn Prepare<S>,
+    pub(crate) clock: &'a Clock,
+    pub(crate) gate: &'a Gate,
+    pub(crate) stop: &'a CancellationToken,
+}
+
+/// A lane whose arrivals are committed.
+pub(crate) struct Settled<S: Stage> {
+    pub(crate) work: LaneWork<S>,
+    /// One step an arrival.
+    pub(crate) steps: Vec<Step>,
+}
+
+/// Why lanes were not written.
+enum Setback {
+    /// A rival advanced one of them.
+    Fenced,
+    /// The database refuses something of one of them.
+    Refused(String),
+    /// They are no longer ours, or we are told to stop: others will do them.
+    Abandoned,
+}
+
+/// What is to be written and then done for one lane.
+type Planned<S> = (LaneChange<S>, Vec<Step>);
+
+impl<S: Stage> Settler<'_, S> {
+    /// Settles `lanes`; those that are missing from the answer were left to come again.
+    pub(crate) async fn settle(&self, mut lanes: Vec<LaneWork<S>>) -> Vec<Settled<S>> {
+        let mut whole: Vec<&mut LaneWork<S>> = lanes.iter_mut().collect();
+        match self.attempt(&mut whole).await {
+            Ok(mut steps) => lanes
+                .into_iter()
+                .filter_map(|work| {
+                    steps
+                        .remove(&work.account)
+                        .map(|steps| Settled { work, steps })
+                })
+                .collect(),
+            Err(Setback::Abandoned) => Vec::new(),
+            Err(Setback::Fenced | Setback::Refused(_)) => {
+                let mut settled = Vec::with_capacity(lanes.len());
+                for mut work in lanes {
+                    if let Some(steps) = self.settle_alone(&mut work).await {
+                        settled.push(Settled { work, steps });
+                    }
+                }
+                settled
+            }
+        }
+    }
+
+    /// Settles one lane, message by message if the database refuses it as a whole.
+    async fn settle_alone(&self, work: &mut LaneWork<S>) -> Option<Vec<Step>> {
+        match self.attempt_one(work).await {
+            Ok(steps) => return Some(steps),
+            Err(Setback::Refused(_)) => {}
+            Err(Setback::Fenced | Setback::Abandoned) => return None,
+        }
+        let mut steps = Vec::with_capacity(work.arrivals.len());
+        for index in 0..work.arrivals.len() {
+            let mut one = LaneWork {
+                account: work.account.clone(),
+                messages: Vec::new(),
+                arrivals: vec![work.arrivals[index].clone()],
+            };
+            let settled = match self.attempt_one(&mut one).await {
+                Err(Setback::Refused(reason)) => {
+                    tracing::error!(account_id = %one.account, request_id = %one.arrivals[0].request_id, reason, "the database refuses this message: its lane is suspended");
+                    one.arrivals[0].content =
+                        Content::Unreadable(Poison::RefusedByDatabase(reason));
+                    self.attempt_one(&mut one).await
+                }
+                settled => settled,
+            };
+            steps.append(&mut settled.ok()?);
+        }
+        Some(steps)
+    }
+
+    /// Attempts one lane until no rival gets in between.
+    async fn attempt_one(&self, work: &mut LaneWork<S>) -> Result<Vec<Step>, Setback> {
+        for _ in 0..FENCED_TRIES_MAX {
+            match self.attempt(&mut [&mut *work]).await {
+                Ok(mut steps) => return steps.remove(&work.account).ok_or(Setback::Abandoned),
+                Err(Setback::Fenced) => metrics::counter!("cap_fenced_total").increment(1),
+                Err(setback) => return Err(setback),
+            }
+        }
+        tracing::warn!(account_id = %work.account, tries = FENCED_TRIES_MAX, "a rival keeps advancing the lane: its messages are left to come again");
+        Err(Setback::Fenced)
+    }
+
+    /// Reads, decides and writes `lanes` in one transaction, waiting while the database is away.
+    async fn attempt(
+        &self,
+        lanes: &mut [&mut LaneWork<S>],
+    ) -> Result<HashMap<AccountKey, Vec<Step>>, Setback> {
+        let mut backoff = Backoff::default();
+        loop {
+            let unreachable = match self.attempt_now(lanes).await {
+                Ok(steps) => {
+                    self.gate.open();
+                    return Ok(steps);
+                }
+                Err(Failure::Setback(setback)) => return Err(setback),
+                Err(Failure::Unreachable(error)) => error,
+            };
+            // Nothing is wrong with the messages: hold them, and receive no more meanwhile.
+            self.gate.close();
+            tracing::warn!(error = %unreachable, stage = %S::NAME, "the database is away: waiting");
+            metrics::counter!("cap_database_unreachable_total").increment(1);
+            tokio::select! {
+                () = backoff.wait() => {}
+                () = self.stop.cancelled() => return Err(Setback::Abandoned),
+            }
+        }
+    }
+
+    async fn attempt_now(
+        &self,
+        lanes: &mut [&mut LaneWork<S>],
+    ) -> Result<HashMap<AccountKey, Vec<Step>>, Failure> {
+        let wanted: Vec<_> = lanes
+            .iter()
+            .filter(|work| work.is_ours())
+            .map(|work| work.wanted())
+            .collect();
+        let mut loaded = self.store.load(&wanted).await?;
+        failpoint::hit("after_load");
+        let now = (self.clock)();
+        self.prepare
+            .prepare(new_arrivals(lanes, &loaded), now)
+            .await;
+        failpoint::hit("after_prepare");
+        let mut planned: Vec<Planned<S>> = Vec::with_capacity(lanes.len());
+        for work in lanes.iter() {
+            if let Some(loaded) = loaded.remove(&work.account)
+                && let Some(plan) = self.plan(work, loaded, now)
+            {
+                planned.push(plan);
+            }
+        }
+        // Q20: what expired meanwhile may already be in another consumer's hands.
+        let still_ours = |account: &AccountKey| {
+            lanes
+                .iter()
+                .any(|work| work.account == *account && work.is_ours())
+        };
+        planned.retain(|(change, _)| still_ours(&change.account));
+        let (changes, steps): (Vec<LaneChange<S>>, Vec<Vec<Step>>) = planned.into_iter().unzip();
+        let accounts: Vec<AccountKey> = changes
+            .iter()
+            .map(|change| change.account.clone())
+            .collect();
+        let changes: Vec<LaneChange<S>> = changes
+            .into_iter()
+            .filter(|change| change.before.as_ref() != Some(&change.after))
+            .collect();
+        if !changes.is_empty() {
+            failpoint::hit("before_commit");
+            self.store.commit(&changes).await?;
+            failpoint::hit("after_commit");
+            report(&changes);
+        }
+        Ok(accounts.into_iter().zip(steps).collect())
+    }
+
+    /// Decides a lane's arrivals; none if its journal no longer makes sense.
+    fn plan(
+        &self,
+        work: &LaneWork<S>,
+        loaded: Loaded<S>,
+        now: cap_domain::time::Timestamp,
+    ) -> Option<Planned<S>> {
+        let Loaded {
+            lane: before,
+            state: state_before,
+            memory,
+        } = loaded;
+        let lane: Lane = before.clone().unwrap_or_default();
+        match advance(
+            &*self.stage,
+            &work.account,
+            lane,
+            state_before.clone(),
+            memory,
+            &work.arrivals,
+            now,
+        ) {
+            Ok(Advance {
+                lane: after,
+                state: state_after,
+                rows,
+                parked,
+                steps,
+            }) => {
+                let account = work.account.clone();
+                Some((
+                    LaneChange {
+                        account,
+                        before,
+                        after,
+                        state_before,
+                        state_after,
+                        rows,
+                        parked,
+                    },
+                    steps,
+                ))
+            }
+            Err(error) => {
+                tracing::error!(account_id = %work.account, %error, "the lane's journal cannot be read back: its messages are left in the queue");
+                metrics::counter!("cap_journal_unreadable_total").increment(1);
+                None
+            }
+        }
+    }
+}
+
+enum Failure {
+    Setback(Setback),
+    Unreachable(String),
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Unreachable(error) => Self::Unreachable(error.to_string()),
+            LoadError::Unreadable { account, reason } => {
+                tracing::error!(account_id = %account, reason, "a stored row is not readable: the batch is split around it");
+                Self::Setback(Setback::Fenced)
+            }
+        }
+    }
+}
+
+impl From<CommitError> for Failure {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Fenced => Self::Setback(Setback::Fenced),
+            CommitError::Refused(reason) => Self::Setback(Setback::Refused(reason)),
+            CommitError::Unreachable(error) => Self::Unreachable(error.to_string()),
+        }
+    }
+}
+
+/// The arrivals that are neither journaled nor parked, to be completed before they are decided.
+fn new_arrivals<'a, S: Stage>(
+    lanes: &'a mut [&mut LaneWork<S>],
+    loaded: &HashMap<AccountKey, Loaded<S>>,
+) -> Vec<(&'a AccountKey, &'a mut Arrival<S::Input>)> {
+    let mut new = Vec::new();
+    for work in lanes.iter_mut() {
+        let LaneWork {
+            account, arrivals, ..
+        } = &mut **work;
+        let Some(loaded) = loaded.get(account) else {
+            continue;
+        };
+        let memory = &loaded.memory;
+        let unknown = |arrival: &Arrival<S::Input>| {
+            !memory.rows.contains_key(&arrival.request_id)
+                && !memory.parked.contains_key(&arrival.source_id)
+        };
+        let account: &'a AccountKey = account;
+        new.extend(
+            arrivals
+                .iter_mut()
+                .filter(|arrival| unknown(arrival))
+                .map(|arrival| (account, arrival)),
+        );
+    }
+    new
+}
+
+fn report<S: Stage>(changes: &[LaneChange<S>]) {
+    let rows: usize = changes.iter().map(|change| change.rows.len()).sum();
+    metrics::counter!("cap_journaled_total").increment(rows as u64);
+    metrics::histogram!("cap_batch_lanes").record(changes.len() as u32);
+    for change in changes {
+        for row in &change.rows {
+            tracing::debug!(account_id = %change.account, request_id = %row.request_id, lane_seq = row.seq, kind = row.kind, "journaled");
+        }
+        for parked in &change.parked {
+            metrics::counter!("cap_parked_total").increment(1);
+            tracing::error!(account_id = %change.account, request_id = %parked.request_id, lane_seq = change.after.seq,
+                parked_seq = parked.parked_seq, error = parked.error, "message parked, lane suspended");
+        }
+    }
+}
