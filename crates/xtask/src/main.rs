@@ -1,1 +1,58 @@
-fn main() {}
+//! Developer commands: `cargo xtask demo | up | test | ci`.
+
+mod build;
+mod ci;
+mod demo;
+mod test;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of CAP.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the whole system on this machine: trades become balances and positions, proven correct.
+    Demo {
+        /// Replay real trades: a CSV of `trade_id,price,quantity,time_ms,is_buyer_maker`.
+        #[arg(long, value_name = "FILE")]
+        trades: Option<PathBuf>,
+        /// Print one JSON object instead of the report.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start the stack and all services and keep them up; the addresses are in `.local/env`.
+    Up,
+    /// Run every test.
+    Test {
+        /// Only tests whose name contains this.
+        filter: Option<String>,
+    },
+    /// What continuous integration runs: formatting, lints, every test.
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo { trades, json } => demo::run(trades.as_deref(), json),
+        Command::Up => up::run(),
+        Command::Test { filter } => test::run(filter.as_deref()),
+        Command::Ci => ci::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,1 +1,7 @@
-fn main() {}
+//! The clearing service: chooses the subjects that money moves between (C2, C3).
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cap_stage::main::<cap_domain::clearing::Clearing>()
+}

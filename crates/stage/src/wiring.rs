@@ -1,0 +1,157 @@
+//! What connects a stage's rules with the world.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use cap_aws::configuration::{ConfigurationStore, ConfigurationStoreError};
+use cap_aws::directory::DirectoryError;
+use cap_aws::{Aws, ConfigurationWatch, DynamoClaims, QueueDirectory, SqsQueues};
+use cap_domain::account::Accounts;
+use cap_domain::clearing::Clearing;
+use cap_domain::position::Positions;
+use cap_domain::time::Timestamp;
+use cap_pipeline::claims::ClaimRequestIds;
+use cap_pipeline::prepare::{Complete, Prepare};
+use cap_pipeline::{Clock, Gate, Limits, Pipeline, StageSource};
+use cap_store::{PostgresLanes, StateTables};
+use sqlx::PgPool;
+
+/// How long after a new configuration could not be kept it is tried again.
+const REMEMBER_AGAIN_SECS: u64 = 2;
+
+/// Why a stage does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    /// The queues cannot be listed.
+    #[error("finding the queues")]
+    Queues(#[from] DirectoryError),
+    /// The configuration cannot be read, or fails its check.
+    #[error("reading the configuration")]
+    Configuration(#[from] ConfigurationStoreError),
+    /// Nothing was pushed yet.
+    #[error("there is no configuration yet: push one with `capctl config push DIR`")]
+    NoConfiguration,
+    /// The configuration cannot be kept beside the journal.
+    #[error("remembering the configuration beside the journal")]
+    Remember(#[from] cap_store::QueryError),
+}
+
+/// A stage that can be run as a service.
+#[async_trait]
+pub trait Wired: StateTables {
+    /// The variable that holds its database's URL.
+    const DATABASE_URL: &'static str;
+
+    /// The rules in force, and what completes new arrivals.
+    async fn rules(connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError>;
+}
+
+/// What a stage is connected to.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    /// SQS and DynamoDB.
+    pub aws: Aws,
+    /// The stage's database.
+    pub database: PgPool,
+    /// The prefix of the installation's queues and tables.
+    pub prefix: String,
+}
+
+/// A stage's pipeline over `connections`.
+pub async fn pipeline<S: Wired>(connections: &Connections, limits: Limits) -> Result<Pipeline<S>, WiringError> {
+    let directory = Arc::new(QueueDirectory::load(connections.aws.sqs.clone(), &connections.prefix).await?);
+    let (stage, prepare) = S::rules(connections).await?;
+    Ok(Pipeline {
+        stage,
+        routes: directory.routes(),
+        queues: Arc::new(SqsQueues::new(&connections.aws.sqs, directory)),
+        store: Arc::new(PostgresLanes::<S>::new(connections.database.clone())),
+        prepare,
+        clock: system_clock(),
+        gate: Arc::new(Gate::default()),
+        limits,
+    })
+}
+
+/// The machine's clock, to the millisecond that outcomes show.
+fn system_clock() -> Clock {
+    Arc::new(|| {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    })
+}
+
+#[async_trait]
+impl Wired for Clearing {
+    const DATABASE_URL: &'static str = "CLEARING_DATABASE_URL";
+
+    async fn rules(connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
+        let Connections { aws, database, prefix } = connections;
+        let watch = ConfigurationWatch::start(ConfigurationStore::new(aws.dynamodb.clone(), prefix)).await?;
+        let in_force = Rulebooks::start(watch, database.clone()).await?;
+        let claims = DynamoClaims::new(aws.dynamodb.clone(), prefix);
+        Ok((Arc::new(move || in_force.current()), Arc::new(ClaimRequestIds(claims))))
+    }
+}
+
+#[async_trait]
+impl Wired for Positions {
+    const DATABASE_URL: &'static str = "POSITION_DATABASE_URL";
+
+    async fn rules(_connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
+        let stage = Arc::new(Self);
+        Ok((Arc::new(move || Arc::clone(&stage)), Arc::new(Complete)))
+    }
+}
+
+#[async_trait]
+impl Wired for Accounts {
+    const DATABASE_URL: &'static str = "ACCOUNT_DATABASE_URL";
+
+    async fn rules(_connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
+        let stage = Arc::new(Self);
+        Ok((Arc::new(move || Arc::clone(&stage)), Arc::new(Complete)))
+    }
+}
+
+/// Clearing under the configuration in force (T5). A revision is kept beside the journal before
+/// the first decision is made by it: without it, nobody could prove the decision later.
+struct Rulebooks {
+    current: tokio::sync::watch::Receiver<Arc<Clearing>>,
+    /// Follows the revisions for as long as it lives.
+    _watch: ConfigurationWatch,
+}
+
+impl Rulebooks {
+    async fn start(watch: ConfigurationWatch, database: PgPool) -> Result<Self, WiringError> {
+        let mut revisions = watch.subscribe();
+        let first = revisions.borrow_and_update().clone();
+        let pushed = first.pushed.ok_or(WiringError::NoConfiguration)?;
+        cap_store::configurations::remember(&database, pushed.revision, &pushed.document).await?;
+        let (sender, current) = tokio::sync::watch::channel(Arc::new(Clearing::new(first.configuration)));
+        tokio::spawn(async move {
+            while revisions.changed().await.is_ok() {
+                let next = revisions.borrow_and_update().clone();
+                let Some(pushed) = next.pushed else { continue };
+                while let Err(error) =
+                    cap_store::configurations::remember(&database, pushed.revision, &pushed.document).await
+                {
+                    tracing::error!(
+                        revision = pushed.revision,
+                        error = &error as &dyn std::error::Error,
+                        "the new configuration cannot be kept beside the journal: the one before stays in force"
+                    );
+                    tokio::time::sleep(Duration::from_secs(REMEMBER_AGAIN_SECS)).await;
+                }
+                tracing::info!(revision = pushed.revision, "a new configuration is in force");
+                sender.send_replace(Arc::new(Clearing::new(next.configuration)));
+            }
+        });
+        Ok(Self { current, _watch: watch })
+    }
+
+    fn current(&self) -> Arc<Clearing> {
+        Arc::clone(&self.current.borrow())
+    }
+}

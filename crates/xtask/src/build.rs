@@ -1,0 +1,33 @@
+//! Building what the commands run.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, ensure};
+
+/// The repository's root.
+pub(crate) fn root() -> &'static Path {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).unwrap_or(manifest)
+}
+
+/// Runs `cargo` with `arguments` in the repository, its output on standard error; the words name
+/// the step if it fails.
+pub(crate) fn cargo(step: &str, arguments: &[&str], environment: &[(&str, String)]) -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(arguments)
+        .envs(environment.iter().map(|(name, value)| (name, value)))
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("starting cargo for {step}"))?;
+    ensure!(status.success(), "{step} failed: `cargo {}`", arguments.join(" "));
+    Ok(())
+}
+
+/// Builds the services and `capctl`, and tells the folder they are in: that of this program.
+pub(crate) fn services() -> anyhow::Result<PathBuf> {
+    cargo("building the services", &["build", "--bins", "--workspace", "--exclude", "xtask"], &[])?;
+    let program = std::env::current_exe().context("finding this program")?;
+    Ok(program.parent().context("finding this program's folder")?.to_owned())
+}
