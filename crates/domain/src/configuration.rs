@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Product, Symbol};
 use crate::instrument::{Contract, ContractKind, Pair};
+use crate::json::unique_keys;
 use crate::money::exact::parse_decimal;
 use crate::money::{Currency, CurrencyCode, DECIMALS_MAX};
 use crate::rulebook::{InstrumentKind, Instruments, Rulebook, RulebookDocument};
@@ -18,8 +19,10 @@ use crate::rulebook::{InstrumentKind, Instruments, Rulebook, RulebookDocument};
 #[serde(deny_unknown_fields)]
 pub struct ConfigurationDocument {
     /// `currencies.json`: decimals by code.
+    #[serde(deserialize_with = "unique_keys")]
     pub currencies: BTreeMap<CurrencyCode, u8>,
     /// `instruments.json`: what each product trades.
+    #[serde(deserialize_with = "unique_keys")]
     pub instruments: BTreeMap<Product, InstrumentsDocument>,
     /// `rulebooks/*.json`.
     pub rulebooks: Vec<RulebookDocument>,
@@ -32,7 +35,7 @@ pub enum InstrumentsDocument {
     /// `"BTC/USDT"`, …
     Pairs(Vec<String>),
     /// Contracts by symbol.
-    Symbols(BTreeMap<Symbol, ContractDocument>),
+    Symbols(#[serde(deserialize_with = "unique_keys")] BTreeMap<Symbol, ContractDocument>),
 }
 
 /// A contract as a document.
@@ -94,15 +97,16 @@ impl Configuration {
         for rulebook in document.rulebooks {
             let product = rulebook.product.clone();
             let file = format!("rulebooks/{product}.json");
+            if rulebooks.contains_key(&product) {
+                return Err(wrong(file, "there are two rulebooks for this product"));
+            }
             let traded = instruments.remove(&product).ok_or_else(|| {
                 wrong("instruments.json", format!("product {product} is missing"))
             })?;
             let traded = check_instruments(&product, traded, rulebook.instruments, &currencies)?;
             let checked = Rulebook::check(rulebook, &currencies, traded)
                 .map_err(|error| wrong(&file, error))?;
-            if rulebooks.insert(product, checked).is_some() {
-                return Err(wrong(file, "there are two rulebooks for this product"));
-            }
+            rulebooks.insert(product, checked);
         }
         match instruments.keys().next() {
             Some(product) => Err(wrong(

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::ids::{AccountKey, AccountName, Company, CustomerGroup, Product, RequestId};
+use crate::json::unambiguous_value;
 use crate::time::Timestamp;
 
 /// The version of the contract this build speaks.
@@ -218,8 +219,8 @@ impl Envelope {
         })?;
         json.end()
             .map_err(|error| UnusableEnvelope::NotJson(error.to_string()))?;
-        let event = serde_json::from_str(wire.event.get())
-            .map_err(|error| UnusableEnvelope::NotJson(error.to_string()))?;
+        let event = unambiguous_value(wire.event.get())
+            .map_err(|error| UnusableEnvelope::Header(format!("event: {error}")))?;
         Ok(Self {
             header: wire.header,
             event,

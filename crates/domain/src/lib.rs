@@ -12,6 +12,7 @@ pub mod envelope;
 pub mod event;
 pub mod ids;
 pub mod instrument;
+mod json;
 pub mod lane;
 pub mod money;
 pub mod outcome;

@@ -169,7 +169,6 @@ impl OutcomeMessage {
         lane: &Lane,
         echo: &Echo,
         answer: Unapplied<'_>,
-        now: Timestamp,
     ) -> Self {
         let (status, stage, code, detail) = match answer {
             Unapplied::Parked { stage, detail } => (
@@ -189,7 +188,7 @@ impl OutcomeMessage {
                 status,
                 stage,
                 lane_seq: lane.seq,
-                decided_at: now,
+                decided_at: echo.at,
                 reason: Some(Reason {
                     code,
                     detail: detail.to_owned(),

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::event::EventClass;
 use crate::money::MoneyError;
 use crate::money::exact::TooLarge;
 
@@ -118,8 +119,8 @@ pub enum Poison {
         /// The most.
         receives_max: u32,
     },
-    /// A calculation that does not fit.
-    #[error("a figure is out of range: {0}")]
+    /// A calculation that does not fit, or that this version cannot make.
+    #[error("{0}")]
     OutOfRange(String),
     /// A database constraint that the rules did not foresee.
     #[error("the database refused it: {0}")]
@@ -128,13 +129,13 @@ pub enum Poison {
 
 impl From<TooLarge> for Poison {
     fn from(error: TooLarge) -> Self {
-        Self::OutOfRange(error.to_string())
+        Self::OutOfRange(format!("a figure is out of range: {error}"))
     }
 }
 
 impl From<MoneyError> for Poison {
     fn from(error: MoneyError) -> Self {
-        Self::OutOfRange(error.to_string())
+        Self::OutOfRange(format!("a figure is out of range: {error}"))
     }
 }
 
@@ -156,5 +157,19 @@ impl From<Refusal> for Stop {
 impl<P: Into<Poison>> From<P> for Stop {
     fn from(poison: P) -> Self {
         Self::Poisoned(poison.into())
+    }
+}
+
+impl Stop {
+    /// What stops an event of this class: a request that leads to a figure out of range, or to
+    /// something this version cannot do, is answered; only a fact suspends the lane.
+    #[must_use]
+    pub fn of_class(self, class: EventClass) -> Self {
+        match (self, class) {
+            (Self::Poisoned(Poison::OutOfRange(reason)), EventClass::Request) => {
+                Self::Refused(Refusal::rejected(RejectionCode::InvalidRequest, reason))
+            }
+            (stop, _) => stop,
+        }
     }
 }

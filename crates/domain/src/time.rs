@@ -47,9 +47,14 @@ impl Timestamp {
         Self(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
 
-    /// How many milliseconds `self` is after `earlier`; negative if it is before.
+    /// How many whole milliseconds `self` is after `earlier`; negative if it is before.
     pub const fn millis_since(self, earlier: Self) -> i64 {
-        self.millis().saturating_sub(earlier.millis())
+        self.micros_since(earlier) / 1_000
+    }
+
+    /// How many microseconds `self` is after `earlier`; negative if it is before.
+    pub const fn micros_since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
     }
 }
 
@@ -81,10 +86,11 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
         let invalid = || InvalidTimestamp(text.chars().take(40).collect());
-        if !text.ends_with(['Z', 'z']) {
+        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| invalid())?;
+        // `+00:00` is UTC as well: it is how Python writes it.
+        if !at.offset().is_utc() {
             return Err(invalid());
         }
-        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| invalid())?;
         i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000))
             .map(Self)
             .map_err(|_| invalid())

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
+use cap_aws::files::read_configuration;
 use cap_aws::provision::create_queues;
 use cap_aws::{Aws, ConfigurationStore, DynamoClaims, connect_to};
 use cap_domain::lane::StageName;
@@ -12,8 +13,6 @@ use cap_domain::time::Timestamp;
 use cap_local::dynamodb::DynamoDb;
 use cap_local::postgres::PostgresCluster;
 use cap_local::sqs::{Broker, BrokerConfig, BrokerHandle};
-
-use crate::configuration::read_configuration;
 
 /// Where the SDK is told it is; any region does.
 const REGION: &str = "us-east-1";

@@ -4,10 +4,9 @@
 //! Production code paths are unchanged: the services find the stack through the environment. What
 //! is in the stack is gone when it stops.
 
-mod configuration;
 mod infrastructure;
 mod services;
 
-pub use configuration::read_configuration;
+pub use cap_aws::files::read_configuration;
 pub use infrastructure::{Databases, Installation, Stack};
 pub use services::{Service, Services};

@@ -46,6 +46,8 @@ impl Service {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
+            // A Ctrl-C is for the one who started us; it reaches the services as one SIGTERM.
+            .process_group(0)
             .spawn()
             .with_context(|| format!("starting {}", program.display()))?;
         let errors = child.stderr.take().context("reading the service's log")?;

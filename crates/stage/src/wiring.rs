@@ -44,7 +44,7 @@ pub trait Wired: StateTables {
     const DATABASE_URL: &'static str;
 
     /// The rules in force, and what completes new arrivals.
-    async fn rules(connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError>;
+    async fn wire(connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError>;
 }
 
 /// What a stage is connected to.
@@ -61,7 +61,7 @@ pub struct Connections {
 /// A stage's pipeline over `connections`.
 pub async fn pipeline<S: Wired>(connections: &Connections, limits: Limits) -> Result<Pipeline<S>, WiringError> {
     let directory = Arc::new(QueueDirectory::load(connections.aws.sqs.clone(), &connections.prefix).await?);
-    let (stage, prepare) = S::rules(connections).await?;
+    let (stage, prepare) = S::wire(connections).await?;
     Ok(Pipeline {
         stage,
         routes: directory.routes(),
@@ -86,7 +86,7 @@ fn system_clock() -> Clock {
 impl Wired for Clearing {
     const DATABASE_URL: &'static str = "CLEARING_DATABASE_URL";
 
-    async fn rules(connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
+    async fn wire(connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
         let Connections { aws, database, prefix } = connections;
         let watch = ConfigurationWatch::start(ConfigurationStore::new(aws.dynamodb.clone(), prefix)).await?;
         let in_force = Rulebooks::start(watch, database.clone()).await?;
@@ -99,7 +99,7 @@ impl Wired for Clearing {
 impl Wired for Positions {
     const DATABASE_URL: &'static str = "POSITION_DATABASE_URL";
 
-    async fn rules(_connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
+    async fn wire(_connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
         let stage = Arc::new(Self);
         Ok((Arc::new(move || Arc::clone(&stage)), Arc::new(Complete)))
     }
@@ -109,7 +109,7 @@ impl Wired for Positions {
 impl Wired for Accounts {
     const DATABASE_URL: &'static str = "ACCOUNT_DATABASE_URL";
 
-    async fn rules(_connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
+    async fn wire(_connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
         let stage = Arc::new(Self);
         Ok((Arc::new(move || Arc::clone(&stage)), Arc::new(Complete)))
     }

@@ -3,6 +3,7 @@
 mod build;
 mod ci;
 mod demo;
+mod progress;
 mod test;
 mod up;
 
@@ -31,7 +32,11 @@ enum Command {
         json: bool,
     },
     /// Start the stack and all services and keep them up; the addresses are in `.local/env`.
-    Up,
+    Up {
+        /// Where the addresses are written to, instead of `.local/env`.
+        #[arg(long, value_name = "FILE")]
+        env_file: Option<PathBuf>,
+    },
     /// Run every test.
     Test {
         /// Only tests whose name contains this.
@@ -44,7 +49,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo { trades, json } => demo::run(trades.as_deref(), json),
-        Command::Up => up::run(),
+        Command::Up { env_file } => up::run(env_file),
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Ci => ci::run(),
     };

@@ -57,11 +57,9 @@ pub fn post(account: &mut AccountState, kind: &str, plan: &[PlannedLeg]) -> Resu
     for open in open.into_values() {
         let (balance, made_good) = close_currency(open, account.credit.as_ref())?;
         legs.extend(made_good);
-        account
-            .balances
-            .insert(balance.available.currency().code, balance);
         balances.push(balance);
     }
+    account.balances.extend(balances.iter().map(|balance| (balance.available.currency().code, *balance)));
     Ok(Posted { legs, balances })
 }
 

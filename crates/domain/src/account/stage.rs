@@ -80,7 +80,7 @@ impl Stage for Accounts {
             Body::Planned { event, legs, .. } => (event, legs),
         };
         let mut after = state.clone();
-        match apply(&mut after, event, legs, now) {
+        match apply(&mut after, event, legs, now).map_err(|stop| stop.of_class(event.kind().class())) {
             Ok(ruling) => Ok((ruling, after)),
             Err(Stop::Refused(refusal)) => Ok((AccountRuling::Refused(refusal), state.clone())),
             Err(Stop::Poisoned(poison)) => Err(poison),
@@ -97,9 +97,8 @@ impl Stage for Accounts {
         lane: &Lane,
         echo: &Echo,
         first: Option<&Row>,
-        now: Timestamp,
     ) -> Result<Output, Poison> {
-        let unapplied = |answer| OutcomeMessage::of_echo(account, lane, echo, answer, now);
+        let unapplied = |answer| OutcomeMessage::of_echo(account, lane, echo, answer);
         let answer = match (&echo.kind, first) {
             (EchoKind::Repeated, Some(row)) => OutcomeMessage::of_row(account, row)?.replayed(),
             (EchoKind::Repeated, None) => {

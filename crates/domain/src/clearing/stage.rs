@@ -109,6 +109,7 @@ impl Stage for Clearing {
                 raw: message.body.to_owned(),
                 sent_at: message.sent_at,
                 receives: message.receives,
+                traceparent: Some(traceparent(&envelope)),
                 content: Content::Message(message_of(envelope, None, message.sent_at)),
             },
         }]
@@ -218,9 +219,8 @@ impl Stage for Clearing {
                 by_position,
             } => (Body::Refused(refusal), by_position),
         };
-        let mut header = envelope.header;
-        let derived = || TraceParent::derived(row.fingerprint, &row.request_id);
-        header.traceparent = Some(header.traceparent.take().unwrap_or_else(derived));
+        let traceparent = Some(traceparent(&envelope));
+        let header = Header { traceparent, ..envelope.header };
         let item = Item {
             upstream_seq: row.seq,
             header,
@@ -238,7 +238,6 @@ impl Stage for Clearing {
         _lane: &Lane,
         echo: &Echo,
         _first: Option<&Row>,
-        _now: Timestamp,
     ) -> Result<Output, Poison> {
         let (_, product, ..) = account.parts();
         let by_position = self
@@ -256,6 +255,12 @@ const fn next(by_position: bool) -> StageName {
     } else {
         StageName::Account
     }
+}
+
+/// The trace a message belongs to: its own, or one that every redelivery derives alike.
+fn traceparent(envelope: &Envelope) -> TraceParent {
+    let derived = || TraceParent::derived(envelope.fingerprint(), &envelope.header.request_id);
+    envelope.header.traceparent.clone().unwrap_or_else(derived)
 }
 
 fn in_its_lane(lane: &AccountKey, envelope: Envelope) -> Result<Envelope, Poison> {
@@ -291,22 +296,17 @@ fn message_of(
 
 /// Age is measured where the message entered the queue: a backlog expires nothing (C4).
 fn check_age(header: &Header, sent_at: Timestamp) -> Option<Refusal> {
-    let age = sent_at.millis_since(header.initiated_at);
     let at = header.initiated_at;
-    if age > EXPIRY_MILLIS {
-        let detail = format!(
-            "made at {at} and sent at {sent_at}, {age} ms later; {EXPIRY_MILLIS} ms is the most"
-        );
+    let age_micros = sent_at.micros_since(at);
+    let age = age_micros / 1_000;
+    if age_micros > EXPIRY_MILLIS * 1_000 {
+        let detail =
+            format!("made at {at} and sent at {sent_at}, {age} ms later; {EXPIRY_MILLIS} ms is the most");
         Some(Refusal::Expired { detail })
-    } else if -age > FUTURE_MILLIS_MAX {
-        let detail = format!(
-            "made at {at} but sent at {sent_at}, {} ms earlier; {FUTURE_MILLIS_MAX} ms is the most",
-            -age
-        );
-        Some(Refusal::rejected(
-            RejectionCode::InitiatedInTheFuture,
-            detail,
-        ))
+    } else if -age_micros > FUTURE_MILLIS_MAX * 1_000 {
+        let detail =
+            format!("made at {at} but sent at {sent_at}, {} ms earlier; {FUTURE_MILLIS_MAX} ms is the most", -age);
+        Some(Refusal::rejected(RejectionCode::InitiatedInTheFuture, detail))
     } else {
         None
     }

@@ -69,12 +69,8 @@ pub fn read_event(
         EventKind::CreditChanged => door.credit_changed(),
         EventKind::DepositReceived => door.deposit_received(),
         EventKind::WithdrawalRequested => door.withdrawal_requested(),
-        EventKind::WithdrawalSettled => door
-            .withdrawal_id()
-            .map(|withdrawal_id| Event::WithdrawalSettled { withdrawal_id }),
-        EventKind::WithdrawalCancelled => door
-            .withdrawal_id()
-            .map(|withdrawal_id| Event::WithdrawalCancelled { withdrawal_id }),
+        EventKind::WithdrawalSettled => door.withdrawal_settled(),
+        EventKind::WithdrawalCancelled => door.withdrawal_cancelled(),
         EventKind::OrderReserved => door.order_reserved(),
         EventKind::OrderReleased => door.order_released(),
         EventKind::TradeFilled => match &rulebook.instruments {
@@ -303,13 +299,26 @@ impl Door<'_> {
         })
     }
 
-    fn withdrawal_id(&self) -> Result<ExternalId, InvalidField> {
+    fn withdrawal_settled(&self) -> Result<Event, InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
             withdrawal_id: ExternalId,
         }
-        self.fields::<Wire>().map(|wire| wire.withdrawal_id)
+        let Wire { withdrawal_id } = self.fields()?;
+        Ok(Event::WithdrawalSettled { withdrawal_id })
+    }
+
+    fn withdrawal_cancelled(&self) -> Result<Event, InvalidField> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Wire {
+            withdrawal_id: ExternalId,
+            rates: Rates,
+        }
+        let Wire { withdrawal_id, rates } = self.fields()?;
+        self.no_rates(rates)?;
+        Ok(Event::WithdrawalCancelled { withdrawal_id })
     }
 
     fn order_reserved(&self) -> Result<Event, InvalidField> {
@@ -546,8 +555,10 @@ impl Door<'_> {
         struct Wire {
             currency: String,
             amount: String,
+            rates: Rates,
         }
         let wire: Wire = self.fields()?;
+        self.no_rates(wire.rates)?;
         Ok(Event::InterestCharged {
             amount: self.money(&wire.currency, &wire.amount, Sign::Positive)?,
         })

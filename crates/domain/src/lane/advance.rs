@@ -10,7 +10,7 @@
 use std::collections::HashMap;
 
 use super::{Echo, EchoKind, Lane, LaneStatus, Output, Row, Stage, Suspension};
-use crate::envelope::Fingerprint;
+use crate::envelope::{Fingerprint, TraceParent};
 use crate::ids::{AccountKey, RequestId};
 use crate::refusal::Poison;
 use crate::time::Timestamp;
@@ -33,6 +33,8 @@ pub struct Arrival<I> {
     pub sent_at: Timestamp,
     /// How often it was received.
     pub receives: u32,
+    /// The trace it belongs to, if it says so.
+    pub traceparent: Option<TraceParent>,
     /// What it says.
     pub content: Content<I>,
 }
@@ -96,6 +98,8 @@ pub struct ParkedMessage {
 pub struct DeadLetter {
     /// Its place in the order of redrive.
     pub parked_seq: u64,
+    /// When it was parked.
+    pub parked_at: Timestamp,
     /// The error's own words.
     pub error: String,
 }
@@ -159,6 +163,13 @@ pub fn advance<S: Stage>(
     Ok(turn.advance)
 }
 
+/// A message that was decided, before anything is changed by it.
+struct Decided<S: Stage> {
+    row: Row,
+    state: S::State,
+    output: Output,
+}
+
 struct Turn<'a, S: Stage> {
     stage: &'a S,
     account: &'a AccountKey,
@@ -183,7 +194,7 @@ impl<S: Stage> Turn<'_, S> {
         let first = self.memory.rows.get(&echo.request_id);
         let output = self
             .stage
-            .answer(self.account, &self.advance.lane, echo, first, self.now)?;
+            .answer(self.account, &self.advance.lane, echo, first)?;
         Ok(Step {
             output,
             dead_letter: None,
@@ -215,14 +226,15 @@ impl<S: Stage> Turn<'_, S> {
                 ),
             }
         };
-        self.answer(&self.echo(arrival, kind))
+        self.answer(&self.echo(arrival, arrival.sent_at, kind))
     }
 
-    fn echo(&self, arrival: &Arrival<S::Input>, kind: EchoKind) -> Echo {
+    fn echo(&self, arrival: &Arrival<S::Input>, at: Timestamp, kind: EchoKind) -> Echo {
         Echo {
             request_id: arrival.request_id.clone(),
-            traceparent: None,
+            traceparent: arrival.traceparent.clone(),
             source_id: arrival.source_id.clone(),
+            at,
             kind,
         }
     }
@@ -249,37 +261,30 @@ impl<S: Stage> Turn<'_, S> {
         }
         let message = content.as_ref().ok().copied();
         match content.and_then(|message| self.decide(arrival, message)) {
-            Ok(row) => {
-                let output = S::output(self.account, &row)?;
+            Ok(Decided { row, state, output }) => {
+                let lane = &mut self.advance.lane;
+                lane.seq = row.seq;
+                lane.head = row.hash;
+                lane.upstream_seq = row.upstream_seq.unwrap_or(lane.upstream_seq);
+                self.advance.state = state;
                 self.memory.rows.insert(row.request_id.clone(), row.clone());
                 self.advance.rows.push(row);
-                Ok(Step {
-                    output,
-                    dead_letter: None,
-                })
+                Ok(Step { output, dead_letter: None })
             }
             Err(poison) => {
                 let lane = &mut self.advance.lane;
                 lane.status = LaneStatus::Suspended;
-                lane.suspension = Some(Suspension {
-                    at: self.now,
-                    reason: poison.to_string(),
-                });
+                lane.suspension = Some(Suspension { at: self.now, reason: poison.to_string() });
                 self.park(arrival, message, poison.to_string())
             }
         }
     }
 
-    fn decide(
-        &mut self,
-        arrival: &Arrival<S::Input>,
-        message: &Message<S::Input>,
-    ) -> Result<Row, Poison> {
+    /// Decides one message, changing nothing. A row is good only if its output can be made from
+    /// it again: what could not be sent on after a crash must not be journaled before it.
+    fn decide(&self, arrival: &Arrival<S::Input>, message: &Message<S::Input>) -> Result<Decided<S>, Poison> {
         if arrival.receives > RECEIVES_MAX {
-            return Err(Poison::TooManyReceives {
-                received: arrival.receives,
-                receives_max: RECEIVES_MAX,
-            });
+            return Err(Poison::TooManyReceives { received: arrival.receives, receives_max: RECEIVES_MAX });
         }
         let lane = &self.advance.lane;
         if let Some(found) = message.upstream_seq {
@@ -288,11 +293,8 @@ impl<S: Stage> Turn<'_, S> {
                 return Err(Poison::Gap { expected, found });
             }
         }
-        let (ruling, state) =
-            self.stage
-                .decide(self.account, &self.advance.state, message, self.now)?;
-        let result = serde_json::to_string(&ruling)
-            .map_err(|error| Poison::OutOfRange(error.to_string()))?;
+        let (ruling, state) = self.stage.decide(self.account, &self.advance.state, message, self.now)?;
+        let result = serde_json::to_string(&ruling).map_err(|error| Poison::OutOfRange(error.to_string()))?;
         let rules = self.stage.rules();
         let mut row = Row {
             seq: lane.seq + 1,
@@ -310,12 +312,8 @@ impl<S: Stage> Turn<'_, S> {
             hash: super::RowHash::default(),
         };
         row.hash = row.hash_after(self.account, lane.head);
-        let lane = &mut self.advance.lane;
-        lane.seq = row.seq;
-        lane.head = row.hash;
-        lane.upstream_seq = message.upstream_seq.unwrap_or(lane.upstream_seq);
-        self.advance.state = state;
-        Ok(row)
+        let output = S::output(self.account, &row)?;
+        Ok(Decided { row, state, output })
     }
 
     fn park(
@@ -331,10 +329,7 @@ impl<S: Stage> Turn<'_, S> {
         {
             lane.upstream_seq = upstream_seq;
         }
-        let letter = DeadLetter {
-            parked_seq: lane.parked_seq,
-            error: error.clone(),
-        };
+        let letter = DeadLetter { parked_seq: lane.parked_seq, parked_at: self.now, error: error.clone() };
         self.advance.parked.push(ParkedMessage {
             parked_seq: letter.parked_seq,
             request_id: arrival.request_id.clone(),
@@ -355,10 +350,10 @@ impl<S: Stage> Turn<'_, S> {
             stage: S::NAME,
             detail: letter.error.clone(),
         };
-        let echo = self.echo(arrival, kind);
+        let echo = self.echo(arrival, letter.parked_at, kind);
         let output = self
             .stage
-            .answer(self.account, &self.advance.lane, &echo, None, self.now)?;
+            .answer(self.account, &self.advance.lane, &echo, None)?;
         Ok(Step {
             output,
             dead_letter: Some(letter),

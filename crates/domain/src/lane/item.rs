@@ -90,6 +90,8 @@ pub struct Echo {
     pub traceparent: Option<crate::envelope::TraceParent>,
     /// What a redelivery of the same message is recognised by.
     pub source_id: String,
+    /// When the answer was found: the same for every redelivery of the message.
+    pub at: Timestamp,
     /// The answer.
     pub kind: EchoKind,
 }

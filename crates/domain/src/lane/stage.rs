@@ -131,7 +131,6 @@ pub trait Stage: Send + Sync + 'static {
         lane: &Lane,
         echo: &Echo,
         first: Option<&Row>,
-        now: Timestamp,
     ) -> Result<Output, Poison>;
 }
 

@@ -93,6 +93,7 @@ fn read_unit(
                 raw: raw.to_owned(),
                 sent_at: item.sent_at,
                 receives: message.receives,
+                traceparent: item.header.traceparent.clone(),
                 content: Content::Message(message_of(*item)),
             };
         }
@@ -103,6 +104,7 @@ fn read_unit(
                 raw: raw.to_owned(),
                 sent_at: message.sent_at,
                 receives: message.receives,
+                traceparent: echo.traceparent.clone(),
                 content: Content::Echo(echo),
             };
         }
@@ -151,6 +153,7 @@ pub fn unreadable<I>(
         raw: raw.to_owned(),
         sent_at: message.sent_at,
         receives: message.receives,
+        traceparent: None,
         content: Content::Unreadable(poison),
     }
 }

@@ -5,11 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
 
-use super::{Currency, CurrencyCode, DECIMALS_MAX, INTEGER_DIGITS_MAX};
-
-/// The most smallest-units an amount may have, either way: what PostgreSQL's `numeric` and the
-/// wire both hold in 27 digits.
-const UNITS_MAX: i128 = 10_i128.pow((INTEGER_DIGITS_MAX + DECIMALS_MAX as usize) as u32);
+use super::{Currency, CurrencyCode, INTEGER_DIGITS_MAX};
 
 /// A signed amount of one currency, in whole smallest units.
 ///
@@ -48,9 +44,11 @@ pub enum MoneyError {
 }
 
 impl Money {
-    /// `units` smallest units of `currency`.
+    /// `units` smallest units of `currency`; what is written can always be read back, so the
+    /// bound is the door's.
     pub fn from_units(currency: Currency, units: i128) -> Result<Self, MoneyError> {
-        if units.abs() >= UNITS_MAX {
+        let digits_max = INTEGER_DIGITS_MAX as u32 + u32::from(currency.decimals);
+        if units.unsigned_abs() >= 10_u128.pow(digits_max) {
             return Err(MoneyError::TooLarge(currency.code));
         }
         Ok(Self { currency, units })

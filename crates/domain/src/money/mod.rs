@@ -13,5 +13,5 @@ pub use exact::{Exact, Rounding, TooLarge};
 pub const DECIMALS_MAX: u32 = 12;
 
 /// The most digits before the point of a price, quantity, rate or amount at the door. Far above
-/// any real figure, and low enough that 256-bit products of four of them cannot overflow.
+/// any real figure, and low enough that sums never round and 256-bit products of two never overflow.
 pub const INTEGER_DIGITS_MAX: usize = 15;

@@ -73,7 +73,7 @@ impl Stage for Positions {
         let Body::Planned { event, legs, .. } = &message.input.body else {
             return Ok((PositionRuling::Passed, state.clone()));
         };
-        match rule(state, event, legs) {
+        match rule(state, event, legs).map_err(|stop| stop.of_class(event.kind().class())) {
             Ok(ruled) => Ok(ruled),
             Err(Stop::Refused(refusal)) => Ok((PositionRuling::Refused(refusal), state.clone())),
             Err(Stop::Poisoned(poison)) => Err(poison),
@@ -115,7 +115,6 @@ impl Stage for Positions {
         _lane: &Lane,
         echo: &Echo,
         _first: Option<&Row>,
-        _now: Timestamp,
     ) -> Result<Output, Poison> {
         forward(StageName::Account, &Transit::Echo(echo.clone()))
     }

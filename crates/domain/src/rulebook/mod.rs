@@ -18,6 +18,7 @@ pub use vocabulary::vocabulary;
 use crate::event::EventKind;
 use crate::ids::{Product, Symbol};
 use crate::instrument::{Contract, Pair};
+use crate::json::unique_keys;
 use crate::lane::StageName;
 use crate::money::CurrencyCode;
 use crate::plan::{AmountName, Shortfall};
@@ -43,8 +44,10 @@ pub struct RulebookDocument {
     /// The currencies its accounts may hold.
     pub currencies: Vec<CurrencyCode>,
     /// Every subject the rules may use, and what it is in the books.
+    #[serde(deserialize_with = "unique_keys")]
     pub subjects: BTreeMap<String, SubjectKind>,
     /// What each kind of event does.
+    #[serde(deserialize_with = "unique_keys")]
     pub events: BTreeMap<String, RuleDocument>,
 }
 

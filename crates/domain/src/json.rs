@@ -1,0 +1,80 @@
+//! JSON in which no field is said twice: where two readers could disagree on which one counts,
+//! there is nothing to read (T38).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Reads any JSON value whose objects have no field twice.
+pub(crate) fn unambiguous_value(text: &str) -> Result<Value, serde_json::Error> {
+    check_unambiguous(text)?;
+    serde_json::from_str(text)
+}
+
+fn check_unambiguous(text: &str) -> Result<(), serde_json::Error> {
+    match text.trim_start().as_bytes().first() {
+        Some(b'{') => {
+            let mut json = serde_json::Deserializer::from_str(text);
+            let fields: BTreeMap<String, &RawValue> = unique_keys(&mut json)?;
+            fields.values().try_for_each(|field| check_unambiguous(field.get()))
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text)?;
+            items.iter().try_for_each(|item| check_unambiguous(item.get()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// For `#[serde(deserialize_with)]`: a map in which a key that comes twice is an error.
+pub(crate) fn unique_keys<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord + fmt::Debug,
+    V: Deserialize<'de>,
+{
+    deserializer.deserialize_map(UniqueKeys(PhantomData))
+}
+
+struct UniqueKeys<K, V>(PhantomData<(K, V)>);
+
+impl<'de, K, V> Visitor<'de> for UniqueKeys<K, V>
+where
+    K: Deserialize<'de> + Ord + fmt::Debug,
+    V: Deserialize<'de>,
+{
+    type Value = BTreeMap<K, V>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = BTreeMap::new();
+        while let Some(key) = map.next_key::<K>()? {
+            if entries.contains_key(&key) {
+                return Err(A::Error::custom(format!("{key:?} is written twice")));
+            }
+            entries.insert(key, map.next_value()?);
+        }
+        Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_written_twice_is_refused_at_any_depth() {
+        let text = r#"{"a":[{"b":1,"c":"x","d":null,"e":true,"f":-2.5}], "g": {}}"#;
+        assert_eq!(unambiguous_value(text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+        let error = unambiguous_value(r#"{"a": [ {"b":1,"b":2}]}"#).unwrap_err().to_string();
+        assert!(error.starts_with("\"b\" is written twice"), "{error}");
+    }
+}

@@ -1,0 +1,136 @@
+//! Builders that the specifications of the domain share: money as people write it, events, the
+//! shipped configuration, and three stages chained in memory.
+
+#![allow(
+    dead_code,
+    reason = "each test binary uses its own part of the builders"
+)]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a specification that cannot be set up stops there"
+)]
+
+pub(crate) mod events;
+pub(crate) mod story;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use cap_domain::account::{Balance, Leg};
+use cap_domain::configuration::Configuration;
+use cap_domain::money::{Currency, CurrencyCode, Money};
+use serde_json::{Value, json};
+
+/// The shipped `config/` as one document.
+pub(crate) fn shipped() -> Value {
+    let read = |file: &str| -> Value {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../../config")
+            .join(file);
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    };
+    json!({
+        "currencies": read("currencies.json"),
+        "instruments": read("instruments.json"),
+        "rulebooks": [read("rulebooks/spot.json"), read("rulebooks/perpetual.json")],
+    })
+}
+
+/// The shipped configuration, checked.
+pub(crate) fn configuration() -> Arc<Configuration> {
+    let document = serde_json::from_value(shipped()).unwrap();
+    Arc::new(Configuration::check(1, document).unwrap())
+}
+
+/// A currency of the shipped configuration.
+pub(crate) fn currency(code: &str) -> Currency {
+    let decimals = match code {
+        "BTC" | "ETH" => 8,
+        "USDT" => 6,
+        _ => 2,
+    };
+    Currency {
+        code: code.parse().unwrap(),
+        decimals,
+    }
+}
+
+/// `100 USDT` as money.
+pub(crate) fn money(text: &str) -> Money {
+    let (amount, code) = text.split_once(' ').unwrap();
+    Money::parse(currency(code), amount).unwrap()
+}
+
+/// Money as people write it: `100 USDT`.
+pub(crate) fn short(money: Money) -> String {
+    let amount = money.amount();
+    let amount = match amount.contains('.') {
+        true => amount.trim_end_matches('0').trim_end_matches('.'),
+        false => &amount,
+    };
+    format!("{amount} {}", money.currency())
+}
+
+/// An account's money by currency.
+pub(crate) type Balances = BTreeMap<CurrencyCode, Balance>;
+
+/// `USDT 100 available, 5 frozen; BTC 1 borrowed` as balances.
+pub(crate) fn balances(text: &str) -> Balances {
+    text.split(';')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(|part| {
+            let (code, shares) = part.split_once(' ').unwrap();
+            let mut balance = Balance::zero(currency(code));
+            for share in shares.split(',').map(str::trim) {
+                let (amount, subject) = share.split_once(' ').unwrap();
+                let amount = Money::parse(currency(code), amount).unwrap();
+                match subject {
+                    "available" => balance.available = amount,
+                    "frozen" => balance.frozen = amount,
+                    "margin" => balance.margin = amount,
+                    "withdrawing" => balance.withdrawing = amount,
+                    "borrowed" => balance.borrowed = amount,
+                    other => panic!("{other} is no subject of a balance"),
+                }
+            }
+            (code.parse().unwrap(), balance)
+        })
+        .collect()
+}
+
+/// The subjects of a balance by name.
+pub(crate) fn shares(balance: &Balance) -> [(&'static str, Money); 5] {
+    [
+        ("available", balance.available),
+        ("frozen", balance.frozen),
+        ("margin", balance.margin),
+        ("withdrawing", balance.withdrawing),
+        ("borrowed", balance.borrowed),
+    ]
+}
+
+/// Balances as people write them; what is zero is left out.
+pub(crate) fn show_balances<'a>(balances: impl IntoIterator<Item = &'a Balance>) -> String {
+    let one = |balance: &Balance| {
+        let shares: Vec<String> = shares(balance)
+            .into_iter()
+            .filter(|(_, money)| !money.is_zero())
+            .map(|(name, money)| format!("{} {name}", short(money).split(' ').next().unwrap()))
+            .collect();
+        format!("{} {}", balance.available.currency(), shares.join(", "))
+    };
+    let shown: Vec<String> = balances
+        .into_iter()
+        .filter(|balance| !balance.is_zero())
+        .map(one)
+        .collect();
+    shown.join("; ")
+}
+
+/// Legs as people write them: `available → frozen 300 USDT`.
+pub(crate) fn show_legs(legs: &[Leg]) -> String {
+    let one = |leg: &Leg| format!("{} → {} {}", leg.from, leg.to, short(leg.money));
+    legs.iter().map(one).collect::<Vec<_>>().join("; ")
+}

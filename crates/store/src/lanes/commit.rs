@@ -1,0 +1,284 @@
+//! Writing a batch: one transaction, the fence first, one statement a table.
+
+use cap_domain::ids::AccountKey;
+use cap_domain::lane::{Lane, ParkedMessage, Row};
+use cap_pipeline::lane_store::{CommitError, LaneChange};
+use sqlx::postgres::PgQueryResult;
+use sqlx::{PgConnection, PgPool};
+
+use crate::error::refused;
+use crate::state::StateTables;
+use crate::values::{bigint, storable, timestamptz};
+
+/// Writes all of `changes`, or nothing.
+pub(super) async fn commit<S: StateTables>(
+    pool: &PgPool,
+    changes: &[LaneChange<S>],
+) -> Result<(), CommitError> {
+    let mut changes: Vec<&LaneChange<S>> = changes.iter().filter(|change| writes(change)).collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    // All batches take their rows in one order, so that rivals wait rather than deadlock.
+    changes.sort_unstable_by(|one, other| one.account.cmp(&other.account));
+    let mut transaction = pool
+        .begin()
+        .await
+        .map_err(refused("beginning a transaction"))?;
+    match write(&mut transaction, &changes).await {
+        Ok(()) => transaction
+            .commit()
+            .await
+            .map_err(refused("committing a batch")),
+        Err(error) => {
+            // Asked for at once, so that the lanes are free for the retry; if that fails too, the
+            // connection is gone and the transaction with it.
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
+    }
+}
+
+/// Whether there is anything to write: a lane that only repeats old answers is left alone.
+fn writes<S: StateTables>(change: &LaneChange<S>) -> bool {
+    let unmoved = match &change.before {
+        Some(before) => *before == change.after,
+        None => change.after == Lane::default(),
+    };
+    !(unmoved
+        && change.rows.is_empty()
+        && change.parked.is_empty()
+        && change.state_before == change.state_after)
+}
+
+async fn write<S: StateTables>(
+    connection: &mut PgConnection,
+    changes: &[&LaneChange<S>],
+) -> Result<(), CommitError> {
+    let (mut known, mut new) = (Vec::new(), Vec::new());
+    for change in changes {
+        match &change.before {
+            Some(before) => known.push((&change.account, before, &change.after)),
+            None => new.push((&change.account, &change.after)),
+        }
+    }
+    if !known.is_empty() {
+        let moved = advance_lanes(connection, &known).await?;
+        fence(moved.rows_affected(), known.len())?;
+    }
+    if !new.is_empty() {
+        let created = create_lanes(connection, &new).await?;
+        fence(created.rows_affected(), new.len())?;
+    }
+    let rows: Vec<_> = changes
+        .iter()
+        .flat_map(|change| change.rows.iter().map(|row| (&change.account, row)))
+        .collect();
+    if !rows.is_empty() {
+        append_rows(connection, &rows).await?;
+    }
+    S::write_states(connection, changes).await?;
+    let parked: Vec<_> = changes
+        .iter()
+        .flat_map(|change| change.parked.iter().map(|parked| (&change.account, parked)))
+        .collect();
+    if !parked.is_empty() {
+        park(connection, &parked).await?;
+    }
+    Ok(())
+}
+
+/// Fewer rows than lanes: a rival advanced one of them since it was read (C7).
+fn fence(affected: u64, lanes: usize) -> Result<(), CommitError> {
+    if affected == lanes as u64 {
+        Ok(())
+    } else {
+        Err(CommitError::Fenced)
+    }
+}
+
+/// The columns of lanes, as arrays.
+#[derive(Default)]
+struct LaneColumns<'a> {
+    accounts: Vec<&'a str>,
+    seqs: Vec<i64>,
+    heads: Vec<&'a [u8]>,
+    upstream_seqs: Vec<i64>,
+    statuses: Vec<&'static str>,
+    parked_seqs: Vec<i64>,
+    redriven_seqs: Vec<i64>,
+    suspended_at: Vec<Option<time::OffsetDateTime>>,
+    suspended_reasons: Vec<Option<std::borrow::Cow<'a, str>>>,
+}
+
+impl<'a> LaneColumns<'a> {
+    fn push(&mut self, account: &'a AccountKey, lane: &'a Lane) -> Result<(), CommitError> {
+        self.accounts.push(account.as_str());
+        self.seqs.push(bigint(lane.seq));
+        self.heads.push(&lane.head.0);
+        self.upstream_seqs.push(bigint(lane.upstream_seq));
+        self.statuses.push(lane.status.as_str());
+        self.parked_seqs.push(bigint(lane.parked_seq));
+        self.redriven_seqs.push(bigint(lane.redriven_seq));
+        let suspension = lane.suspension.as_ref();
+        self.suspended_at.push(
+            suspension
+                .map(|suspension| timestamptz(suspension.at))
+                .transpose()?,
+        );
+        self.suspended_reasons
+            .push(suspension.map(|suspension| storable(&suspension.reason)));
+        Ok(())
+    }
+}
+
+async fn advance_lanes(
+    connection: &mut PgConnection,
+    lanes: &[(&AccountKey, &Lane, &Lane)],
+) -> Result<PgQueryResult, CommitError> {
+    let (mut before, mut after) = (LaneColumns::default(), LaneColumns::default());
+    for (account, was, is) in lanes {
+        before.push(account, was)?;
+        after.push(account, is)?;
+    }
+    sqlx::query(include_str!("advance_lanes.sql"))
+        .bind(after.accounts)
+        .bind(before.seqs)
+        .bind(before.statuses)
+        .bind(before.parked_seqs)
+        .bind(before.redriven_seqs)
+        .bind(after.seqs)
+        .bind(after.heads)
+        .bind(after.upstream_seqs)
+        .bind(after.statuses)
+        .bind(after.parked_seqs)
+        .bind(after.redriven_seqs)
+        .bind(after.suspended_at)
+        .bind(after.suspended_reasons)
+        .execute(connection)
+        .await
+        .map_err(refused("advancing lanes"))
+}
+
+async fn create_lanes(
+    connection: &mut PgConnection,
+    lanes: &[(&AccountKey, &Lane)],
+) -> Result<PgQueryResult, CommitError> {
+    let mut columns = LaneColumns::default();
+    for (account, lane) in lanes {
+        columns.push(account, lane)?;
+    }
+    sqlx::query(include_str!("create_lanes.sql"))
+        .bind(columns.accounts)
+        .bind(columns.seqs)
+        .bind(columns.heads)
+        .bind(columns.upstream_seqs)
+        .bind(columns.statuses)
+        .bind(columns.parked_seqs)
+        .bind(columns.redriven_seqs)
+        .bind(columns.suspended_at)
+        .bind(columns.suspended_reasons)
+        .execute(connection)
+        .await
+        .map_err(refused("creating lanes"))
+}
+
+async fn append_rows(
+    connection: &mut PgConnection,
+    rows: &[(&AccountKey, &Row)],
+) -> Result<PgQueryResult, CommitError> {
+    let column =
+        |value: fn(&Row) -> &str| -> Vec<&str> { rows.iter().map(|(_, row)| value(row)).collect() };
+    let number = |value: fn(&Row) -> u64| -> Vec<i64> {
+        rows.iter().map(|(_, row)| bigint(value(row))).collect()
+    };
+    let times = |value: fn(&Row) -> cap_domain::time::Timestamp| -> Result<Vec<_>, CommitError> {
+        rows.iter()
+            .map(|(_, row)| timestamptz(value(row)))
+            .collect()
+    };
+    sqlx::query(include_str!("append_rows.sql"))
+        .bind(
+            rows.iter()
+                .map(|(account, _)| account.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(number(|row| row.seq))
+        .bind(column(|row| row.request_id.as_str()))
+        .bind(
+            rows.iter()
+                .map(|(_, row)| row.fingerprint.0.as_slice())
+                .collect::<Vec<_>>(),
+        )
+        .bind(column(|row| &row.source_id))
+        .bind(
+            rows.iter()
+                .map(|(_, row)| row.upstream_seq.map(bigint))
+                .collect::<Vec<_>>(),
+        )
+        .bind(column(|row| &row.kind))
+        .bind(times(|row| row.sent_at)?)
+        .bind(times(|row| row.decided_at)?)
+        .bind(
+            rows.iter()
+                .map(|(_, row)| smallint(row.rules_version))
+                .collect::<Vec<_>>(),
+        )
+        .bind(number(|row| row.configuration))
+        .bind(column(|row| &row.input))
+        .bind(column(|row| &row.result))
+        .bind(
+            rows.iter()
+                .map(|(_, row)| row.hash.0.as_slice())
+                .collect::<Vec<_>>(),
+        )
+        .execute(connection)
+        .await
+        .map_err(refused("appending to the journal"))
+}
+
+/// A version of the rules; they will not be counted to 32,768.
+fn smallint(version: u16) -> i16 {
+    i16::try_from(version).unwrap_or(i16::MAX)
+}
+
+async fn park(
+    connection: &mut PgConnection,
+    parked: &[(&AccountKey, &ParkedMessage)],
+) -> Result<PgQueryResult, CommitError> {
+    let text = |value: fn(&ParkedMessage) -> &str| -> Vec<_> {
+        parked
+            .iter()
+            .map(|(_, parked)| storable(value(parked)))
+            .collect()
+    };
+    let times =
+        |value: fn(&ParkedMessage) -> cap_domain::time::Timestamp| -> Result<Vec<_>, CommitError> {
+            parked
+                .iter()
+                .map(|(_, parked)| timestamptz(value(parked)))
+                .collect()
+        };
+    sqlx::query(include_str!("park.sql"))
+        .bind(
+            parked
+                .iter()
+                .map(|(account, _)| account.as_str())
+                .collect::<Vec<_>>(),
+        )
+        .bind(
+            parked
+                .iter()
+                .map(|(_, parked)| bigint(parked.parked_seq))
+                .collect::<Vec<_>>(),
+        )
+        .bind(text(|parked| parked.request_id.as_str()))
+        .bind(text(|parked| &parked.source_id))
+        .bind(text(|parked| &parked.raw))
+        .bind(times(|parked| parked.sent_at)?)
+        .bind(times(|parked| parked.parked_at)?)
+        .bind(text(|parked| &parked.error))
+        .execute(connection)
+        .await
+        .map_err(refused("parking messages"))
+}

@@ -1,0 +1,56 @@
+//! The lanes of a stage in PostgreSQL: what the pipeline loads and commits.
+//!
+//! A load is one read a table, by key: lanes, state, then journal rows and parked messages if the
+//! lanes can have any. The lane is read first, so whatever a rival changes between the reads, the
+//! fence of the commit finds. A commit is one transaction: the fence first, then journal, state
+//! and parked messages, each one statement over arrays, whatever the size of the batch.
+//!
+//! It knows no stage: what a stage keeps is behind [`StateTables`].
+
+mod commit;
+mod load;
+mod pages;
+mod record;
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+
+use async_trait::async_trait;
+use cap_domain::ids::AccountKey;
+use cap_pipeline::lane_store::{CommitError, LaneChange, LaneStore, LoadError, Loaded, Wanted};
+use sqlx::PgPool;
+
+use crate::state::StateTables;
+
+pub use pages::LanePages;
+pub(crate) use record::{LaneRecord, hash, lane_columns};
+
+/// The lanes of stage `S` in its own database.
+#[derive(Debug, Clone)]
+pub struct PostgresLanes<S> {
+    pool: PgPool,
+    stage: PhantomData<fn() -> S>,
+}
+
+impl<S: StateTables> PostgresLanes<S> {
+    /// The lanes in the database of `pool`.
+    pub const fn new(pool: PgPool) -> Self {
+        Self {
+            pool,
+            stage: PhantomData,
+        }
+    }
+}
+
+#[async_trait]
+impl<S: StateTables> LaneStore<S> for PostgresLanes<S> {
+    async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<S>>, LoadError> {
+        load::load(&self.pool, wanted)
+            .await
+            .map_err(LoadError::from)
+    }
+
+    async fn commit(&self, changes: &[LaneChange<S>]) -> Result<(), CommitError> {
+        commit::commit(&self.pool, changes).await
+    }
+}

@@ -1,0 +1,17 @@
+insert into position (
+    account_id, symbol, currency, decimals, quantity, cost, margin, leverage, realised_profit, closed_at
+)
+select * from unnest(
+    $1::text[], $2::text[], $3::text[], $4::smallint[],
+    $5::numeric[], $6::numeric[], $7::numeric[], $8::numeric[], $9::numeric[], $10::timestamptz[]
+)
+on conflict (account_id, symbol) do update
+set
+    currency = excluded.currency,
+    decimals = excluded.decimals,
+    quantity = excluded.quantity,
+    cost = excluded.cost,
+    margin = excluded.margin,
+    leverage = excluded.leverage,
+    realised_profit = excluded.realised_profit,
+    closed_at = excluded.closed_at

@@ -1,0 +1,298 @@
+//! What can be asked of `capctl`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::str::FromStr;
+
+use cap_domain::ids::{AccountKey, AccountName, InvalidAccountKey, InvalidId, RequestId};
+use cap_domain::lane::{LaneStatus, StageName};
+use cap_domain::routing::Scope;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use crate::answer::EXIT_FAILED;
+use crate::settings;
+
+/// The longest name of an operator, in characters.
+const OPERATOR_CHARS_MAX: usize = 64;
+
+/// Operates an installation of CAP: databases, queues, configuration, support and proof.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "capctl", version, max_term_width = 100)]
+pub struct Arguments {
+    /// Answer with one JSON document on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Who makes this change, for the log.
+    #[arg(
+        long,
+        global = true,
+        env = "USER",
+        hide_env_values = true,
+        value_name = "NAME",
+        default_value = "unknown",
+        value_parser = operator
+    )]
+    pub operator: String,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// A command.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Bring the databases and DynamoDB tables up to date, creating what is missing.
+    Migrate,
+    /// Create and list queues.
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Push and show the configuration: currencies, instruments, rulebooks.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Publish envelopes, one JSON a line, in the order of every account.
+    Publish {
+        /// The file; - is stdin.
+        file: PathBuf,
+    },
+    /// List lanes.
+    Lanes {
+        /// Only lanes of this status: active, suspended or redriving.
+        #[arg(long)]
+        status: Option<LaneStatus>,
+        /// Only of this stage: clearing, position or account.
+        #[arg(long)]
+        stage: Option<StageName>,
+        /// Only accounts whose key comes after this one.
+        #[arg(long, value_name = "ACCOUNT_KEY")]
+        after: Option<AccountKey>,
+        /// The most lanes of each stage.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Show one account's lane.
+    #[command(subcommand)]
+    Lane(LaneCommand),
+    /// List and show parked messages.
+    #[command(subcommand)]
+    Parked(ParkedCommand),
+    /// Prove by replay that everything stored is what the rules make of what came in.
+    ///
+    /// Every journal row of every stage is decided again and compared: numbers, hashes, results,
+    /// balances and positions, then the stages with each other. Any mismatch is exit code 2.
+    Verify {
+        /// Only this account.
+        #[arg(long)]
+        account: Option<AccountArgument>,
+        /// The queues are known to be empty: what is in transit is lost.
+        #[arg(long)]
+        settled: bool,
+    },
+    /// Add up all money per company and currency, which must come to zero.
+    ///
+    /// Anything else is exit code 2.
+    TrialBalance,
+    /// Tell the story of one request, from event to outcome.
+    Trace {
+        /// The request's id.
+        request_id: RequestId,
+        /// Its account.
+        #[arg(long)]
+        account: AccountArgument,
+    },
+}
+
+/// A command about queues.
+#[derive(Debug, Clone, Subcommand)]
+pub enum QueueCommand {
+    /// Create the queues of scopes, with their dead-letter queues.
+    ///
+    /// Nothing that exists is changed: where a queue differs from what it should be, the answer
+    /// says in what.
+    Create {
+        /// company, company/product or company/product/group; underscores do as well.
+        #[arg(required = true, value_name = "SCOPE")]
+        scopes: Vec<Scope>,
+    },
+    /// List the queues of the installation, and how many messages are in them.
+    List,
+}
+
+/// A command about the configuration.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ConfigCommand {
+    /// Check a folder of configuration files as a whole and make it the next revision.
+    Push {
+        /// Holds currencies.json, instruments.json and rulebooks/<product>.json.
+        directory: PathBuf,
+    },
+    /// Show a revision of the configuration.
+    Show {
+        /// Which; the latest if left out.
+        #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+        revision: Option<u64>,
+    },
+}
+
+/// A command about one lane.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LaneCommand {
+    /// Show where an account's lane stands in every stage.
+    Show {
+        /// company_product_group_account, also with slashes, or the account's name if only one has it.
+        account: AccountArgument,
+    },
+}
+
+/// A command about parked messages.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ParkedCommand {
+    /// List an account's parked messages.
+    List {
+        /// company_product_group_account, also with slashes, or the account's name if only one has it.
+        account: AccountArgument,
+        /// Only of this stage: clearing, position or account.
+        #[arg(long)]
+        stage: Option<StageName>,
+        /// Only messages whose number comes after this one.
+        #[arg(long, default_value_t = 0, value_name = "PARKED_SEQ")]
+        after: u64,
+        /// The most messages of each stage.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+    },
+    /// Show one parked message: envelope, error and times.
+    Show {
+        /// company_product_group_account, also with slashes, or the account's name if only one has it.
+        account: AccountArgument,
+        /// The number of the parked message in its lane.
+        parked_seq: u64,
+        /// Only of this stage: clearing, position or account.
+        #[arg(long)]
+        stage: Option<StageName>,
+    },
+}
+
+/// An account as people name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccountArgument {
+    /// By its full key.
+    Key(AccountKey),
+    /// By its name alone, which may be that of several.
+    Name(AccountName),
+}
+
+/// A text that names no account.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAccount {
+    /// It looks like a key.
+    #[error(transparent)]
+    Key(#[from] InvalidAccountKey),
+    /// It looks like a name.
+    #[error(transparent)]
+    Name(#[from] InvalidId),
+}
+
+impl FromStr for AccountArgument {
+    type Err = InvalidAccount;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAccount> {
+        if text.contains(['_', '/']) {
+            Ok(Self::Key(text.replace('/', "_").parse()?))
+        } else {
+            Ok(Self::Name(AccountName::new(text)?))
+        }
+    }
+}
+
+/// Who makes a change: what cannot be a name is nobody.
+fn operator(text: &str) -> Result<String, String> {
+    let name: String = text.trim().chars().filter(|c| !c.is_control()).collect();
+    match name.chars().count() {
+        0 => Ok("unknown".to_owned()),
+        1..=OPERATOR_CHARS_MAX => Ok(name),
+        chars => Err(format!(
+            "has {chars} characters, {OPERATOR_CHARS_MAX} is the most"
+        )),
+    }
+}
+
+/// Reads the process's arguments.
+///
+/// # Errors
+/// The exit code, once help, version or mistakes are answered. Not clap's own for mistakes, which
+/// is the one that stands for books that are wrong.
+pub fn read() -> Result<Arguments, ExitCode> {
+    let matches = Arguments::command()
+        .after_help(settings::help())
+        .try_get_matches();
+    matches
+        .and_then(|matches| Arguments::from_arg_matches(&matches))
+        .map_err(|error| {
+            // Where stderr is gone, nobody is left to be told.
+            let _ = error.print();
+            if error.use_stderr() {
+                ExitCode::from(EXIT_FAILED)
+            } else {
+                ExitCode::SUCCESS
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_grammar_holds() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_scope_takes_slashes_and_underscores() {
+        let scopes = |line: &str| match read(line).unwrap().command {
+            Command::Queue(QueueCommand::Create { scopes }) => {
+                scopes.iter().map(Scope::to_string).collect::<Vec<_>>()
+            }
+            other => panic!("{other:?}"),
+        };
+        let found = scopes("capctl queue create acme zenith/spot acme_perpetual/vip");
+        assert_eq!(found, ["acme", "zenith_spot", "acme_perpetual_vip"]);
+        let refused = |line: &str| read(line).unwrap_err().to_string();
+        assert!(refused("capctl queue create").contains("<SCOPE>"));
+        assert!(refused("capctl queue create a/b/c/d").contains("is not company, company_product"));
+        assert!(refused("capctl queue create ACME").contains("company \"ACME\" is not 1 to 16"));
+    }
+
+    #[test]
+    fn an_account_is_a_key_with_underscores_or_slashes_or_a_bare_name() {
+        let key = AccountArgument::Key("acme_spot_retail_A-1001".parse().unwrap());
+        assert_eq!("acme_spot_retail_A-1001".parse(), Ok(key.clone()));
+        assert_eq!("acme/spot/retail/A-1001".parse(), Ok(key));
+        assert_eq!(
+            "A-1001".parse(),
+            Ok(AccountArgument::Name("A-1001".parse().unwrap()))
+        );
+        let refused = |text: &str| text.parse::<AccountArgument>().unwrap_err().to_string();
+        assert_eq!(
+            refused("acme/spot/A-1"),
+            "account \"acme_spot_A-1\" is not company_product_group_account"
+        );
+        assert!(refused("A 1").starts_with("account \"A 1\" is not 1 to 36 characters"));
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere() {
+        let arguments =
+            read("capctl parked show A-1 3 --stage position --operator ann --json").unwrap();
+        assert!(arguments.json);
+        assert_eq!(arguments.operator, "ann");
+        assert_eq!(operator(""), Ok("unknown".to_owned()));
+        assert!(operator(&"x".repeat(65)).is_err());
+    }
+}

@@ -1,0 +1,69 @@
+//! One file a command; this one hands out.
+
+mod config;
+mod lanes;
+mod migrate;
+mod parked;
+mod publish;
+mod queue;
+mod trace;
+mod trial_balance;
+mod verify;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use cap_domain::time::Timestamp;
+
+use crate::answer::Answer;
+use crate::arguments::{
+    Arguments, Command, ConfigCommand, LaneCommand, ParkedCommand, QueueCommand,
+};
+
+/// Carries out what was asked for.
+///
+/// # Errors
+/// If it cannot be done: settings are missing, something is unreachable, or the input is wrong.
+pub async fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
+    let by = arguments.operator.as_str();
+    match &arguments.command {
+        Command::Migrate => migrate::migrate(by).await,
+        Command::Queue(QueueCommand::Create { scopes }) => queue::create(scopes, by).await,
+        Command::Queue(QueueCommand::List) => queue::list().await,
+        Command::Config(ConfigCommand::Push { directory }) => {
+            config::push(directory, by, now()).await
+        }
+        Command::Config(ConfigCommand::Show { revision }) => config::show(*revision).await,
+        Command::Publish { file } => publish::publish(file, by).await,
+        Command::Lanes {
+            status,
+            stage,
+            after,
+            limit,
+        } => lanes::list(*status, *stage, after.as_ref(), *limit).await,
+        Command::Lane(LaneCommand::Show { account }) => lanes::show(account).await,
+        Command::Parked(ParkedCommand::List {
+            account,
+            stage,
+            after,
+            limit,
+        }) => parked::list(account, *stage, *after, *limit).await,
+        Command::Parked(ParkedCommand::Show {
+            account,
+            parked_seq,
+            stage,
+        }) => parked::show(account, *parked_seq, *stage).await,
+        Command::Verify { account, settled } => verify::verify(account.as_ref(), *settled).await,
+        Command::TrialBalance => trial_balance::trial_balance().await,
+        Command::Trace {
+            request_id,
+            account,
+        } => trace::trace(account, request_id).await,
+    }
+}
+
+fn now() -> Timestamp {
+    let since_epoch = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}

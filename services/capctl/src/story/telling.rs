@@ -1,0 +1,259 @@
+//! A story as people read it.
+
+use std::fmt;
+
+use cap_domain::account::{AccountRuling, Balance, Leg};
+use cap_domain::clearing::ClearingRuling;
+use cap_domain::outcome::{Outcome, OutcomeStatus};
+use cap_domain::plan::{PlannedAmount, PlannedLeg};
+use cap_domain::position::{PositionChange, PositionRuling, PositionSide};
+use cap_domain::refusal::Refusal;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Chapter, Story, by_position};
+use crate::table::shortened;
+
+/// The most characters of one field of an event.
+const FIELD_CHARS_MAX: usize = 100;
+
+impl fmt::Display for Story {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self
+            .event
+            .as_ref()
+            .map_or("not journaled yet", |event| event.kind.as_str());
+        writeln!(f, "{} · {kind} · {}\n", self.request_id, self.account)?;
+        if let Some(event) = &self.event {
+            let age = event.sent_at.millis_since(event.initiated_at);
+            writeln!(f, "made      {}", event.initiated_at)?;
+            writeln!(f, "queued    {}  {age} ms after it was made", event.sent_at)?;
+            for (name, value) in event
+                .fields
+                .as_object()
+                .into_iter()
+                .flatten()
+                .filter(|(name, _)| *name != "type")
+            {
+                let value = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                writeln!(
+                    f,
+                    "            {name} {}",
+                    shortened(&value, FIELD_CHARS_MAX)
+                )?;
+            }
+        }
+        if let Some(chapter) = &self.clearing {
+            self.opening(f, "clearing", chapter)?;
+            clearing(f, &chapter.ruling)?;
+        }
+        match (&self.position, &self.clearing) {
+            (Some(chapter), _) => {
+                self.opening(f, "position", chapter)?;
+                position(f, &chapter.ruling)?;
+            }
+            (None, Some(chapter)) if !by_position(&chapter.ruling) => {
+                writeln!(f, "\nposition  not on the road of this product")?;
+            }
+            (None, _) => {}
+        }
+        if let Some(chapter) = &self.posting {
+            self.opening(f, "account", chapter)?;
+            posting(f, &chapter.ruling)?;
+        }
+        for parked in &self.parked {
+            let now = if parked.waits {
+                "waits"
+            } else {
+                "was resolved"
+            };
+            let (stage, number, at) = (parked.stage, parked.parked_seq, parked.parked_at);
+            writeln!(f, "\nparked    {at}  at {stage} as message {number}, {now}")?;
+            writeln!(f, "            {}", parked.error)?;
+        }
+        writeln!(f, "\nending    {}", self.ending)
+    }
+}
+
+impl Story {
+    fn opening<R>(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        stage: &str,
+        chapter: &Chapter<R>,
+    ) -> fmt::Result {
+        let Chapter {
+            seq,
+            decided_at,
+            configuration,
+            ..
+        } = chapter;
+        write!(f, "\n{stage:<10}{decided_at}")?;
+        if let Some(event) = &self.event {
+            write!(
+                f,
+                "  {} ms after it was queued",
+                decided_at.millis_since(event.sent_at)
+            )?;
+        }
+        write!(f, ", row {seq}")?;
+        match configuration {
+            0 => writeln!(f),
+            revision => writeln!(f, ", configuration {revision}"),
+        }
+    }
+}
+
+/// An outcome in a sentence.
+pub(super) fn outcome(outcome: &Outcome) -> String {
+    let status = match outcome.status {
+        OutcomeStatus::Posted => "posted",
+        OutcomeStatus::Rejected => "rejected",
+        OutcomeStatus::Expired => "expired",
+        OutcomeStatus::Parked => "parked",
+    };
+    let payable = outcome
+        .payable_at
+        .map(|at| format!(", payable at {at}"))
+        .unwrap_or_default();
+    match &outcome.reason {
+        None => format!("{status}{payable}"),
+        Some(reason) => format!("{status}, {}: {}", word(&reason.code), reason.detail),
+    }
+}
+
+fn clearing(f: &mut fmt::Formatter<'_>, ruling: &ClearingRuling) -> fmt::Result {
+    match ruling {
+        ClearingRuling::Planned { rulebook, legs, .. } => {
+            writeln!(f, "            planned by rulebook version {rulebook}")?;
+            planned(f, legs)
+        }
+        ClearingRuling::Refused { refusal, .. } => refused(f, refusal),
+    }
+}
+
+fn position(f: &mut fmt::Formatter<'_>, ruling: &PositionRuling) -> fmt::Result {
+    match ruling {
+        PositionRuling::Passed => writeln!(f, "            nothing to do here"),
+        PositionRuling::Changed { legs, position } => {
+            changed(f, position)?;
+            planned(f, legs)
+        }
+        PositionRuling::Refused(refusal) => refused(f, refusal),
+    }
+}
+
+fn posting(f: &mut fmt::Formatter<'_>, ruling: &AccountRuling) -> fmt::Result {
+    match ruling {
+        AccountRuling::Posted { legs, balances, .. } => {
+            if legs.is_empty() {
+                writeln!(f, "            no money moved")?;
+            }
+            let moves = legs
+                .iter()
+                .map(|Leg { from, to, money }| (from.name(), to.name(), money.to_string()));
+            moved(f, &moves.collect::<Vec<_>>())?;
+            balances
+                .iter()
+                .try_for_each(|balance| balance_after(f, balance))
+        }
+        AccountRuling::Refused(refusal) => refused(f, refusal),
+    }
+}
+
+fn refused(f: &mut fmt::Formatter<'_>, refusal: &Refusal) -> fmt::Result {
+    match refusal {
+        Refusal::Rejected { code, detail } => {
+            writeln!(f, "            rejected, {}: {detail}", word(code))
+        }
+        Refusal::Expired { detail } => writeln!(f, "            expired: {detail}"),
+    }
+}
+
+fn planned(f: &mut fmt::Formatter<'_>, legs: &[PlannedLeg]) -> fmt::Result {
+    if legs.is_empty() {
+        return writeln!(f, "            no money is to move");
+    }
+    let moves = legs.iter().map(|leg| {
+        let amount = match &leg.amount {
+            PlannedAmount::Known(money) => money.to_string(),
+            PlannedAmount::Named(name) => name.to_string(),
+        };
+        (leg.from.name(), leg.to.name(), amount)
+    });
+    moved(f, &moves.collect::<Vec<_>>())
+}
+
+/// From, to and amount, in columns.
+fn moved(f: &mut fmt::Formatter<'_>, moves: &[(&str, &str, String)]) -> fmt::Result {
+    let widest = |cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or_default();
+    let from_width = widest(&mut moves.iter().map(|(from, ..)| from.len()));
+    let to_width = widest(&mut moves.iter().map(|(_, to, _)| to.len()));
+    let amount_width = widest(&mut moves.iter().map(|(.., amount)| amount.len()));
+    moves.iter().try_for_each(|(from, to, amount)| {
+        writeln!(
+            f,
+            "            {from:<from_width$} → {to:<to_width$}  {amount:>amount_width$}"
+        )
+    })
+}
+
+fn changed(f: &mut fmt::Formatter<'_>, position: &PositionChange) -> fmt::Result {
+    let PositionChange {
+        symbol,
+        side,
+        quantity,
+        entry_price,
+        margin,
+        realised_profit,
+        ..
+    } = position;
+    let held = match side {
+        PositionSide::Flat => format!("{symbol} is closed"),
+        PositionSide::Long | PositionSide::Short => {
+            let price = entry_price
+                .map(|price| format!(" at {price}"))
+                .unwrap_or_default();
+            format!(
+                "{symbol} is {} {quantity}{price}, margin {margin}",
+                word(side)
+            )
+        }
+    };
+    writeln!(f, "            {held}, realised {realised_profit}")
+}
+
+/// What an account has afterwards: the shares that are not empty.
+fn balance_after(f: &mut fmt::Formatter<'_>, balance: &Balance) -> fmt::Result {
+    let shares = [
+        ("available", balance.available),
+        ("frozen", balance.frozen),
+        ("margin", balance.margin),
+        ("withdrawing", balance.withdrawing),
+        ("borrowed", balance.borrowed),
+    ];
+    let there = shares.iter().filter(|(_, money)| !money.is_zero());
+    let there: Vec<String> = there
+        .map(|(name, money)| format!("{name} {}", money.amount()))
+        .collect();
+    let told = if there.is_empty() {
+        "nothing".to_owned()
+    } else {
+        there.join(", ")
+    };
+    writeln!(
+        f,
+        "            then {}: {told}",
+        balance.available.currency()
+    )
+}
+
+/// The word that the contract has for `value`.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(Value::String(word)) => word,
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,13 @@
+//! The whole system, seen from outside: real SQS and DynamoDB protocol, real PostgreSQL, the
+//! pipelines in this process or the services as processes.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod bad_input;
+mod crashes;
+mod events;
+mod repetition;
+mod rivals;
+mod strangers;
+mod tools;
+mod trading;

@@ -1,0 +1,77 @@
+//! A request that comes again changes nothing, whenever it comes (C4).
+
+use cap_tests::{World, envelope};
+use serde_json::json;
+
+use crate::events::{SPOT, balance, deposit, funded, opened};
+
+/// Sends a message again as SQS would not recognise it: under another deduplication id.
+async fn again(world: &World, message: &serde_json::Value, deduplication_id: &str) {
+    world.upstream.send("clearing-acme_spot", "retail_A-1", deduplication_id, &message.to_string()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_again_gets_its_first_outcome_again() {
+    let (world, stages) = World::running().await;
+    funded(&world.upstream, SPOT, "acme_spot").await;
+    let message = envelope(SPOT, "dep-1", deposit("USDT", "5"));
+    world.upstream.publish(&message).await;
+    let first = world.upstream.outcome("acme_spot").await;
+
+    again(&world, &message, "second").await;
+    let mut second = world.upstream.outcome("acme_spot").await;
+
+    assert_eq!(second["outcome"]["replayed"], true);
+    second["outcome"].as_object_mut().unwrap().remove("replayed");
+    assert_eq!(second["outcome"], first["outcome"]);
+    again(&world, &envelope(SPOT, "look", deposit("USDT", "1")), "look").await;
+    assert_eq!(balance(&world.upstream.outcome("acme_spot").await, "USDT")["available"], "1006.000000");
+    stages.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_recognised_after_all_services_were_restarted() {
+    let (world, stages) = World::running().await;
+    funded(&world.upstream, SPOT, "acme_spot").await;
+    let message = envelope(SPOT, "dep-1", deposit("USDT", "5"));
+    world.upstream.publish(&message).await;
+    world.upstream.outcome("acme_spot").await;
+    stages.stop().await;
+
+    let stages = world.run_stages().await;
+    again(&world, &message, "second").await;
+    let second = world.upstream.outcome("acme_spot").await;
+
+    assert_eq!((&second["outcome"]["replayed"], &second["outcome"]["lane_seq"]), (&json!(true), &json!(3)));
+    assert_eq!(balance(&second, "USDT")["available"], "1005.000000");
+    stages.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_content_under_the_same_id_is_a_conflict() {
+    let (world, stages) = World::running().await;
+    funded(&world.upstream, SPOT, "acme_spot").await;
+    world.upstream.publish(&envelope(SPOT, "dep-1", deposit("USDT", "5"))).await;
+    world.upstream.outcome("acme_spot").await;
+
+    again(&world, &envelope(SPOT, "dep-1", deposit("USDT", "6")), "second").await;
+    let conflict = world.upstream.outcome("acme_spot").await;
+
+    assert_eq!(conflict["outcome"]["status"], "rejected");
+    assert_eq!(conflict["outcome"]["reason"]["code"], "request_id_conflict");
+    stages.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_id_of_another_account_is_a_conflict() {
+    let (world, stages) = World::running().await;
+    world.upstream.publish(&envelope(SPOT, "r-1", opened())).await;
+    assert_eq!(world.upstream.outcome("acme_spot").await["outcome"]["status"], "posted");
+
+    world.upstream.publish(&envelope("acme/spot/retail/A-2", "r-1", opened())).await;
+    let conflict = world.upstream.outcome("acme_spot").await;
+
+    assert_eq!(conflict["header"]["account"], "A-2");
+    assert_eq!(conflict["outcome"]["reason"]["code"], "request_id_conflict");
+    stages.stop().await;
+}
