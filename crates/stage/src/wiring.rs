@@ -91,7 +91,7 @@ impl Wired for Clearing {
         let watch = ConfigurationWatch::start(ConfigurationStore::new(aws.dynamodb.clone(), prefix)).await?;
         let in_force = Rulebooks::start(watch, database.clone()).await?;
         let claims = DynamoClaims::new(aws.dynamodb.clone(), prefix);
-        Ok((Arc::new(move || in_force.current()), Arc::new(ClaimRequestIds(claims))))
+        Ok((Arc::new(move || in_force.current()), Arc::new(ClaimRequestIds::new(claims))))
     }
 }
 

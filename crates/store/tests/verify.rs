@@ -13,7 +13,7 @@ use cap_domain::position::Positions;
 use cap_store::trial_balance::trial_balance;
 use cap_store::verify::VerifyOptions;
 use sqlx::AssertSqlSafe;
-use support::{Installation, SAVER, TRADER, deposit, key, message};
+use support::{Installation, SAVER, TRADER, deposit, key, message, opened};
 
 #[tokio::test]
 async fn an_untouched_installation_is_proved() {

@@ -27,7 +27,8 @@ pub(crate) fn cargo(step: &str, arguments: &[&str], environment: &[(&str, String
 
 /// Builds the services and `capctl`, and tells the folder they are in: that of this program.
 pub(crate) fn services() -> anyhow::Result<PathBuf> {
-    cargo("building the services", &["build", "--bins", "--workspace", "--exclude", "xtask"], &[])?;
+    // The whole workspace, so that everything shares one set of features and so one build.
+    cargo("building the services", &["build", "--bins", "--workspace"], &[])?;
     let program = std::env::current_exe().context("finding this program")?;
     Ok(program.parent().context("finding this program's folder")?.to_owned())
 }

@@ -8,7 +8,6 @@ use cap_aws::Unreachable;
 use cap_service::environment::EnvironmentError;
 use cap_service::logs::{self, LogFilter, Logs, LogsError};
 use serde::Serialize;
-use serde_json::Value;
 
 /// The exit code of a command that could not be carried out.
 pub const EXIT_FAILED: u8 = 1;
@@ -17,10 +16,10 @@ pub const EXIT_FAILED: u8 = 1;
 pub const EXIT_MISMATCH: u8 = 2;
 
 /// What a command found.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     text: String,
-    json: Value,
+    json: String,
     exit_code: u8,
 }
 
@@ -30,7 +29,7 @@ impl Answer {
     /// # Errors
     /// If the report cannot be written as JSON.
     pub fn new(report: &(impl Serialize + Display)) -> anyhow::Result<Self> {
-        let (text, json) = (report.to_string(), serde_json::to_value(report)?);
+        let (text, json) = (report.to_string(), serde_json::to_string_pretty(report)?);
         Ok(Self {
             text,
             json,
@@ -68,7 +67,7 @@ impl Answer {
     pub fn print(&self, json: bool) -> io::Result<()> {
         let mut stdout = io::stdout().lock();
         if json {
-            writeln!(stdout, "{:#}", self.json)?;
+            writeln!(stdout, "{}", self.json)?;
         } else {
             writeln!(stdout, "{}", self.text.trim_end())?;
         }
@@ -88,13 +87,35 @@ pub fn start_log() -> Result<Logs, LogsError> {
 
 /// Says on stderr why a command failed, and what to do about it.
 pub fn fail(error: &anyhow::Error) -> ExitCode {
-    let mut sentence = format!("{error:#}");
+    let mut sentence = sentence(error);
     if let Some(hint) = hint(error) {
         sentence.push_str("; ");
         sentence.push_str(hint);
     }
     let _ = writeln!(io::stderr(), "capctl: {sentence}");
     ExitCode::from(EXIT_FAILED)
+}
+
+/// What was attempted and every cause that adds to it, on one line unless the error lists several
+/// things.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain() {
+        let refusal = match cause.downcast_ref::<sqlx::Error>() {
+            Some(sqlx::Error::Database(database)) => Some(database.message()),
+            _ => None,
+        };
+        let words = refusal.map_or_else(|| cause.to_string(), str::to_owned);
+        if !told.contains(&words) {
+            let colon = if told.is_empty() { "" } else { ": " };
+            told = format!("{told}{colon}{words}");
+        }
+        if refusal.is_some() {
+            // Its cause is the same again, with the line of the server's source code.
+            break;
+        }
+    }
+    told
 }
 
 /// What usually helps.

@@ -187,15 +187,15 @@ impl fmt::Display for Books {
             ]);
         }
         writeln!(f, "{subjects}\n{totals}")?;
-        match (self.zero, off.len(), self.totals.len()) {
-            (true, _, count) => writeln!(
+        let count = self.totals.len();
+        if self.zero {
+            writeln!(f, "verdict: ZERO for every company and currency ({count})")
+        } else {
+            writeln!(
                 f,
-                "verdict: ZERO in all {count} pairs of company and currency"
-            ),
-            (false, off, count) => writeln!(
-                f,
-                "verdict: NOT ZERO in {off} of {count} pairs of company and currency"
-            ),
+                "verdict: NOT ZERO for {} of {count} companies and currencies",
+                off.len()
+            )
         }
     }
 }

@@ -1,5 +1,10 @@
 //! Every command says what it is for, and what is missing is told all at once.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up stops there"
+)]
+
 mod support;
 
 use support::Tool;

@@ -16,7 +16,7 @@ use crate::lane::{
 };
 use crate::plan::PlannedLeg;
 use crate::refusal::{Poison, Refusal, RejectionCode};
-use crate::rulebook::Rule;
+use crate::rulebook::{Rule, Rulebook};
 use crate::time::Timestamp;
 
 /// The version of this stage's `decide`.
@@ -139,7 +139,7 @@ impl Stage for Clearing {
     ) -> Result<(ClearingRuling, ()), Poison> {
         let Submission { envelope, held_by } = &message.input;
         let rulebook = self.configuration.rulebook(&envelope.header.product);
-        let by_position = rulebook.is_some_and(|rulebook| rulebook.has_positions);
+        let by_position = goes_by_position(rulebook);
         let refused = |refusal| {
             Ok((
                 ClearingRuling::Refused {
@@ -240,12 +240,15 @@ impl Stage for Clearing {
         _first: Option<&Row>,
     ) -> Result<Output, Poison> {
         let (_, product, ..) = account.parts();
-        let by_position = self
-            .configuration
-            .rulebook(&product)
-            .is_some_and(|rulebook| rulebook.has_positions);
+        let by_position = goes_by_position(self.configuration.rulebook(&product));
         forward(next(by_position), &Transit::Echo(echo.clone()))
     }
+}
+
+/// Whether a product's messages go by the position stage. Those of a product that has no rulebook
+/// do: whichever path it gets later, the stages on it have then seen every number so far.
+fn goes_by_position(rulebook: Option<&Rulebook>) -> bool {
+    rulebook.is_none_or(|rulebook| rulebook.has_positions)
 }
 
 /// The stage after clearing. The path is the product's, so all messages of an account take it.

@@ -46,14 +46,19 @@ pub(super) async fn migrate(by: &str) -> anyhow::Result<Answer> {
         let MigratedDatabase {
             created, applied, ..
         } = &database;
-        tracing::info!(operator = by, %stage, created, applied = applied.join(", "), "migrated a database");
+        if *created || !applied.is_empty() {
+            let applied = applied.join(", ");
+            tracing::info!(operator = by, %stage, created, applied, "migrated a database");
+        }
         databases.push(database);
     }
     let query = match query_url {
         None => None,
         Some(url) => {
             let created = create(&url).await.context("creating the query database")?;
-            tracing::info!(operator = by, created, "the query database is there");
+            if created {
+                tracing::info!(operator = by, "created the query database");
+            }
             Some(QueryDatabase { created })
         }
     };
@@ -65,12 +70,7 @@ pub(super) async fn migrate(by: &str) -> anyhow::Result<Answer> {
         .create_table()
         .await?;
     let tables = ["claims", "configuration"].map(str::to_owned).to_vec();
-    tracing::info!(
-        operator = by,
-        prefix,
-        tables = tables.join(", "),
-        "the DynamoDB tables are there"
-    );
+    tracing::info!(operator = by, prefix, "made sure of the DynamoDB tables");
     Answer::new(&Migrated {
         databases,
         query,

@@ -70,8 +70,14 @@ pub(super) async fn create(scopes: &[Scope], by: &str) -> anyhow::Result<Answer>
             }
         })
         .collect();
-    for queue in queues.iter().filter(|queue| queue.created) {
-        tracing::info!(operator = by, queue = queue.name, "created a queue");
+    let created = queues.iter().filter(|queue| queue.created).count();
+    if created > 0 {
+        let scopes = scopes
+            .iter()
+            .map(Scope::to_string)
+            .collect::<Vec<_>>()
+            .join(", ");
+        tracing::info!(operator = by, prefix, scopes, created, "created queues");
     }
     Answer::new(&CreatedQueues { queues })
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Chapter, Story, by_position};
-use crate::table::shortened;
+use crate::table::{Align, shortened};
 
 /// The most characters of one field of an event.
 const FIELD_CHARS_MAX: usize = 100;
@@ -154,7 +154,7 @@ fn posting(f: &mut fmt::Formatter<'_>, ruling: &AccountRuling) -> fmt::Result {
             let moves = legs
                 .iter()
                 .map(|Leg { from, to, money }| (from.name(), to.name(), money.to_string()));
-            moved(f, &moves.collect::<Vec<_>>())?;
+            moved(f, Align::Right, &moves.collect::<Vec<_>>())?;
             balances
                 .iter()
                 .try_for_each(|balance| balance_after(f, balance))
@@ -176,6 +176,12 @@ fn planned(f: &mut fmt::Formatter<'_>, legs: &[PlannedLeg]) -> fmt::Result {
     if legs.is_empty() {
         return writeln!(f, "            no money is to move");
     }
+    let is_known = |leg: &PlannedLeg| matches!(leg.amount, PlannedAmount::Known(_));
+    let align = if legs.iter().all(is_known) {
+        Align::Right
+    } else {
+        Align::Left
+    };
     let moves = legs.iter().map(|leg| {
         let amount = match &leg.amount {
             PlannedAmount::Known(money) => money.to_string(),
@@ -183,20 +189,21 @@ fn planned(f: &mut fmt::Formatter<'_>, legs: &[PlannedLeg]) -> fmt::Result {
         };
         (leg.from.name(), leg.to.name(), amount)
     });
-    moved(f, &moves.collect::<Vec<_>>())
+    moved(f, align, &moves.collect::<Vec<_>>())
 }
 
 /// From, to and amount, in columns.
-fn moved(f: &mut fmt::Formatter<'_>, moves: &[(&str, &str, String)]) -> fmt::Result {
+fn moved(f: &mut fmt::Formatter<'_>, align: Align, moves: &[(&str, &str, String)]) -> fmt::Result {
     let widest = |cells: &mut dyn Iterator<Item = usize>| cells.max().unwrap_or_default();
     let from_width = widest(&mut moves.iter().map(|(from, ..)| from.len()));
     let to_width = widest(&mut moves.iter().map(|(_, to, _)| to.len()));
-    let amount_width = widest(&mut moves.iter().map(|(.., amount)| amount.len()));
+    let width = widest(&mut moves.iter().map(|(.., amount)| amount.len()));
     moves.iter().try_for_each(|(from, to, amount)| {
-        writeln!(
-            f,
-            "            {from:<from_width$} → {to:<to_width$}  {amount:>amount_width$}"
-        )
+        write!(f, "            {from:<from_width$} → {to:<to_width$}  ")?;
+        match align {
+            Align::Left => writeln!(f, "{amount}"),
+            Align::Right => writeln!(f, "{amount:>width$}"),
+        }
     })
 }
 
