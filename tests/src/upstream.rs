@@ -37,7 +37,8 @@ impl Upstream {
             return url.clone();
         }
         let full = format!("{}-{name}.fifo", self.prefix);
-        let url = self.sqs.get_queue_url().queue_name(&full).send().await.expect("the queue exists");
+        let url =
+            self.sqs.get_queue_url().queue_name(&full).send().await.expect("the queue exists");
         let url = url.queue_url().expect("it has a URL").to_owned();
         urls.insert(name.to_owned(), url.clone());
         url
@@ -48,12 +49,15 @@ impl Upstream {
         let header = &envelope["header"];
         let text = |name: &str| header[name].as_str().unwrap_or_default().to_owned();
         let (product, group, account) = (text("product"), text("customer_group"), text("account"));
-        let (queue, message_group) = match (text("company").as_str(), product.as_str(), group.as_str()) {
-            ("acme", "perpetual", "vip") => ("clearing-acme_perpetual_vip", account),
-            ("acme", "perpetual", _) => ("clearing-acme_perpetual", format!("{group}_{account}")),
-            ("acme", ..) => ("clearing-acme_spot", format!("{group}_{account}")),
-            _ => ("clearing-zenith", format!("{product}_{group}_{account}")),
-        };
+        let (queue, message_group) =
+            match (text("company").as_str(), product.as_str(), group.as_str()) {
+                ("acme", "perpetual", "vip") => ("clearing-acme_perpetual_vip", account),
+                ("acme", "perpetual", _) => {
+                    ("clearing-acme_perpetual", format!("{group}_{account}"))
+                }
+                ("acme", ..) => ("clearing-acme_spot", format!("{group}_{account}")),
+                _ => ("clearing-zenith", format!("{product}_{group}_{account}")),
+            };
         self.send(queue, &message_group, &text("request_id"), &envelope.to_string()).await;
     }
 
@@ -61,7 +65,11 @@ impl Upstream {
     pub async fn send(&self, queue: &str, message_group: &str, deduplication_id: &str, body: &str) {
         let url = self.url(queue).await;
         let call = self.sqs.send_message().queue_url(url).message_group_id(message_group);
-        call.message_deduplication_id(deduplication_id).message_body(body).send().await.expect("is sent");
+        call.message_deduplication_id(deduplication_id)
+            .message_body(body)
+            .send()
+            .await
+            .expect("is sent");
     }
 
     /// The next `count` outcomes of a scope, in the order they come; they are deleted.
@@ -69,7 +77,11 @@ impl Upstream {
         let deadline = Instant::now() + PATIENCE;
         let mut outcomes = Vec::new();
         while outcomes.len() < count {
-            assert!(Instant::now() < deadline, "only {} of {count} outcomes came: {outcomes:#?}", outcomes.len());
+            assert!(
+                Instant::now() < deadline,
+                "only {} of {count} outcomes came: {outcomes:#?}",
+                outcomes.len()
+            );
             outcomes.extend(self.receive(&format!("outcome-{scope}"), 1).await);
         }
         assert_eq!(outcomes.len(), count, "too many outcomes came: {outcomes:#?}");
@@ -89,17 +101,32 @@ impl Upstream {
     }
 
     /// What lies in the dead-letter queue of a stage, with its message attributes as `_attributes`.
-    pub async fn dead_letters(&self, stage_queue: &str, count: usize) -> Vec<(String, HashMap<String, String>)> {
+    pub async fn dead_letters(
+        &self,
+        stage_queue: &str,
+        count: usize,
+    ) -> Vec<(String, HashMap<String, String>)> {
         let url = self.url(&format!("{stage_queue}-dlq")).await;
         let deadline = Instant::now() + PATIENCE;
         let mut letters = Vec::new();
         while letters.len() < count {
-            assert!(Instant::now() < deadline, "only {} of {count} dead letters came", letters.len());
-            let call = self.sqs.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(1);
+            assert!(
+                Instant::now() < deadline,
+                "only {} of {count} dead letters came",
+                letters.len()
+            );
+            let call = self
+                .sqs
+                .receive_message()
+                .queue_url(&url)
+                .max_number_of_messages(10)
+                .wait_time_seconds(1);
             let received = call.message_attribute_names("All").send().await.expect("is received");
             for message in received.messages() {
                 let attributes = message.message_attributes().into_iter().flatten();
-                let attributes = attributes.filter_map(|(name, value)| Some((name.clone(), value.string_value()?.to_owned())));
+                let attributes = attributes.filter_map(|(name, value)| {
+                    Some((name.clone(), value.string_value()?.to_owned()))
+                });
                 letters.push((message.body().unwrap_or_default().to_owned(), attributes.collect()));
             }
         }
@@ -108,13 +135,31 @@ impl Upstream {
 
     async fn receive(&self, queue: &str, wait_secs: i32) -> Vec<Value> {
         let url = self.url(queue).await;
-        let call = self.sqs.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(wait_secs);
-        let received = call.message_system_attribute_names(MessageSystemAttributeName::All).send().await.expect("is received");
+        let call = self
+            .sqs
+            .receive_message()
+            .queue_url(&url)
+            .max_number_of_messages(10)
+            .wait_time_seconds(wait_secs);
+        let received = call
+            .message_system_attribute_names(MessageSystemAttributeName::All)
+            .send()
+            .await
+            .expect("is received");
         let mut bodies = Vec::new();
         for message in received.messages() {
-            bodies.push(serde_json::from_str(message.body().unwrap_or_default()).expect("an outcome is JSON"));
+            bodies.push(
+                serde_json::from_str(message.body().unwrap_or_default())
+                    .expect("an outcome is JSON"),
+            );
             let handle = message.receipt_handle().unwrap_or_default();
-            self.sqs.delete_message().queue_url(&url).receipt_handle(handle).send().await.expect("is deleted");
+            self.sqs
+                .delete_message()
+                .queue_url(&url)
+                .receipt_handle(handle)
+                .send()
+                .await
+                .expect("is deleted");
         }
         bodies
     }
@@ -126,7 +171,8 @@ pub fn header(account: &str, request_id: &str) -> Value {
     let [company, product, customer_group, account] = parts.as_slice() else {
         panic!("{account} is not company/product/group/account");
     };
-    let now = OffsetDateTime::from(SystemTime::now()).format(&Rfc3339).expect("a time can be written");
+    let now =
+        OffsetDateTime::from(SystemTime::now()).format(&Rfc3339).expect("a time can be written");
     json!({
         "version": 1, "request_id": request_id, "initiated_at": now, "company": company, "product": product,
         "customer_group": customer_group, "account": account,

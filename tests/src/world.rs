@@ -38,7 +38,8 @@ fn stack() -> &'static Stack {
     static STACK: OnceLock<Stack> = OnceLock::new();
     STACK.get_or_init(|| {
         let starting = std::thread::spawn(|| {
-            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             let runtime = Box::leak(Box::new(runtime.expect("a runtime can be made")));
             runtime.block_on(async {
                 match std::env::var("CAP_TEST_POSTGRES_URL") {
@@ -66,9 +67,11 @@ impl World {
     pub async fn install() -> Self {
         let prefix = format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..10]);
         let stack = stack();
-        let installation = stack.install(&prefix, &repository().join("config")).await.expect("installs");
-        let upstream = Upstream::new(stack.aws.sqs.clone(), prefix);
-        Self { installation, aws: stack.aws.clone(), upstream }
+        let installation =
+            stack.install(&prefix, &repository().join("config")).await.expect("installs");
+        let aws = stack.connect().await;
+        let upstream = Upstream::new(aws.sqs.clone(), prefix);
+        Self { installation, aws, upstream }
     }
 
     /// Installs CAP and runs its three stages in this process.
@@ -104,13 +107,16 @@ impl World {
 
     /// A stage's database.
     pub fn database(&self, stage: StageName) -> PgPool {
-        cap_store::connect(self.installation.databases.of(stage), "test", CONNECTIONS_MAX).expect("the URL is one")
+        cap_store::connect(self.installation.databases.of(stage), "test", CONNECTIONS_MAX)
+            .expect("the URL is one")
     }
 
     /// Waits until nothing is left in any queue of the installation but outcomes and dead letters.
     pub async fn quiet(&self) {
         for _ in 0..300 {
-            let queues = cap_aws::provision::list_queues(&self.aws.sqs, &self.installation.prefix).await.expect("queues are listed");
+            let queues = cap_aws::provision::list_queues(&self.aws.sqs, &self.installation.prefix)
+                .await
+                .expect("queues are listed");
             let busy = queues.iter().any(|listed| {
                 !listed.queue.dead_letters
                     && listed.queue.channel != cap_domain::routing::Channel::Outcome
@@ -127,7 +133,12 @@ impl World {
 
 /// Limits that make tests quick: short polls, short visibility.
 pub fn limits() -> Limits {
-    Limits { receivers_per_queue: 2, receive_wait_secs: 1, visibility_secs: 10, ..Limits::default() }
+    Limits {
+        receivers_per_queue: 2,
+        receive_wait_secs: 1,
+        visibility_secs: 10,
+        ..Limits::default()
+    }
 }
 
 /// Pipelines that run in this process.
@@ -156,4 +167,3 @@ impl Stages {
         self.running.iter().for_each(JoinHandle::abort);
     }
 }
-

@@ -54,11 +54,7 @@ pub(crate) fn results<'a>(
     };
     let mut results: Vec<EntryResult> = (0..entries).map(|_| Err(unanswered())).collect();
     let mut settle = |id: &str, result| {
-        if let Some(slot) = id
-            .parse()
-            .ok()
-            .and_then(|index: usize| results.get_mut(index))
-        {
+        if let Some(slot) = id.parse().ok().and_then(|index: usize| results.get_mut(index)) {
             *slot = result;
         }
     };
@@ -100,9 +96,7 @@ mod tests {
 
     #[test]
     fn an_entry_that_is_not_answered_for_counts_as_failed() {
-        let failed = BatchResultErrorEntry::builder()
-            .id("2")
-            .code("InternalError");
+        let failed = BatchResultErrorEntry::builder().id("2").code("InternalError");
         let failed = failed.sender_fault(false).build().unwrap();
         let results = results(3, ["0", "7", "nonsense"], &[failed]);
         assert_eq!(results[0], Ok(()));

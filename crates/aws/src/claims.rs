@@ -52,10 +52,7 @@ pub struct DynamoClaims {
 impl DynamoClaims {
     /// In the table `[prefix-]cap-claims`.
     pub fn new(dynamodb: Client, prefix: &str) -> Self {
-        Self {
-            dynamodb,
-            table: tables::table_name(prefix, TABLE),
-        }
+        Self { dynamodb, table: tables::table_name(prefix, TABLE) }
     }
 
     /// Creates the table unless it is there, and waits until it can be used.
@@ -77,8 +74,7 @@ impl DynamoClaims {
         let mut conflicts = 0;
         while open.len() > 1 && conflicts < CONFLICT_TRIES_MAX {
             let Some(reasons) = self.transact(claims, &open, now).await? else {
-                open.iter()
-                    .for_each(|index| answers[*index] = Some(Claimed::Granted));
+                open.iter().for_each(|index| answers[*index] = Some(Claimed::Granted));
                 open.clear();
                 break;
             };
@@ -91,24 +87,18 @@ impl DynamoClaims {
                 back_off(conflicts, CONFLICT_BACK_OFF_MILLIS).await;
             }
             open.retain(|index| !held.contains_key(index));
-            held.into_iter()
-                .for_each(|(index, answer)| answers[index] = Some(answer));
+            held.into_iter().for_each(|(index, answer)| answers[index] = Some(answer));
         }
         // One left, or rivals that do not let a transaction through.
         let singly = stream::iter(open)
             .map(|index| async move { Ok((index, self.claim_one(&claims[index], now).await?)) })
             .buffer_unordered(CALLS_IN_FLIGHT_MAX);
         let singly: Vec<(usize, Claimed)> = singly.try_collect().await?;
-        singly
-            .into_iter()
-            .for_each(|(index, answer)| answers[index] = Some(answer));
-        answers
-            .into_iter()
-            .collect::<Option<_>>()
-            .ok_or_else(|| Unreachable {
-                attempted: self.attempted(claims.len()),
-                cause: "an id was left without an answer".to_owned(),
-            })
+        singly.into_iter().for_each(|(index, answer)| answers[index] = Some(answer));
+        answers.into_iter().collect::<Option<_>>().ok_or_else(|| Unreachable {
+            attempted: self.attempted(claims.len()),
+            cause: "an id was left without an answer".to_owned(),
+        })
     }
 
     /// Claims the `open` ones of `claims` all together. None: all are granted; else none is, and
@@ -136,10 +126,7 @@ impl DynamoClaims {
                 })?;
             items.push(TransactWriteItem::builder().put(put).build());
         }
-        let call = self
-            .dynamodb
-            .transact_write_items()
-            .set_transact_items(Some(items));
+        let call = self.dynamodb.transact_write_items().set_transact_items(Some(items));
         match call.send().await {
             Ok(_) => Ok(None),
             Err(error) => match cancellation(&error) {
@@ -168,17 +155,10 @@ impl DynamoClaims {
             };
             match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    return failed
-                        .item()
-                        .and_then(holder)
-                        .map(Claimed::HeldBy)
-                        .ok_or_else(|| {
-                            let cause = "DynamoDB did not say who holds it".to_owned();
-                            Unreachable {
-                                attempted: attempted(),
-                                cause,
-                            }
-                        });
+                    return failed.item().and_then(holder).map(Claimed::HeldBy).ok_or_else(|| {
+                        let cause = "DynamoDB did not say who holds it".to_owned();
+                        Unreachable { attempted: attempted(), cause }
+                    });
                 }
                 Some(PutItemError::TransactionConflictException(_))
                     if tries < CONFLICT_TRIES_MAX =>
@@ -200,9 +180,7 @@ impl DynamoClaims {
 impl Claims for DynamoClaims {
     async fn claim(&self, claims: &[Claim], now: Timestamp) -> Result<Vec<Claimed>, Unreachable> {
         let together = claims.chunks(TRANSACTION_CLAIMS_MAX);
-        let together: Vec<_> = together
-            .map(|claims| self.claim_together(claims, now))
-            .collect();
+        let together: Vec<_> = together.map(|claims| self.claim_together(claims, now)).collect();
         let answers = stream::iter(together).buffered(CALLS_IN_FLIGHT_MAX);
         Ok(answers.try_collect::<Vec<_>>().await?.concat())
     }
@@ -213,19 +191,13 @@ fn item(claim: &Claim, now: Timestamp) -> Item {
         (KEY.to_owned(), text(claim.request_id.as_str())),
         (ACCOUNT.to_owned(), text(claim.account.as_str())),
         (FINGERPRINT.to_owned(), fingerprint(claim)),
-        (
-            EXPIRES_AT.to_owned(),
-            number(now.plus_seconds(CLAIM_SECS).seconds()),
-        ),
+        (EXPIRES_AT.to_owned(), number(now.plus_seconds(CLAIM_SECS).seconds())),
     ])
 }
 
 fn names() -> HashMap<String, String> {
     let named = |name: &str| (format!("#{name}"), name.to_owned());
-    [KEY, ACCOUNT, FINGERPRINT, EXPIRES_AT]
-        .into_iter()
-        .map(named)
-        .collect()
+    [KEY, ACCOUNT, FINGERPRINT, EXPIRES_AT].into_iter().map(named).collect()
 }
 
 fn values(claim: &Claim, now: Timestamp) -> Item {

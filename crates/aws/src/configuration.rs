@@ -83,10 +83,7 @@ pub struct ConfigurationStore {
 impl ConfigurationStore {
     /// In the table `[prefix-]cap-configuration`.
     pub fn new(dynamodb: Client, prefix: &str) -> Self {
-        Self {
-            dynamodb,
-            table: tables::table_name(prefix, TABLE),
-        }
+        Self { dynamodb, table: tables::table_name(prefix, TABLE) }
     }
 
     /// Creates the table unless it is there, and waits until it can be used.
@@ -118,14 +115,8 @@ impl ConfigurationStore {
         let attempted = || format!("pushing revision {revision} to {}", self.table);
         let writes = self
             .writes(base, &json, by, at)
-            .map_err(|error| Unreachable {
-                attempted: attempted(),
-                cause: error.to_string(),
-            })?;
-        let call = self
-            .dynamodb
-            .transact_write_items()
-            .set_transact_items(Some(writes));
+            .map_err(|error| Unreachable { attempted: attempted(), cause: error.to_string() })?;
+        let call = self.dynamodb.transact_write_items().set_transact_items(Some(writes));
         let mut tries = 1;
         loop {
             let Err(error) = call.clone().send().await else {
@@ -160,16 +151,10 @@ impl ConfigurationStore {
             return Ok(0);
         };
         let revision = item.get(REVISION).and_then(|revision| revision.as_n().ok());
-        revision
-            .and_then(|revision| revision.parse().ok())
-            .ok_or_else(|| {
-                let cause = "the item has no usable revision".to_owned();
-                Unreachable {
-                    attempted: self.reading(CURRENT),
-                    cause,
-                }
-                .into()
-            })
+        revision.and_then(|revision| revision.parse().ok()).ok_or_else(|| {
+            let cause = "the item has no usable revision".to_owned();
+            Unreachable { attempted: self.reading(CURRENT), cause }.into()
+        })
     }
 
     /// The revision of that number, if there is one.
@@ -247,15 +232,9 @@ impl ConfigurationStore {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Item>, Unreachable> {
-        let call = self
-            .dynamodb
-            .get_item()
-            .table_name(&self.table)
-            .key(KEY, text(key));
+        let call = self.dynamodb.get_item().table_name(&self.table).key(KEY, text(key));
         let answer = call.consistent_read(true).send().await;
-        Ok(answer
-            .map_err(|error| unreachable(self.reading(key), &error))?
-            .item)
+        Ok(answer.map_err(|error| unreachable(self.reading(key), &error))?.item)
     }
 
     fn reading(&self, key: &str) -> String {

@@ -102,9 +102,7 @@ fn timeouts(attempt_secs_max: u64) -> TimeoutConfig {
 pub(crate) fn for_calls(sqs: &aws_sdk_sqs::Client) -> aws_sdk_sqs::Client {
     let config = sqs.config().to_builder();
     aws_sdk_sqs::Client::from_conf(
-        config
-            .timeout_config(timeouts(SQS_CALL_ATTEMPT_SECS_MAX))
-            .build(),
+        config.timeout_config(timeouts(SQS_CALL_ATTEMPT_SECS_MAX)).build(),
     )
 }
 

@@ -62,11 +62,7 @@ impl QueueDirectory {
     /// See [`DirectoryError`].
     pub async fn load(sqs: Client, prefix: &str) -> Result<Self, DirectoryError> {
         let listed = ArcSwap::from_pointee(list(&sqs, prefix).await?);
-        Ok(Self {
-            sqs,
-            prefix: prefix.to_owned(),
-            listed,
-        })
+        Ok(Self { sqs, prefix: prefix.to_owned(), listed })
     }
 
     /// Lists them again.
@@ -74,8 +70,7 @@ impl QueueDirectory {
     /// # Errors
     /// See [`DirectoryError`]; what was listed before stays.
     pub async fn refresh(&self) -> Result<(), DirectoryError> {
-        self.listed
-            .store(Arc::new(list(&self.sqs, &self.prefix).await?));
+        self.listed.store(Arc::new(list(&self.sqs, &self.prefix).await?));
         Ok(())
     }
 
@@ -108,11 +103,7 @@ pub(crate) async fn list_urls(
 ) -> Result<Vec<(QueueName, Arc<str>)>, DirectoryError> {
     // By channel: without a prefix, the region's other queues need not be listed at all.
     let of_channels = Channel::ALL.map(|channel| list_channel(sqs, prefix, channel));
-    let listed: Vec<_> = try_join_all(of_channels)
-        .await?
-        .into_iter()
-        .flatten()
-        .collect();
+    let listed: Vec<_> = try_join_all(of_channels).await?.into_iter().flatten().collect();
     if listed.is_empty() {
         let example = format!("{}company.fifo", name_prefix(prefix, Channel::ALL[0]));
         return Err(DirectoryError::Empty { example });
@@ -154,8 +145,5 @@ async fn list_channel(
         }
     }
     let queues_max = LIST_PAGES_MAX * LIST_PAGE_QUEUES_MAX.unsigned_abs() as usize;
-    Err(DirectoryError::TooMany {
-        prefix: names,
-        queues_max,
-    })
+    Err(DirectoryError::TooMany { prefix: names, queues_max })
 }

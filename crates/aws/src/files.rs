@@ -52,19 +52,13 @@ pub fn read_configuration(directory: &Path) -> Result<ConfigurationDocument, Fil
 }
 
 fn rulebooks(folder: &Path) -> Result<Vec<RulebookDocument>, FilesError> {
-    let failed = |source| FilesError::Io {
-        path: folder.to_owned(),
-        source,
-    };
+    let failed = |source| FilesError::Io { path: folder.to_owned(), source };
     let entries = std::fs::read_dir(folder).map_err(failed)?;
     let mut files = entries
         .map(|entry| entry.map(|entry| entry.path()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(failed)?;
-    files.retain(|file| {
-        file.extension()
-            .is_some_and(|extension| extension == "json")
-    });
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
     files.sort();
     if files.len() > RULEBOOKS_MAX {
         return Err(FilesError::TooMany(folder.to_owned()));
@@ -80,27 +74,16 @@ fn rulebook(file: &Path) -> Result<RulebookDocument, FilesError> {
         Ok(document)
     } else {
         let reason = format!("the rulebook of {product} belongs into {product}.json");
-        Err(FilesError::Wrong {
-            file: file.to_owned(),
-            place: "product: ".to_owned(),
-            reason,
-        })
+        Err(FilesError::Wrong { file: file.to_owned(), place: "product: ".to_owned(), reason })
     }
 }
 
 fn read<T: DeserializeOwned>(file: &Path) -> Result<T, FilesError> {
-    let failed = |source| FilesError::Io {
-        path: file.to_owned(),
-        source,
-    };
+    let failed = |source| FilesError::Io { path: file.to_owned(), source };
     let text = std::fs::read_to_string(file).map_err(failed)?;
     let wrong = |place: String, error: serde_json::Error| FilesError::Wrong {
         file: file.to_owned(),
-        place: if place == "." {
-            String::new()
-        } else {
-            format!("{place}: ")
-        },
+        place: if place == "." { String::new() } else { format!("{place}: ") },
         reason: error.to_string(),
     };
     let mut json = serde_json::Deserializer::from_str(&text);
@@ -133,10 +116,7 @@ mod tests {
             "currencies.json: USDT: invalid type: string \"six\", expected u8 at line 2 column 15"
         );
         write("currencies.json", r#"{ "USDT": 6 } {}"#);
-        assert_eq!(
-            error(),
-            "currencies.json: trailing characters at line 1 column 15"
-        );
+        assert_eq!(error(), "currencies.json: trailing characters at line 1 column 15");
         write("currencies.json", r#"{ "USDT": 6 }"#);
         write("instruments.json", r#"{ "spot": { "pairs": [] } }"#);
         let rulebook = r#"{ "product": "spot", "version": 1, "about": "", "path": [], "instruments": "pairs",
@@ -146,11 +126,8 @@ mod tests {
             error(),
             "rulebooks/other.json: product: the rulebook of spot belongs into spot.json"
         );
-        std::fs::rename(
-            folder.join("rulebooks/other.json"),
-            folder.join("rulebooks/spot.json"),
-        )
-        .unwrap();
+        std::fs::rename(folder.join("rulebooks/other.json"), folder.join("rulebooks/spot.json"))
+            .unwrap();
         assert_eq!(read_configuration(&folder).unwrap().rulebooks.len(), 1);
         std::fs::remove_dir_all(folder).unwrap();
     }

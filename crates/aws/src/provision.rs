@@ -24,18 +24,9 @@ pub use crate::shape::{
 const QUEUES_IN_FLIGHT_MAX: usize = 8;
 
 const COUNTS: [(&str, Attribute); 3] = [
-    (
-        "ApproximateNumberOfMessages",
-        Attribute::ApproximateNumberOfMessages,
-    ),
-    (
-        "ApproximateNumberOfMessagesNotVisible",
-        Attribute::ApproximateNumberOfMessagesNotVisible,
-    ),
-    (
-        "ApproximateNumberOfMessagesDelayed",
-        Attribute::ApproximateNumberOfMessagesDelayed,
-    ),
+    ("ApproximateNumberOfMessages", Attribute::ApproximateNumberOfMessages),
+    ("ApproximateNumberOfMessagesNotVisible", Attribute::ApproximateNumberOfMessagesNotVisible),
+    ("ApproximateNumberOfMessagesDelayed", Attribute::ApproximateNumberOfMessagesDelayed),
 ];
 
 /// Why queues are not created.
@@ -129,21 +120,9 @@ pub async fn list_queues(sqs: &Client, prefix: &str) -> Result<Vec<ListedQueue>,
     let described = stream::iter(&queues).map(|(queue, url)| async move {
         let name = queue.to_name(prefix);
         let attributes = describe(sqs, &name, url).await?;
-        let count = |name: &str| {
-            attributes
-                .get(name)
-                .and_then(|n| n.parse().ok())
-                .unwrap_or(0)
-        };
+        let count = |name: &str| attributes.get(name).and_then(|n| n.parse().ok()).unwrap_or(0);
         let [visible, in_flight, delayed] = COUNTS.map(|(name, _)| count(name));
-        Ok(ListedQueue {
-            queue: queue.clone(),
-            name,
-            attributes,
-            visible,
-            in_flight,
-            delayed,
-        })
+        Ok(ListedQueue { queue: queue.clone(), name, attributes, visible, in_flight, delayed })
     });
     described.buffered(QUEUES_IN_FLIGHT_MAX).try_collect().await
 }
@@ -178,22 +157,13 @@ async fn create(
 ) -> Result<(String, ProvisionedQueue), ProvisionError> {
     let name = queue.to_name(prefix);
     let wanted = attributes(queue, dlq_arn);
-    let report = |found| ProvisionedQueue {
-        queue: queue.clone(),
-        name: name.clone(),
-        found,
-    };
+    let report = |found| ProvisionedQueue { queue: queue.clone(), name: name.clone(), found };
     if let Some(url) = find(sqs, &name).await? {
         let found = describe(sqs, &name, &url).await?;
-        return Ok((
-            url,
-            report(Provisioned::Existing(differences(&wanted, &found))),
-        ));
+        return Ok((url, report(Provisioned::Existing(differences(&wanted, &found)))));
     }
-    let attributes: HashMap<Attribute, String> = wanted
-        .iter()
-        .map(|(name, value)| (name.as_str().into(), value.clone()))
-        .collect();
+    let attributes: HashMap<Attribute, String> =
+        wanted.iter().map(|(name, value)| (name.as_str().into(), value.clone())).collect();
     let created = sqs
         .create_queue()
         .queue_name(&name)
@@ -213,11 +183,7 @@ async fn create(
 async fn find(sqs: &Client, name: &str) -> Result<Option<String>, Unreachable> {
     match sqs.get_queue_url().queue_name(name).send().await {
         Ok(found) => Ok(found.queue_url),
-        Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|e| e.is_queue_does_not_exist()) =>
-        {
+        Err(error) if error.as_service_error().is_some_and(|e| e.is_queue_does_not_exist()) => {
             Ok(None)
         }
         Err(error) => Err(unreachable(format!("looking for queue {name}"), &error)),
@@ -225,16 +191,9 @@ async fn find(sqs: &Client, name: &str) -> Result<Option<String>, Unreachable> {
 }
 
 async fn describe(sqs: &Client, name: &str, url: &str) -> Result<Attributes, Unreachable> {
-    let call = sqs
-        .get_queue_attributes()
-        .queue_url(url)
-        .attribute_names(Attribute::All);
-    let answer = call
-        .send()
-        .await
-        .map_err(|error| unreachable(format!("describing {name}"), &error))?;
+    let call = sqs.get_queue_attributes().queue_url(url).attribute_names(Attribute::All);
+    let answer =
+        call.send().await.map_err(|error| unreachable(format!("describing {name}"), &error))?;
     let attributes = answer.attributes.unwrap_or_default().into_iter();
-    Ok(attributes
-        .map(|(name, value)| (name.as_str().to_owned(), value))
-        .collect())
+    Ok(attributes.map(|(name, value)| (name.as_str().to_owned(), value)).collect())
 }

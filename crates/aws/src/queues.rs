@@ -52,11 +52,7 @@ pub struct SqsQueues {
 impl SqsQueues {
     /// The queues that `directory` lists.
     pub fn new(sqs: &Client, directory: Arc<QueueDirectory>) -> Self {
-        Self {
-            calls: for_calls(sqs),
-            long_polls: for_long_polls(sqs),
-            directory,
-        }
+        Self { calls: for_calls(sqs), long_polls: for_long_polls(sqs), directory }
     }
 
     /// Where the names lead.
@@ -73,10 +69,7 @@ impl SqsQueues {
         self.directory
             .refresh()
             .await
-            .map_err(|error| Unreachable {
-                attempted: attempted(),
-                cause: error.to_string(),
-            })?;
+            .map_err(|error| Unreachable { attempted: attempted(), cause: error.to_string() })?;
         self.directory.url(queue).ok_or_else(|| Unreachable {
             attempted: attempted(),
             cause: "the queue does not exist".to_owned(),
@@ -99,11 +92,7 @@ impl SqsQueues {
                 .map_err(|error| self.unusable("sending to", queue, &error))?;
             entries.push(entry);
         }
-        let call = self
-            .calls
-            .send_message_batch()
-            .queue_url(url)
-            .set_entries(Some(entries));
+        let call = self.calls.send_message_batch().queue_url(url).set_entries(Some(entries));
         match call.send().await {
             Ok(answer) => {
                 let successful = answer.successful().iter().map(|entry| entry.id());
@@ -145,9 +134,7 @@ impl SqsQueues {
                 // What went before is sent: from here on a failure is this entry's alone.
                 Err(error) => Err(EntryFailure {
                     code: error.code().unwrap_or("Unreachable").to_owned(),
-                    message: error
-                        .message()
-                        .map_or_else(|| words(&error), ToOwned::to_owned),
+                    message: error.message().map_or_else(|| words(&error), ToOwned::to_owned),
                     sender_fault: is_fault_of_entries(&error),
                 }),
             });
@@ -156,10 +143,7 @@ impl SqsQueues {
     }
 
     fn unusable(&self, doing: &str, queue: &QueueName, error: &BuildError) -> Unreachable {
-        Unreachable {
-            attempted: self.attempted(doing, queue),
-            cause: error.to_string(),
-        }
+        Unreachable { attempted: self.attempted(doing, queue), cause: error.to_string() }
     }
 }
 
@@ -197,17 +181,11 @@ impl Queues for SqsQueues {
                 }
             }
         };
-        let received = answer
-            .messages
-            .unwrap_or_default()
-            .into_iter()
-            .map(received);
-        received
-            .collect::<Result<_, _>>()
-            .map_err(|missing| Unreachable {
-                attempted: self.attempted("receiving from", queue),
-                cause: format!("SQS gave a message without a usable {missing}"),
-            })
+        let received = answer.messages.unwrap_or_default().into_iter().map(received);
+        received.collect::<Result<_, _>>().map_err(|missing| Unreachable {
+            attempted: self.attempted("receiving from", queue),
+            cause: format!("SQS gave a message without a usable {missing}"),
+        })
     }
 
     async fn send(
@@ -270,10 +248,7 @@ impl Queues for SqsQueues {
             });
             let entries = entries.collect::<Result<_, _>>();
             let entries = entries.map_err(|error| self.unusable(doing, queue, &error))?;
-            let call = self
-                .calls
-                .change_message_visibility_batch()
-                .queue_url(&*url);
+            let call = self.calls.change_message_visibility_batch().queue_url(&*url);
             let answer = call.set_entries(Some(entries)).send().await;
             let answer =
                 answer.map_err(|error| unreachable(self.attempted(doing, queue), &error))?;
@@ -298,9 +273,7 @@ type Attributes = std::collections::HashMap<String, MessageAttributeValue>;
 
 fn attributes(message: &Outgoing) -> Result<Attributes, BuildError> {
     let attribute = |(name, text): &(&'static str, String)| {
-        let value = MessageAttributeValue::builder()
-            .data_type(ATTRIBUTE_TYPE)
-            .string_value(text);
+        let value = MessageAttributeValue::builder().data_type(ATTRIBUTE_TYPE).string_value(text);
         Ok(((*name).to_owned(), value.build()?))
     };
     message.attributes.iter().map(attribute).collect()

@@ -47,25 +47,15 @@ pub(crate) fn check_name(prefix: &str, queue: &QueueName) -> Result<(), Provisio
 
 /// What a queue of that name should be like; `dlq_arn`: where its dead letters go.
 pub(crate) fn attributes(queue: &QueueName, dlq_arn: Option<&str>) -> Attributes {
-    let retention_days = if queue.dead_letters {
-        DLQ_RETENTION_DAYS
-    } else {
-        RETENTION_DAYS
-    };
+    let retention_days = if queue.dead_letters { DLQ_RETENTION_DAYS } else { RETENTION_DAYS };
     let mut attributes: Attributes = [
         ("FifoQueue", "true".to_owned()),
         ("ContentBasedDeduplication", "false".to_owned()),
         ("DeduplicationScope", "messageGroup".to_owned()),
         ("FifoThroughputLimit", "perMessageGroupId".to_owned()),
         ("VisibilityTimeout", VISIBILITY_TIMEOUT_SECS.to_string()),
-        (
-            "MessageRetentionPeriod",
-            (retention_days * DAY_SECS).to_string(),
-        ),
-        (
-            "ReceiveMessageWaitTimeSeconds",
-            LONG_POLL_SECS_MAX.to_string(),
-        ),
+        ("MessageRetentionPeriod", (retention_days * DAY_SECS).to_string()),
+        ("ReceiveMessageWaitTimeSeconds", LONG_POLL_SECS_MAX.to_string()),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
@@ -97,12 +87,7 @@ fn is_same_value(name: &str, one: &str, other: &str) -> bool {
         let policy: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).ok()?;
         let text =
             |value: serde_json::Value| value.as_str().map_or(value.to_string(), str::to_owned);
-        Some(
-            policy
-                .into_iter()
-                .map(|(name, value)| (name, text(value)))
-                .collect(),
-        )
+        Some(policy.into_iter().map(|(name, value)| (name, text(value))).collect())
     };
     one == other
         || (name == "RedrivePolicy" && fields(one).is_some() && fields(one) == fields(other))
@@ -128,16 +113,11 @@ mod tests {
             ("FifoThroughputLimit", "perMessageGroupId"),
             ("MessageRetentionPeriod", "345600"),
             ("ReceiveMessageWaitTimeSeconds", "20"),
-            (
-                "RedrivePolicy",
-                r#"{"deadLetterTargetArn":"arn:dlq","maxReceiveCount":1000}"#,
-            ),
+            ("RedrivePolicy", r#"{"deadLetterTargetArn":"arn:dlq","maxReceiveCount":1000}"#),
             ("VisibilityTimeout", "60"),
         ];
-        let found: Vec<_> = source
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
+        let found: Vec<_> =
+            source.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(found, expected);
         let dlq = attributes(&queue("clearing-acme_spot-dlq.fifo"), None);
         assert_eq!(dlq["MessageRetentionPeriod"], "1209600");
@@ -159,17 +139,9 @@ mod tests {
         let scope: Scope = "acme_spot_retail".parse().unwrap();
         let long = "p".repeat(60);
         let error = check_name(&long, &QueueName::new(Channel::Outcome, scope)).unwrap_err();
-        assert!(
-            error.to_string().contains("characters, 80 is the most"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("characters, 80 is the most"), "{error}");
         let scope: Scope = "acme_my-dlq".parse().unwrap();
         let error = check_name("", &QueueName::new(Channel::Outcome, scope)).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("would be taken for a dead-letter queue"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("would be taken for a dead-letter queue"), "{error}");
     }
 }

@@ -67,9 +67,7 @@ pub(crate) async fn create(
     match call.send().await {
         Ok(_) => {}
         Err(error)
-            if error
-                .as_service_error()
-                .is_some_and(|e| e.is_resource_in_use_exception()) => {}
+            if error.as_service_error().is_some_and(|e| e.is_resource_in_use_exception()) => {}
         Err(error) => return Err(unreachable(attempted(), &error)),
     }
     wait_until_active(dynamodb, table).await?;
@@ -98,26 +96,16 @@ async fn wait_until_active(dynamodb: &Client, table: &str) -> Result<(), Unreach
 
 async fn expire(dynamodb: &Client, table: &str, attribute: &str) -> Result<(), Unreachable> {
     let attempted = || format!("letting items of table {table} expire by {attribute}");
-    let described = dynamodb
-        .describe_time_to_live()
-        .table_name(table)
-        .send()
-        .await;
+    let described = dynamodb.describe_time_to_live().table_name(table).send().await;
     let described = described.map_err(|error| unreachable(attempted(), &error))?;
-    let status = described
-        .time_to_live_description
-        .and_then(|ttl| ttl.time_to_live_status);
+    let status = described.time_to_live_description.and_then(|ttl| ttl.time_to_live_status);
     if let Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling) = status {
         return Ok(());
     }
-    let specification = TimeToLiveSpecification::builder()
-        .enabled(true)
-        .attribute_name(attribute)
-        .build();
-    let specification = specification.map_err(|error| Unreachable {
-        attempted: attempted(),
-        cause: error.to_string(),
-    })?;
+    let specification =
+        TimeToLiveSpecification::builder().enabled(true).attribute_name(attribute).build();
+    let specification = specification
+        .map_err(|error| Unreachable { attempted: attempted(), cause: error.to_string() })?;
     let call = dynamodb.update_time_to_live().table_name(table);
     call.time_to_live_specification(specification)
         .send()

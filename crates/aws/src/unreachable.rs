@@ -14,10 +14,7 @@ pub(crate) fn unreachable<E>(attempted: impl Into<String>, error: &SdkError<E>) 
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
-    Unreachable {
-        attempted: attempted.into(),
-        cause: words(error),
-    }
+    Unreachable { attempted: attempted.into(), cause: words(error) }
 }
 
 /// Code and message if the service answered, else every cause down to the socket's.
@@ -42,9 +39,7 @@ where
 
 /// The HTTP status, if the service answered.
 pub(crate) fn status<E>(error: &SdkError<E>) -> Option<u16> {
-    error
-        .raw_response()
-        .map(|response| response.status().as_u16())
+    error.raw_response().map(|response| response.status().as_u16())
 }
 
 /// Waits up to `millis_max` doubled per try, by the dice, so that rivals do not meet again.

@@ -83,10 +83,7 @@ async fn load(store: &ConfigurationStore) -> Result<InForce, ConfigurationStoreE
         return Ok(InForce::default());
     };
     let configuration = Configuration::check(pushed.revision, pushed.document.clone())?;
-    Ok(InForce {
-        configuration: Arc::new(configuration),
-        pushed: Some(Arc::new(pushed)),
-    })
+    Ok(InForce { configuration: Arc::new(configuration), pushed: Some(Arc::new(pushed)) })
 }
 
 /// What was said last, so that it is said once.

@@ -28,10 +28,8 @@ const SINGLE_CONFLICT: (u16, &str) = (
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException","message":"ongoing"}"#,
 );
-const DENIED: (u16, &str) = (
-    400,
-    r#"{"__type":"com.amazon.coral.service#AccessDeniedException","message":"not for you"}"#,
-);
+const DENIED: (u16, &str) =
+    (400, r#"{"__type":"com.amazon.coral.service#AccessDeniedException","message":"not for you"}"#);
 
 #[tokio::test]
 async fn a_conflict_is_tried_again_as_it_was() {
@@ -87,13 +85,8 @@ async fn claim_two(
         account: "acme_spot_retail_A-1".parse().unwrap(),
         fingerprint: Fingerprint([1; 16]),
     });
-    let answers = claims
-        .claim(&two, Timestamp::from_millis(1_795_000_000_000))
-        .await;
-    (
-        answers.map_err(|error| error.to_string()),
-        stub.await.unwrap(),
-    )
+    let answers = claims.claim(&two, Timestamp::from_millis(1_795_000_000_000)).await;
+    (answers.map_err(|error| error.to_string()), stub.await.unwrap())
 }
 
 /// Answers one request and closes; tells the operation it asked for.
@@ -120,17 +113,10 @@ async fn answer(mut stream: TcpStream, status: u16, body: &str) -> String {
     stream.write_all(reply.as_bytes()).await.unwrap();
     let asked = String::from_utf8_lossy(&request).into_owned();
     assert!(head.contains("x-amz-target"));
-    header(&asked, "x-amz-target")
-        .rsplit('.')
-        .next()
-        .unwrap()
-        .to_owned()
+    header(&asked, "x-amz-target").rsplit('.').next().unwrap().to_owned()
 }
 
 fn header(head: &str, name: &str) -> String {
-    let line = head
-        .lines()
-        .find(|line| line.to_lowercase().starts_with(name))
-        .unwrap();
+    let line = head.lines().find(|line| line.to_lowercase().starts_with(name)).unwrap();
     line.split_once(':').unwrap().1.trim().to_owned()
 }

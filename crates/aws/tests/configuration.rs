@@ -30,10 +30,7 @@ async fn revisions_count_from_one_and_can_all_be_read() {
         (&first.document, first.pushed_at, first.pushed_by.as_str()),
         (&documents[0], AT, "ops")
     );
-    assert_eq!(
-        store.latest().await.unwrap().unwrap().document,
-        documents[1]
-    );
+    assert_eq!(store.latest().await.unwrap().unwrap().document, documents[1]);
     assert_eq!(store.read(3).await.unwrap(), None);
 }
 
@@ -47,20 +44,14 @@ async fn two_pushes_at_once_never_become_the_same_revision() {
         match pushes {
             (Ok(one), Ok(two)) => assert_ne!(one, two),
             (Ok(revision), Err(error)) | (Err(error), Ok(revision)) => {
-                assert!(
-                    matches!(error, ConfigurationStoreError::Overtaken { .. }),
-                    "{error}"
-                );
+                assert!(matches!(error, ConfigurationStoreError::Overtaken { .. }), "{error}");
                 assert_eq!(revision, before);
             }
             (Err(one), Err(two)) => panic!("{one} {two}"),
         }
         let latest = store.latest().await.unwrap().unwrap();
         let expected = if latest.pushed_by == "one" { one } else { two };
-        assert_eq!(
-            latest.document, expected,
-            "the document is the one of who pushed it"
-        );
+        assert_eq!(latest.document, expected, "the document is the one of who pushed it");
     }
 }
 
@@ -69,9 +60,7 @@ async fn a_configuration_that_breaks_a_rule_is_not_pushed() {
     let (_stack, store) = start().await;
     let error = store.push(&document(99), "ops", AT).await.unwrap_err();
     assert!(
-        error
-            .to_string()
-            .contains("the configuration is refused: currencies.json: USDT: 99"),
+        error.to_string().contains("the configuration is refused: currencies.json: USDT: 99"),
         "{error}"
     );
     assert_eq!(store.current_revision().await.unwrap(), 0);
@@ -80,17 +69,12 @@ async fn a_configuration_that_breaks_a_rule_is_not_pushed() {
 #[tokio::test]
 async fn a_push_is_in_force_soon_after() {
     let (_stack, store) = start().await;
-    let watch = ConfigurationWatch::start_polling(store.clone(), POLL)
-        .await
-        .unwrap();
+    let watch = ConfigurationWatch::start_polling(store.clone(), POLL).await.unwrap();
     assert_eq!(watch.current().revision, 0);
     let mut changes = watch.subscribe();
     store.push(&document(4), "ops", AT).await.unwrap();
     let changed = changes.wait_for(|in_force| in_force.configuration.revision == 1);
-    tokio::time::timeout(PATIENCE, changed)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(PATIENCE, changed).await.unwrap().unwrap();
     let usdt = "USDT".parse().unwrap();
     assert_eq!(watch.current().currency(usdt).unwrap().decimals, 4);
     assert_eq!(watch.in_force().pushed.unwrap().document, document(4));
@@ -100,9 +84,7 @@ async fn a_push_is_in_force_soon_after() {
 async fn a_revision_that_fails_its_check_is_not_put_in_force_and_a_good_one_after_it_is() {
     let (stack, store) = start().await;
     store.push(&document(4), "ops", AT).await.unwrap();
-    let watch = ConfigurationWatch::start_polling(store.clone(), POLL)
-        .await
-        .unwrap();
+    let watch = ConfigurationWatch::start_polling(store.clone(), POLL).await.unwrap();
     let mut changes = watch.subscribe();
     // Another release may know rules that this one does not.
     force(&stack, 2, &document(99)).await;
@@ -110,33 +92,19 @@ async fn a_revision_that_fails_its_check_is_not_put_in_force_and_a_good_one_afte
     assert_eq!(watch.current().revision, 1);
     store.push(&document(6), "ops", AT).await.unwrap();
     let changed = changes.wait_for(|in_force| in_force.configuration.revision == 3);
-    tokio::time::timeout(PATIENCE, changed)
-        .await
-        .unwrap()
-        .unwrap();
+    tokio::time::timeout(PATIENCE, changed).await.unwrap().unwrap();
 
     force(&stack, 4, &document(99)).await;
-    let error = ConfigurationWatch::start_polling(store, POLL)
-        .await
-        .unwrap_err();
-    assert!(
-        matches!(error, ConfigurationStoreError::Refused(_)),
-        "{error}"
-    );
+    let error = ConfigurationWatch::start_polling(store, POLL).await.unwrap_err();
+    assert!(matches!(error, ConfigurationStoreError::Refused(_)), "{error}");
 }
 
 #[tokio::test]
 async fn a_table_that_lost_its_revisions_leaves_the_configuration_in_force() {
     let (stack, store) = start().await;
     store.push(&document(4), "ops", AT).await.unwrap();
-    let watch = ConfigurationWatch::start_polling(store, POLL)
-        .await
-        .unwrap();
-    let delete = stack
-        .aws
-        .dynamodb
-        .delete_item()
-        .table_name("cap-configuration");
+    let watch = ConfigurationWatch::start_polling(store, POLL).await.unwrap();
+    let delete = stack.aws.dynamodb.delete_item().table_name("cap-configuration");
     let current = AttributeValue::S("current".to_owned());
     delete.key("item", current).send().await.unwrap();
     tokio::time::sleep(POLL * 10).await;
@@ -164,11 +132,7 @@ fn document(decimals: u8) -> ConfigurationDocument {
 async fn force(stack: &Stack, revision: u64, document: &ConfigurationDocument) {
     let json = serde_json::to_string(document).unwrap();
     let item = |key: &str| {
-        let call = stack
-            .aws
-            .dynamodb
-            .put_item()
-            .table_name("cap-configuration");
+        let call = stack.aws.dynamodb.put_item().table_name("cap-configuration");
         call.item("item", AttributeValue::S(key.to_owned()))
             .item("revision", AttributeValue::N(revision.to_string()))
     };

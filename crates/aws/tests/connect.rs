@@ -15,10 +15,7 @@ const CHILD: &str = "what_a_process_with_that_environment_sees";
 #[tokio::test]
 async fn endpoints_region_and_credentials_come_from_the_environment() {
     let stack = Stack::start().await;
-    let keys = [
-        ("AWS_ACCESS_KEY_ID", "local"),
-        ("AWS_SECRET_ACCESS_KEY", "local"),
-    ];
+    let keys = [("AWS_ACCESS_KEY_ID", "local"), ("AWS_SECRET_ACCESS_KEY", "local")];
     see(&stack, &keys).await;
 }
 
@@ -44,15 +41,9 @@ async fn see(stack: &Stack, credentials: &[(&str, &str)]) {
         .env("AWS_ENDPOINT_URL_SQS", stack.broker.endpoint_url())
         .env("AWS_ENDPOINT_URL_DYNAMODB", stack.dynamodb.endpoint_url())
         .envs(credentials.iter().copied());
-    let output = tokio::task::spawn_blocking(move || child.output())
-        .await
-        .unwrap()
-        .unwrap();
+    let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && said.contains("1 passed"),
-        "{said}"
-    );
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
     let tables = stack.aws.dynamodb.list_tables().send().await.unwrap();
     assert_eq!(tables.table_names(), ["child-cap-claims"]);
 }
@@ -67,10 +58,7 @@ async fn give_credentials(listener: TcpListener) -> String {
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    stream
-        .write_all(format!("{head}{body}").as_bytes())
-        .await
-        .unwrap();
+    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
     String::from_utf8_lossy(&request[..length]).into_owned()
 }
 
@@ -79,15 +67,6 @@ async fn give_credentials(listener: TcpListener) -> String {
 async fn what_a_process_with_that_environment_sees() {
     let aws = cap_aws::connect().await;
     let directory = cap_aws::QueueDirectory::load(aws.sqs, "").await.unwrap();
-    assert!(
-        directory
-            .routes()
-            .of(cap_domain::routing::Channel::Outcome)
-            .count()
-            > 0
-    );
-    cap_aws::DynamoClaims::new(aws.dynamodb, "child")
-        .create_table()
-        .await
-        .unwrap();
+    assert!(directory.routes().of(cap_domain::routing::Channel::Outcome).count() > 0);
+    cap_aws::DynamoClaims::new(aws.dynamodb, "child").create_table().await.unwrap();
 }

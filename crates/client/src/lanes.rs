@@ -60,11 +60,7 @@ impl Lanes {
         if self.ready.len() <= queue {
             self.ready.resize_with(queue + 1, VecDeque::new);
         }
-        self.lanes.push(Lane {
-            queue,
-            unsent: VecDeque::new(),
-            tries: 0,
-        });
+        self.lanes.push(Lane { queue, unsent: VecDeque::new(), tries: 0 });
         self.lanes.len() - 1
     }
 
@@ -86,16 +82,9 @@ impl Lanes {
         self.turn = queue + 1;
         let count = self.ready[queue].len().min(BATCH_ENTRIES_MAX);
         let lanes = self.ready[queue].drain(..count);
-        let first = lanes.filter_map(|lane| {
-            Some(Entry {
-                lane,
-                message: *self.lanes[lane].unsent.front()?,
-            })
-        });
-        Some(Batch {
-            queue,
-            entries: first.collect(),
-        })
+        let first = lanes
+            .filter_map(|lane| Some(Entry { lane, message: *self.lanes[lane].unsent.front()? }));
+        Some(Batch { queue, entries: first.collect() })
     }
 
     /// The first message of the lane is sent.
@@ -111,14 +100,10 @@ impl Lanes {
         let failed = &mut self.lanes[lane];
         failed.tries += 1;
         if failed.tries < tries_max {
-            return Next::Rest {
-                tries: failed.tries,
-            };
+            return Next::Rest { tries: failed.tries };
         }
         failed.unsent.pop_front();
-        Next::GiveUp {
-            behind: failed.unsent.drain(..).collect(),
-        }
+        Next::GiveUp { behind: failed.unsent.drain(..).collect() }
     }
 
     /// The lane may be sent from again.
@@ -142,9 +127,7 @@ mod tests {
         let mut lanes = Lanes::default();
         for (queue, messages) in of {
             let lane = lanes.open(*queue);
-            messages
-                .iter()
-                .for_each(|message| lanes.push(lane, *message));
+            messages.iter().for_each(|message| lanes.push(lane, *message));
         }
         lanes
     }
@@ -161,11 +144,7 @@ mod tests {
         assert_eq!(messages(lanes.next_batch()), [0, 2]);
         assert_eq!(lanes.next_batch(), None);
         lanes.sent(1);
-        assert_eq!(
-            messages(lanes.next_batch()),
-            [3],
-            "the other lane does not wait for it"
-        );
+        assert_eq!(messages(lanes.next_batch()), [3], "the other lane does not wait for it");
         lanes.sent(0);
         assert_eq!(messages(lanes.next_batch()), [1]);
     }

@@ -81,11 +81,7 @@ impl OutcomeReader {
     /// Reads every outcome queue there is now.
     pub fn new(queues: SqsQueues) -> Self {
         let of = queues.directory().routes().of(Channel::Outcome).collect();
-        Self {
-            queues,
-            of,
-            polls: FuturesUnordered::new(),
-        }
+        Self { queues, of, polls: FuturesUnordered::new() }
     }
 
     /// Reads the outcome queue of one scope only.
@@ -95,11 +91,7 @@ impl OutcomeReader {
     pub fn only(mut self, scope: &Scope) -> Result<Self, NoOutcomeQueue> {
         self.of.retain(|queue| queue.scope == *scope);
         self.polls.clear();
-        if self.of.is_empty() {
-            Err(NoOutcomeQueue(scope.to_string()))
-        } else {
-            Ok(self)
-        }
+        if self.of.is_empty() { Err(NoOutcomeQueue(scope.to_string())) } else { Ok(self) }
     }
 
     /// The queues it reads.
@@ -113,10 +105,7 @@ impl OutcomeReader {
     /// [`Unreachable`] if a queue cannot be received from; the next call tries it again.
     pub async fn next_batch(&mut self) -> Result<OutcomeBatch, Unreachable> {
         if self.polls.is_empty() {
-            let polls = self
-                .of
-                .iter()
-                .map(|queue| poll(&self.queues, queue.clone(), 0));
+            let polls = self.of.iter().map(|queue| poll(&self.queues, queue.clone(), 0));
             self.polls = polls.collect();
         }
         loop {
@@ -124,8 +113,7 @@ impl OutcomeReader {
                 return std::future::pending().await;
             };
             let pause_secs = if received.is_err() { PAUSE_SECS } else { 0 };
-            self.polls
-                .push(poll(&self.queues, queue.clone(), pause_secs));
+            self.polls.push(poll(&self.queues, queue.clone(), pause_secs));
             let received = received?;
             if !received.is_empty() {
                 return Ok(OutcomeBatch::of(&self.queues, queue, received));
@@ -143,10 +131,7 @@ impl OutcomeReader {
         E: fmt::Display,
     {
         let (stop, queues) = (stop.shared(), self.queues);
-        let polls = self
-            .of
-            .iter()
-            .flat_map(|queue| std::iter::repeat_n(queue, POLLS_PER_QUEUE));
+        let polls = self.of.iter().flat_map(|queue| std::iter::repeat_n(queue, POLLS_PER_QUEUE));
         join_all(polls.map(|queue| read(&queues, queue, &handler, stop.clone()))).await;
     }
 }
@@ -192,9 +177,7 @@ async fn read<H, F, E>(
 
 impl fmt::Debug for OutcomeReader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutcomeReader")
-            .field("of", &self.of)
-            .finish_non_exhaustive()
+        f.debug_struct("OutcomeReader").field("of", &self.of).finish_non_exhaustive()
     }
 }
 
@@ -205,23 +188,12 @@ impl OutcomeBatch {
         for message in received {
             handles.push(message.receipt_handle);
             let body = message.body;
-            outcomes.push(
-                serde_json::from_str(&body).map_err(|error: serde_json::Error| UnreadableOutcome {
-                    reason: error.to_string(),
-                    body,
-                }),
-            );
+            outcomes.push(serde_json::from_str(&body).map_err(|error: serde_json::Error| {
+                UnreadableOutcome { reason: error.to_string(), body }
+            }));
         }
-        let receipt = Receipt {
-            queues: queues.clone(),
-            queue: queue.clone(),
-            handles,
-        };
-        Self {
-            queue,
-            outcomes,
-            receipt,
-        }
+        let receipt = Receipt { queues: queues.clone(), queue: queue.clone(), handles };
+        Self { queue, outcomes, receipt }
     }
 
     /// They are read: none of them comes again, and the next ones of their accounts may.
@@ -271,10 +243,7 @@ impl Receipt {
 
     async fn give_back(self, after_secs: u32) -> Result<(), Unreachable> {
         let handles: Vec<&str> = self.handles.iter().map(String::as_str).collect();
-        self.queues
-            .extend(&self.queue, &handles, after_secs)
-            .await
-            .map(|_| ())
+        self.queues.extend(&self.queue, &handles, after_secs).await.map(|_| ())
     }
 }
 

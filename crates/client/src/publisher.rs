@@ -145,10 +145,8 @@ impl Publisher {
         envelopes: &[B],
         progress: impl FnMut(Progress),
     ) -> Vec<Result<Published, PublishError>> {
-        let read: Vec<Result<(Header, String), UnusableEnvelope>> = envelopes
-            .iter()
-            .map(|envelope| read(envelope.body()))
-            .collect();
+        let read: Vec<Result<(Header, String), UnusableEnvelope>> =
+            envelopes.iter().map(|envelope| read(envelope.body())).collect();
         let routes = self.routes(&read).await;
         let mut sending = Sending::of(envelopes.len());
         for envelope in read {
@@ -168,18 +166,12 @@ impl Publisher {
         &self,
         read: &[Result<(Header, String), UnusableEnvelope>],
     ) -> HashMap<AccountKey, Option<Route>> {
-        let accounts = || {
-            read.iter()
-                .flatten()
-                .map(|(header, _)| header.account_key())
-        };
+        let accounts = || read.iter().flatten().map(|(header, _)| header.account_key());
         let resolve = || {
             let routes = self.queues.directory().routes();
             let mut resolved: HashMap<AccountKey, Option<Route>> = HashMap::new();
             for account in accounts() {
-                resolved
-                    .entry(account)
-                    .or_insert_with_key(|account| routes.resolve(DOOR, account));
+                resolved.entry(account).or_insert_with_key(|account| routes.resolve(DOOR, account));
             }
             resolved
         };
@@ -202,16 +194,10 @@ impl Publisher {
             None,
         ];
         let names = narrowings.map(|narrowed| {
-            let scope = Scope {
-                company: company.clone(),
-                narrowed,
-            };
+            let scope = Scope { company: company.clone(), narrowed };
             QueueName::new(DOOR, scope).to_name(self.queues.directory().prefix())
         });
-        PublishError::NoQueue {
-            account: header.account_key(),
-            looked_for: names.join(", "),
-        }
+        PublishError::NoQueue { account: header.account_key(), looked_for: names.join(", ") }
     }
 }
 

@@ -54,10 +54,7 @@ impl Sending {
             number_of: HashMap::new(),
             messages: Vec::with_capacity(total),
             results: Vec::with_capacity(total),
-            progress: Progress {
-                total,
-                ..Progress::default()
-            },
+            progress: Progress { total, ..Progress::default() },
         }
     }
 
@@ -71,13 +68,10 @@ impl Sending {
     /// The next envelope is to be sent.
     pub(crate) fn add(&mut self, header: &Header, route: &Route, body: String) {
         let lane = *self.lane_of.entry(header.account_key()).or_insert_with(|| {
-            let queue = self
-                .number_of
-                .entry(route.queue.clone())
-                .or_insert_with_key(|queue| {
-                    self.queues.push(queue.clone());
-                    self.queues.len() - 1
-                });
+            let queue = self.number_of.entry(route.queue.clone()).or_insert_with_key(|queue| {
+                self.queues.push(queue.clone());
+                self.queues.len() - 1
+            });
             self.lanes.open(*queue)
         });
         self.lanes.push(lane, self.messages.len());
@@ -127,10 +121,8 @@ impl Sending {
     }
 
     fn outgoing(&self, batch: &Batch) -> Vec<Outgoing> {
-        let messages = batch
-            .entries
-            .iter()
-            .filter_map(|entry| self.messages[entry.message].as_ref());
+        let messages =
+            batch.entries.iter().filter_map(|entry| self.messages[entry.message].as_ref());
         let outgoing = messages.map(|message| Outgoing {
             message_group_id: message.message_group_id.clone(),
             deduplication_id: message.request_id.to_string(),
@@ -170,12 +162,7 @@ impl Sending {
             Err(error) => {
                 tracing::warn!(%error, entries = batch.entries.len(), "a batch is sent again");
                 for entry in batch.entries {
-                    fail(
-                        self,
-                        entry,
-                        TRIES_MAX,
-                        PublishError::Unconfirmed(error.clone().into()),
-                    );
+                    fail(self, entry, TRIES_MAX, PublishError::Unconfirmed(error.clone().into()));
                 }
             }
         }
@@ -187,10 +174,7 @@ impl Sending {
         // What is sent is not needed any more, and there may be many.
         if let Some(message) = self.messages[entry.message].take() {
             let queue = self.queues[queue].clone();
-            let published = Published {
-                request_id: message.request_id,
-                queue,
-            };
+            let published = Published { request_id: message.request_id, queue };
             self.results[entry.message] = Some(Ok(published));
             self.progress.published += 1;
         }

@@ -37,22 +37,14 @@ async fn outcomes_of_all_scopes_come_until_they_are_deleted() {
         }
     }
     read.sort();
-    let expected = [
-        (1, "outcome-acme_spot.fifo".to_owned()),
-        (2, "outcome-zenith.fifo".to_owned()),
-    ];
+    let expected =
+        [(1, "outcome-acme_spot.fifo".to_owned()), (2, "outcome-zenith.fifo".to_owned())];
     assert_eq!(read, expected);
     let again = reader.next_batch().await.unwrap();
-    assert_eq!(
-        again.outcomes[0].as_ref().unwrap().outcome.lane_seq,
-        1,
-        "it was given back"
-    );
+    assert_eq!(again.outcomes[0].as_ref().unwrap().outcome.lane_seq, 1, "it was given back");
     again.delete().await.unwrap();
 
-    stack
-        .broker
-        .advance(Duration::from_secs(u64::from(VISIBILITY_SECS) + 1));
+    stack.broker.advance(Duration::from_secs(u64::from(VISIBILITY_SECS) + 1));
     let nothing = tokio::time::timeout(Duration::from_millis(300), reader.next_batch()).await;
     assert!(nothing.is_err(), "{nothing:?}");
 }
@@ -64,23 +56,13 @@ async fn one_scope_alone_can_be_read() {
     let one = all.only(&"zenith".parse().unwrap()).unwrap();
     assert_eq!(one.queues(), [outcome("zenith")]);
     let error = one.only(&"other".parse().unwrap()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "there is no outcome queue of scope other"
-    );
+    assert_eq!(error.to_string(), "there is no outcome queue of scope other");
 }
 
 #[tokio::test]
 async fn what_is_no_outcome_is_handed_over_as_it_came() {
     let stack = Stack::start(&["zenith"]).await;
-    send(
-        &stack,
-        "zenith",
-        "spot_retail_A-1",
-        1,
-        "nonsense".to_owned(),
-    )
-    .await;
+    send(&stack, "zenith", "spot_retail_A-1", 1, "nonsense".to_owned()).await;
     let mut reader = OutcomeReader::new(stack.queues.clone());
     let batch = reader.next_batch().await.unwrap();
     assert_eq!(batch.outcomes[0].as_ref().unwrap_err().body, "nonsense");
@@ -122,14 +104,8 @@ async fn a_handler_gets_every_account_in_order_and_what_it_fails_on_again() {
     for (account, sequence) in read {
         assert_eq!(sequence, (1..=15).collect::<Vec<_>>(), "{account}");
     }
-    stack
-        .broker
-        .advance(Duration::from_secs(u64::from(VISIBILITY_SECS) + 1));
-    let left = stack
-        .queues
-        .receive(&outcome("acme_spot"), 0, 60)
-        .await
-        .unwrap();
+    stack.broker.advance(Duration::from_secs(u64::from(VISIBILITY_SECS) + 1));
+    let left = stack.queues.receive(&outcome("acme_spot"), 0, 60).await.unwrap();
     assert_eq!(left, [], "everything that was handled is deleted");
 }
 
@@ -159,12 +135,5 @@ async fn send(stack: &Stack, scope: &str, group: &str, n: u64, body: String) {
         body,
         attributes: Vec::new(),
     };
-    assert_eq!(
-        stack
-            .queues
-            .send(&outcome(scope), &[message])
-            .await
-            .unwrap(),
-        [Ok(())]
-    );
+    assert_eq!(stack.queues.send(&outcome(scope), &[message]).await.unwrap(), [Ok(())]);
 }

@@ -20,22 +20,13 @@ async fn envelopes_go_to_the_queue_and_group_of_their_account_under_their_reques
     let stack = Stack::start(&["acme_spot", "zenith"]).await;
     let publisher = Publisher::new(stack.queues.clone());
     let results = publisher
-        .publish(&[
-            envelope("acme", "A-1", "r-1"),
-            envelope("zenith", "Z-1", "r-2"),
-        ])
+        .publish(&[envelope("acme", "A-1", "r-1"), envelope("zenith", "Z-1", "r-2")])
         .await;
-    let queues: Vec<_> = results
-        .iter()
-        .map(|result| result.as_ref().unwrap().queue.to_name(""))
-        .collect();
+    let queues: Vec<_> =
+        results.iter().map(|result| result.as_ref().unwrap().queue.to_name("")).collect();
     assert_eq!(queues, ["clearing-acme_spot.fifo", "clearing-zenith.fifo"]);
 
-    let received = stack
-        .queues
-        .receive(&clearing("zenith"), 5, 60)
-        .await
-        .unwrap();
+    let received = stack.queues.receive(&clearing("zenith"), 5, 60).await.unwrap();
     assert_eq!(received[0].message_group_id, "spot_retail_Z-1");
     assert_eq!(received[0].deduplication_id, "r-2");
     let body: Value = serde_json::from_str(&received[0].body).unwrap();
@@ -51,16 +42,9 @@ async fn an_envelope_can_be_published_as_text_as_json_and_as_it_was_read() {
     assert!(publisher.publish(&[json.to_string()]).await[0].is_ok());
     assert!(publisher.publish(&[&json]).await[0].is_ok());
     assert!(publisher.publish(&[read]).await[0].is_ok());
-    let received = stack
-        .queues
-        .receive(&clearing("acme_spot"), 5, 60)
-        .await
-        .unwrap();
+    let received = stack.queues.receive(&clearing("acme_spot"), 5, 60).await.unwrap();
     assert_eq!(received.len(), 1, "it is the same message");
-    assert_eq!(
-        serde_json::from_str::<Value>(&received[0].body).unwrap(),
-        json
-    );
+    assert_eq!(serde_json::from_str::<Value>(&received[0].body).unwrap(), json);
 }
 
 #[tokio::test]
@@ -74,28 +58,15 @@ async fn every_account_arrives_completely_and_in_order_whatever_fails() {
         let envelopes: Vec<_> = (0..120)
             .map(|n| {
                 let lane = lane(n);
-                let company = if lane.is_multiple_of(3) {
-                    "acme"
-                } else {
-                    "zenith"
-                };
+                let company = if lane.is_multiple_of(3) { "acme" } else { "zenith" };
                 envelope(company, &format!("A-{lane}"), &format!("r-{n:03}"))
             })
             .collect();
         stack.storm(seed, Operation::SendMessageBatch);
         let mut last = Progress::default();
-        let results = publisher
-            .publish_with_progress(&envelopes, |progress| last = progress)
-            .await;
+        let results = publisher.publish_with_progress(&envelopes, |progress| last = progress).await;
         assert!(results.iter().all(Result::is_ok), "{results:?}");
-        assert_eq!(
-            last,
-            Progress {
-                published: 120,
-                failed: 0,
-                total: 120
-            }
-        );
+        assert_eq!(last, Progress { published: 120, failed: 0, total: 120 });
         stack.broker.set_faults(FaultPlan::default()).unwrap();
 
         let mut arrived: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -107,13 +78,7 @@ async fn every_account_arrives_completely_and_in_order_whatever_fails() {
                 }
                 let handles: Vec<_> = received.iter().map(|m| m.receipt_handle.as_str()).collect();
                 assert!(
-                    stack
-                        .queues
-                        .delete(&queue, &handles)
-                        .await
-                        .unwrap()
-                        .iter()
-                        .all(Result::is_ok)
+                    stack.queues.delete(&queue, &handles).await.unwrap().iter().all(Result::is_ok)
                 );
                 for message in received {
                     arrived
@@ -136,22 +101,10 @@ async fn an_envelope_that_is_not_usable_is_told_and_holds_nobody_up() {
     let publisher = Publisher::new(stack.queues.clone());
     let good = envelope("acme", "A-1", "r-1").to_string();
     let results = publisher.publish(&["nonsense", &good, "{}"]).await;
-    let said: Vec<_> = results
-        .iter()
-        .map(|r| r.as_ref().err().map(ToString::to_string))
-        .collect();
-    assert!(
-        said[0]
-            .as_ref()
-            .unwrap()
-            .starts_with("the body is not JSON"),
-        "{said:?}"
-    );
+    let said: Vec<_> = results.iter().map(|r| r.as_ref().err().map(ToString::to_string)).collect();
+    assert!(said[0].as_ref().unwrap().starts_with("the body is not JSON"), "{said:?}");
     assert_eq!(said[1], None);
-    assert!(
-        said[2].as_ref().unwrap().contains("missing field `header`"),
-        "{said:?}"
-    );
+    assert!(said[2].as_ref().unwrap().contains("missing field `header`"), "{said:?}");
 }
 
 #[tokio::test]
@@ -172,10 +125,7 @@ async fn a_queue_created_after_connecting_is_found() {
     let publisher = Publisher::new(stack.queues.clone());
     create(&stack.aws, &["acme"]).await;
     let results = publisher.publish(&[envelope("acme", "A-1", "r-1")]).await;
-    assert_eq!(
-        results[0].as_ref().unwrap().queue.to_name(""),
-        "clearing-acme.fifo"
-    );
+    assert_eq!(results[0].as_ref().unwrap().queue.to_name(""), "clearing-acme.fifo");
 }
 
 #[tokio::test]
@@ -194,10 +144,7 @@ async fn a_message_that_sqs_refuses_stops_its_account_and_no_other() {
         ])
         .await;
     assert!(results[0].is_ok() && results[3].is_ok(), "{results:?}");
-    assert!(
-        matches!(results[1], Err(PublishError::Refused(_))),
-        "{results:?}"
-    );
+    assert!(matches!(results[1], Err(PublishError::Refused(_))), "{results:?}");
     assert!(
         matches!(&results[2], Err(PublishError::Behind(id)) if id.as_str() == "r-2"),
         "{results:?}"

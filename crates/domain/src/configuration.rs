@@ -70,10 +70,7 @@ pub struct ConfigurationError {
 }
 
 fn wrong(document: impl Into<String>, reason: impl ToString) -> ConfigurationError {
-    ConfigurationError {
-        document: document.into(),
-        reason: reason.to_string(),
-    }
+    ConfigurationError { document: document.into(), reason: reason.to_string() }
 }
 
 impl Configuration {
@@ -109,15 +106,10 @@ impl Configuration {
             rulebooks.insert(product, checked);
         }
         match instruments.keys().next() {
-            Some(product) => Err(wrong(
-                "instruments.json",
-                format!("product {product} has no rulebook"),
-            )),
-            None => Ok(Self {
-                revision,
-                currencies,
-                rulebooks,
-            }),
+            Some(product) => {
+                Err(wrong("instruments.json", format!("product {product} has no rulebook")))
+            }
+            None => Ok(Self { revision, currencies, rulebooks }),
         }
     }
 
@@ -166,9 +158,7 @@ fn check_instruments(
                     quote: currency(code(quote)?, &text)?.code,
                 };
                 if pair.base == pair.quote || !checked.insert(pair) {
-                    return Err(wrong(format!(
-                        "pair {text} is of one currency, or listed twice"
-                    )));
+                    return Err(wrong(format!("pair {text} is of one currency, or listed twice")));
                 }
             }
             Ok(Instruments::Pairs(checked))
@@ -188,12 +178,7 @@ fn check_instruments(
                 let settled_in = currency(contract.settled_in, &symbol)?;
                 checked.insert(
                     symbol.clone(),
-                    Contract {
-                        symbol,
-                        kind: contract.kind,
-                        multiplier,
-                        settled_in,
-                    },
+                    Contract { symbol, kind: contract.kind, multiplier, settled_in },
                 );
             }
             Ok(Instruments::Contracts(checked))

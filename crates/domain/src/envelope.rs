@@ -44,12 +44,7 @@ pub struct Header {
 impl Header {
     /// The lane the message belongs to.
     pub fn account_key(&self) -> AccountKey {
-        AccountKey::new(
-            &self.company,
-            &self.product,
-            &self.customer_group,
-            &self.account,
-        )
+        AccountKey::new(&self.company, &self.product, &self.customer_group, &self.account)
     }
 }
 
@@ -73,15 +68,9 @@ impl TraceParent {
     /// A trace of its own for a message that came without: the ids are the request's fingerprint,
     /// so that every redelivery is in the same trace.
     pub fn derived(fingerprint: Fingerprint, request_id: &RequestId) -> Self {
-        let digest = Sha256::new()
-            .chain_update(fingerprint.0)
-            .chain_update(request_id.as_str())
-            .finalize();
-        Self(format!(
-            "00-{}-{}-01",
-            hex::encode(&digest[..16]),
-            hex::encode(&digest[16..24])
-        ))
+        let digest =
+            Sha256::new().chain_update(fingerprint.0).chain_update(request_id.as_str()).finalize();
+        Self(format!("00-{}-{}-01", hex::encode(&digest[..16]), hex::encode(&digest[16..24])))
     }
 }
 
@@ -91,9 +80,7 @@ impl<'de> Deserialize<'de> for TraceParent {
         let parts: Vec<&str> = text.split('-').collect();
         let hex = |part: &str, length: usize| {
             part.len() == length
-                && part
-                    .bytes()
-                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+                && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
         };
         match parts.as_slice() {
             ["00", trace, parent, flags] if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => {
@@ -217,14 +204,10 @@ impl Envelope {
                 _ => UnusableEnvelope::NotJson(inner.to_string()),
             }
         })?;
-        json.end()
-            .map_err(|error| UnusableEnvelope::NotJson(error.to_string()))?;
+        json.end().map_err(|error| UnusableEnvelope::NotJson(error.to_string()))?;
         let event = unambiguous_value(wire.event.get())
             .map_err(|error| UnusableEnvelope::Header(format!("event: {error}")))?;
-        Ok(Self {
-            header: wire.header,
-            event,
-        })
+        Ok(Self { header: wire.header, event })
     }
 
     /// The content's fingerprint.
@@ -251,20 +234,14 @@ mod tests {
     #[test]
     fn a_header_is_read_and_the_event_left_as_it_came() {
         let envelope = Envelope::read(BODY).unwrap();
-        assert_eq!(
-            envelope.header.account_key().as_str(),
-            "acme_spot_retail_A-1001"
-        );
+        assert_eq!(envelope.header.account_key().as_str(), "acme_spot_retail_A-1001");
         assert_eq!(envelope.event["amount"], "100.00");
     }
 
     #[test]
     fn an_unusable_envelope_says_where_and_why() {
         let cases = [
-            (
-                "nonsense".to_owned(),
-                "the body is not JSON: expected ident",
-            ),
+            ("nonsense".to_owned(), "the body is not JSON: expected ident"),
             (
                 BODY.replace("\"version\":1", "\"version\":2"),
                 "the envelope is not usable: header.version: version 2 is not 1",
@@ -302,13 +279,7 @@ mod tests {
         );
         assert_eq!(fingerprint(BODY), fingerprint(&same));
         assert_eq!(fingerprint(BODY), fingerprint(&reordered));
-        assert_ne!(
-            fingerprint(BODY),
-            fingerprint(&BODY.replace("100.00", "100.01"))
-        );
-        assert_ne!(
-            fingerprint(BODY),
-            fingerprint(&BODY.replace("A-1001", "A-1002"))
-        );
+        assert_ne!(fingerprint(BODY), fingerprint(&BODY.replace("100.00", "100.01")));
+        assert_ne!(fingerprint(BODY), fingerprint(&BODY.replace("A-1001", "A-1002")));
     }
 }

@@ -161,12 +161,7 @@ impl AccountKey {
         // A key is only ever made from four valid ids, none of which has an underscore.
         let mut parts = self.0.splitn(4, '_').map(Arc::<str>::from);
         let mut next = || parts.next().unwrap_or_default();
-        (
-            Company(next()),
-            Product(next()),
-            CustomerGroup(next()),
-            AccountName(next()),
-        )
+        (Company(next()), Product(next()), CustomerGroup(next()), AccountName(next()))
     }
 
     /// The white-label broker whose account it is.

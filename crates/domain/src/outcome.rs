@@ -130,53 +130,27 @@ impl OutcomeMessage {
             payable_at: None,
         };
         match ruling {
-            AccountRuling::Posted {
-                balances,
-                payable_at,
-                ..
-            } => {
-                outcome = Outcome {
-                    balances,
-                    position,
-                    payable_at,
-                    ..outcome
-                };
+            AccountRuling::Posted { balances, payable_at, .. } => {
+                outcome = Outcome { balances, position, payable_at, ..outcome };
             }
             AccountRuling::Refused(Refusal::Rejected { code, detail }) => {
                 outcome.status = OutcomeStatus::Rejected;
-                outcome.reason = Some(Reason {
-                    code: ReasonCode::Rejected(code),
-                    detail,
-                });
+                outcome.reason = Some(Reason { code: ReasonCode::Rejected(code), detail });
             }
             AccountRuling::Refused(Refusal::Expired { detail }) => {
                 outcome.status = OutcomeStatus::Expired;
-                outcome.reason = Some(Reason {
-                    code: ReasonCode::Expired,
-                    detail,
-                });
+                outcome.reason = Some(Reason { code: ReasonCode::Expired, detail });
             }
         }
-        Ok(Self {
-            header: header(account, &row.request_id, item.header.traceparent),
-            outcome,
-        })
+        Ok(Self { header: header(account, &row.request_id, item.header.traceparent), outcome })
     }
 
     /// The answer to an echo whose request changed nothing here.
-    pub fn of_echo(
-        account: &AccountKey,
-        lane: &Lane,
-        echo: &Echo,
-        answer: Unapplied<'_>,
-    ) -> Self {
+    pub fn of_echo(account: &AccountKey, lane: &Lane, echo: &Echo, answer: Unapplied<'_>) -> Self {
         let (status, stage, code, detail) = match answer {
-            Unapplied::Parked { stage, detail } => (
-                OutcomeStatus::Parked,
-                stage,
-                ReasonCode::LaneSuspended,
-                detail,
-            ),
+            Unapplied::Parked { stage, detail } => {
+                (OutcomeStatus::Parked, stage, ReasonCode::LaneSuspended, detail)
+            }
             Unapplied::Conflict { detail } => {
                 let code = ReasonCode::Rejected(RejectionCode::RequestIdConflict);
                 (OutcomeStatus::Rejected, StageName::Account, code, detail)
@@ -189,10 +163,7 @@ impl OutcomeMessage {
                 stage,
                 lane_seq: lane.seq,
                 decided_at: echo.at,
-                reason: Some(Reason {
-                    code,
-                    detail: detail.to_owned(),
-                }),
+                reason: Some(Reason { code, detail: detail.to_owned() }),
                 replayed: false,
                 balances: Vec::new(),
                 position: None,
@@ -216,15 +187,9 @@ impl OutcomeMessage {
             serde_json::to_string(self).map_err(|error| Poison::OutOfRange(error.to_string()))?;
         let status = self.outcome.status;
         let told = format!("{account} {source_id} {status:?} {}", self.outcome.replayed);
-        let deduplication_id = format!(
-            "{}:{}",
-            self.header.request_id,
-            hex::encode(&Sha256::digest(told)[..8])
-        );
-        Ok(Output::Outcome {
-            deduplication_id,
-            body,
-        })
+        let deduplication_id =
+            format!("{}:{}", self.header.request_id, hex::encode(&Sha256::digest(told)[..8]));
+        Ok(Output::Outcome { deduplication_id, body })
     }
 }
 

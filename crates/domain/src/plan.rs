@@ -151,10 +151,7 @@ pub fn resolve(
     legs.into_iter()
         .map(|leg| match leg.amount {
             PlannedAmount::Named(name) => match amount_of(name) {
-                Some(money) => PlannedLeg {
-                    amount: PlannedAmount::Known(money),
-                    ..leg
-                },
+                Some(money) => PlannedLeg { amount: PlannedAmount::Known(money), ..leg },
                 None => leg,
             },
             PlannedAmount::Known(_) => leg,

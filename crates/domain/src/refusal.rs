@@ -64,10 +64,7 @@ pub enum Refusal {
 impl Refusal {
     /// A rejection.
     pub fn rejected(code: RejectionCode, detail: impl Into<String>) -> Self {
-        Self::Rejected {
-            code,
-            detail: detail.into(),
-        }
+        Self::Rejected { code, detail: detail.into() }
     }
 }
 

@@ -58,10 +58,8 @@ impl Scope {
             scope: self.to_string(),
         };
         let parts: Vec<&str> = message_group_id.split('_').collect();
-        let narrowed = self
-            .narrowed
-            .as_ref()
-            .map(|(product, group)| (product.clone(), group.clone()));
+        let narrowed =
+            self.narrowed.as_ref().map(|(product, group)| (product.clone(), group.clone()));
         let key = match (narrowed, parts.as_slice()) {
             (Some((product, Some(group))), [account]) => {
                 (product, group, AccountName::new(account))
@@ -141,16 +139,12 @@ impl FromStr for Scope {
         let (company, narrowed) = match parts.as_slice() {
             [company] => (company, None),
             [company, product] => (company, Some((Product::new(product)?, None))),
-            [company, product, group] => (
-                company,
-                Some((Product::new(product)?, Some(CustomerGroup::new(group)?))),
-            ),
+            [company, product, group] => {
+                (company, Some((Product::new(product)?, Some(CustomerGroup::new(group)?))))
+            }
             _ => return Err(InvalidScope::Parts(text.chars().take(100).collect())),
         };
-        Ok(Self {
-            company: Company::new(company)?,
-            narrowed,
-        })
+        Ok(Self { company: Company::new(company)?, narrowed })
     }
 }
 
@@ -176,54 +170,34 @@ pub struct QueueName {
 impl QueueName {
     /// The queue of `channel` for `scope`.
     pub const fn new(channel: Channel, scope: Scope) -> Self {
-        Self {
-            channel,
-            scope,
-            dead_letters: false,
-        }
+        Self { channel, scope, dead_letters: false }
     }
 
     /// Its dead-letter queue.
     #[must_use]
     pub fn dlq(&self) -> Self {
-        Self {
-            dead_letters: true,
-            ..self.clone()
-        }
+        Self { dead_letters: true, ..self.clone() }
     }
 
     /// The name in SQS, with the installation's prefix.
     pub fn to_name(&self, prefix: &str) -> String {
         let dash = if prefix.is_empty() { "" } else { "-" };
         let dlq = if self.dead_letters { "-dlq" } else { "" };
-        format!(
-            "{prefix}{dash}{}-{}{dlq}.fifo",
-            self.channel.name(),
-            self.scope
-        )
+        format!("{prefix}{dash}{}-{}{dlq}.fifo", self.channel.name(), self.scope)
     }
 
     /// Reads a name in SQS; none if it is no queue of this installation.
     pub fn from_name(prefix: &str, name: &str) -> Option<Self> {
-        let rest = if prefix.is_empty() {
-            name
-        } else {
-            name.strip_prefix(prefix)?.strip_prefix('-')?
-        };
+        let rest =
+            if prefix.is_empty() { name } else { name.strip_prefix(prefix)?.strip_prefix('-')? };
         let rest = rest.strip_suffix(".fifo")?;
         let (rest, dead_letters) = match rest.strip_suffix("-dlq") {
             Some(rest) => (rest, true),
             None => (rest, false),
         };
         let (channel, scope) = rest.split_once('-')?;
-        let channel = Channel::ALL
-            .into_iter()
-            .find(|known| known.name() == channel)?;
-        Some(Self {
-            channel,
-            scope: scope.parse().ok()?,
-            dead_letters,
-        })
+        let channel = Channel::ALL.into_iter().find(|known| known.name() == channel)?;
+        Some(Self { channel, scope: scope.parse().ok()?, dead_letters })
     }
 }
 
@@ -249,9 +223,7 @@ impl Routes {
             .into_iter()
             .filter(|name| !name.dead_letters)
             .map(|name| (name.channel, name.scope));
-        Self {
-            queues: queues.collect(),
-        }
+        Self { queues: queues.collect() }
     }
 
     /// The queue and message group of `account` in `channel`, the most specific queue first;
@@ -259,18 +231,9 @@ impl Routes {
     pub fn resolve(&self, channel: Channel, account: &AccountKey) -> Option<Route> {
         let (company, product, group, _) = account.parts();
         let scopes = [
-            Scope {
-                company: company.clone(),
-                narrowed: Some((product.clone(), Some(group))),
-            },
-            Scope {
-                company: company.clone(),
-                narrowed: Some((product, None)),
-            },
-            Scope {
-                company,
-                narrowed: None,
-            },
+            Scope { company: company.clone(), narrowed: Some((product.clone(), Some(group))) },
+            Scope { company: company.clone(), narrowed: Some((product, None)) },
+            Scope { company, narrowed: None },
         ];
         scopes.into_iter().find_map(|scope| {
             let key = (channel, scope);
@@ -279,10 +242,7 @@ impl Routes {
             }
             let (channel, scope) = key;
             let message_group_id = scope.message_group_id(account)?;
-            Some(Route {
-                queue: QueueName::new(channel, scope),
-                message_group_id,
-            })
+            Some(Route { queue: QueueName::new(channel, scope), message_group_id })
         })
     }
 
@@ -300,11 +260,7 @@ mod tests {
     use super::*;
 
     fn routes(names: &[&str]) -> Routes {
-        Routes::new(
-            names
-                .iter()
-                .map(|name| QueueName::from_name("", name).unwrap()),
-        )
+        Routes::new(names.iter().map(|name| QueueName::from_name("", name).unwrap()))
     }
 
     #[test]
@@ -317,22 +273,13 @@ mod tests {
             "account-zenith_spot.fifo",
         ]);
         let cases = [
-            (
-                "acme_spot_retail_A-1001",
-                Some(("clearing-acme_spot.fifo", "retail_A-1001")),
-            ),
-            (
-                "acme_perpetual_vip_A-1001",
-                Some(("clearing-acme_perpetual_vip.fifo", "A-1001")),
-            ),
+            ("acme_spot_retail_A-1001", Some(("clearing-acme_spot.fifo", "retail_A-1001"))),
+            ("acme_perpetual_vip_A-1001", Some(("clearing-acme_perpetual_vip.fifo", "A-1001"))),
             (
                 "acme_perpetual_retail_A-1001",
                 Some(("clearing-acme_perpetual.fifo", "retail_A-1001")),
             ),
-            (
-                "zenith_spot_retail_A-1001",
-                Some(("clearing-zenith.fifo", "spot_retail_A-1001")),
-            ),
+            ("zenith_spot_retail_A-1001", Some(("clearing-zenith.fifo", "spot_retail_A-1001"))),
             ("acme_cfd_retail_A-1001", None),
             ("other_spot_retail_A-1001", None),
         ];
@@ -343,9 +290,7 @@ mod tests {
                 .as_ref()
                 .map(|route| (route.queue.to_name(""), route.message_group_id.as_str()));
             assert_eq!(
-                found
-                    .as_ref()
-                    .map(|(queue, group)| (queue.as_str(), *group)),
+                found.as_ref().map(|(queue, group)| (queue.as_str(), *group)),
                 expected,
                 "{account}"
             );
@@ -365,10 +310,7 @@ mod tests {
             QueueName::from_name("prod-1", "prod-1-outcome-my-co_fx-cfd_a-b-dlq.fifo").unwrap();
         assert!(name.dead_letters && name.channel == Channel::Outcome);
         assert_eq!(name.scope.to_string(), "my-co_fx-cfd_a-b");
-        assert_eq!(
-            name.to_name("prod-1"),
-            "prod-1-outcome-my-co_fx-cfd_a-b-dlq.fifo"
-        );
+        assert_eq!(name.to_name("prod-1"), "prod-1-outcome-my-co_fx-cfd_a-b-dlq.fifo");
         for foreign in [
             "clearing-acme.fifo",
             "prod-1-orders-acme.fifo",
@@ -385,11 +327,7 @@ mod tests {
         for group in ["A-1", "spot_retail_A-1", "retail_", "re tail_A-1"] {
             assert!(scope.account(group).is_err(), "{group}");
             let stray = scope.stray(group);
-            assert_eq!(
-                stray.as_str().parse(),
-                Ok(stray.clone()),
-                "a lane like any other"
-            );
+            assert_eq!(stray.as_str().parse(), Ok(stray.clone()), "a lane like any other");
             assert!(stray.as_str().starts_with("acme_spot_unroutable_"));
         }
     }

@@ -33,13 +33,8 @@ pub struct InvalidSubject(String);
 
 impl Subject {
     /// The subjects every account has in every currency.
-    pub const OF_ACCOUNT: [Self; 5] = [
-        Self::Available,
-        Self::Frozen,
-        Self::Margin,
-        Self::Withdrawing,
-        Self::Borrowed,
-    ];
+    pub const OF_ACCOUNT: [Self; 5] =
+        [Self::Available, Self::Frozen, Self::Margin, Self::Withdrawing, Self::Borrowed];
 
     /// The subject's name.
     pub fn name(&self) -> &str {
@@ -63,19 +58,14 @@ impl FromStr for Subject {
     type Err = InvalidSubject;
 
     fn from_str(text: &str) -> Result<Self, InvalidSubject> {
-        if let Some(subject) = Self::OF_ACCOUNT
-            .into_iter()
-            .find(|subject| subject.name() == text)
-        {
+        if let Some(subject) = Self::OF_ACCOUNT.into_iter().find(|subject| subject.name() == text) {
             return Ok(subject);
         }
         let invalid = || InvalidSubject(text.chars().take(40).collect());
         let word =
             |w: &str| !w.is_empty() && w.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
         let contra = text == "transit"
-            || text
-                .split_once(':')
-                .is_some_and(|(owner, what)| word(owner) && word(what));
+            || text.split_once(':').is_some_and(|(owner, what)| word(owner) && word(what));
         match ArrayString::from(text) {
             Ok(name) if contra => Ok(Self::Contra(name)),
             _ => Err(invalid()),

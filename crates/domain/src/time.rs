@@ -91,9 +91,7 @@ impl FromStr for Timestamp {
         if !at.offset().is_utc() {
             return Err(invalid());
         }
-        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000))
-            .map(Self)
-            .map_err(|_| invalid())
+        i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).map(Self).map_err(|_| invalid())
     }
 }
 
@@ -116,11 +114,9 @@ mod tests {
 
     #[test]
     fn a_time_reads_back_as_it_was_written() {
-        for text in [
-            "2026-11-21T10:00:00.123Z",
-            "2026-11-21T10:00:00.123456Z",
-            "1969-12-31T23:59:59.999Z",
-        ] {
+        for text in
+            ["2026-11-21T10:00:00.123Z", "2026-11-21T10:00:00.123456Z", "1969-12-31T23:59:59.999Z"]
+        {
             assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
         }
     }

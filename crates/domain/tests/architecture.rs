@@ -1,10 +1,7 @@
 //! Dependencies point downward (DESIGN §9): the rules know nothing of queues and databases, and
 //! what exists for laptops and tests never reaches a production image.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a specification that cannot be set up stops there"
-)]
+#![allow(clippy::unwrap_used, reason = "a specification that cannot be set up stops there")]
 
 use std::collections::BTreeSet;
 
@@ -22,21 +19,12 @@ fn workspace() -> Metadata {
 /// What `package` needs to be built, tests apart.
 fn dependencies(package: &Package) -> BTreeSet<&str> {
     let built = |kind| kind != DependencyKind::Development;
-    let dependencies = package
-        .dependencies
-        .iter()
-        .filter(|dependency| built(dependency.kind));
-    dependencies
-        .map(|dependency| dependency.name.as_str())
-        .collect()
+    let dependencies = package.dependencies.iter().filter(|dependency| built(dependency.kind));
+    dependencies.map(|dependency| dependency.name.as_str()).collect()
 }
 
 fn package<'a>(workspace: &'a Metadata, name: &str) -> &'a Package {
-    workspace
-        .packages
-        .iter()
-        .find(|package| package.name.as_str() == name)
-        .unwrap()
+    workspace.packages.iter().find(|package| package.name.as_str() == name).unwrap()
 }
 
 #[test]
@@ -52,14 +40,9 @@ fn crates_depend_only_on_the_crates_below_them() {
     ];
     for (name, below) in allowed {
         let needs = dependencies(package(&workspace, name));
-        let above: Vec<_> = needs
-            .iter()
-            .filter(|need| ours.contains(*need) && !below.contains(need))
-            .collect();
-        assert!(
-            above.is_empty(),
-            "{name} depends on {above:?}, which is not below it"
-        );
+        let above: Vec<_> =
+            needs.iter().filter(|need| ours.contains(*need) && !below.contains(need)).collect();
+        assert!(above.is_empty(), "{name} depends on {above:?}, which is not below it");
     }
 }
 
@@ -68,16 +51,7 @@ fn the_domain_knows_no_runtime_no_sql_and_no_aws() {
     let workspace = workspace();
     let domain = dependencies(package(&workspace, "cap-domain"));
     let banned = |name: &str| {
-        let names = [
-            "tokio",
-            "sqlx",
-            "async-trait",
-            "futures",
-            "rand",
-            "uuid",
-            "axum",
-            "reqwest",
-        ];
+        let names = ["tokio", "sqlx", "async-trait", "futures", "rand", "uuid", "axum", "reqwest"];
         names.contains(&name) || name.starts_with("aws") || name.starts_with("tokio-")
     };
     let found: Vec<_> = domain.into_iter().filter(|name| banned(name)).collect();
@@ -92,10 +66,7 @@ fn only_developer_commands_and_tests_depend_on_the_local_stack() {
         let needs = dependencies(package);
         let developers = matches!(name, "xtask" | "cap-tests" | "cap-stack");
         for local in ["cap-local", "cap-stack"] {
-            assert!(
-                developers || !needs.contains(local),
-                "{name} depends on {local}"
-            );
+            assert!(developers || !needs.contains(local), "{name} depends on {local}");
         }
     }
 }
@@ -109,19 +80,10 @@ fn nothing_below_depends_on_a_service() {
         .filter(|package| package.manifest_path.as_str().contains("/services/"))
         .map(|package| package.name.as_str())
         .collect();
-    assert!(
-        services.len() >= 4,
-        "the services are where they are looked for: {services:?}"
-    );
-    let below = workspace
-        .packages
-        .iter()
-        .filter(|p| p.manifest_path.as_str().contains("/crates/"));
+    assert!(services.len() >= 4, "the services are where they are looked for: {services:?}");
+    let below = workspace.packages.iter().filter(|p| p.manifest_path.as_str().contains("/crates/"));
     for package in below.filter(|p| !matches!(p.name.as_str(), "xtask" | "cap-stack")) {
-        let found: Vec<_> = dependencies(package)
-            .intersection(&services)
-            .copied()
-            .collect();
+        let found: Vec<_> = dependencies(package).intersection(&services).copied().collect();
         assert!(found.is_empty(), "{} depends on {found:?}", package.name);
     }
 }

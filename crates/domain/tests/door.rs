@@ -1,10 +1,7 @@
 //! The door takes what the contract describes, and says of everything else which field is wrong
 //! and why (T38).
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a specification that cannot be set up stops there"
-)]
+#![allow(clippy::unwrap_used, reason = "a specification that cannot be set up stops there")]
 
 mod common;
 
@@ -20,9 +17,7 @@ use common::{configuration, currency, money};
 
 fn read(product: &str, event: &Value) -> Result<Event, String> {
     let configuration = configuration();
-    let rulebook = configuration
-        .rulebook(&Product::new(product).unwrap())
-        .unwrap();
+    let rulebook = configuration.rulebook(&Product::new(product).unwrap()).unwrap();
     let kind = read_kind(event).map_err(|error| error.to_string())?;
     read_event(kind, event, rulebook, &configuration).map_err(|error| error.to_string())
 }
@@ -47,37 +42,19 @@ fn btc_usdt() -> Contract {
 #[test]
 fn each_kind_of_event_is_read() {
     let cases = [
+        (opened(), Event::AccountOpened { customer: id("C-1"), credit_limit: None }),
         (
-            opened(),
-            Event::AccountOpened {
-                customer: id("C-1"),
-                credit_limit: None,
-            },
-        ),
-        (
-            with(
-                opened_with_credit("500 USDT"),
-                json!({ "position_mode": "one_way" }),
-            ),
-            Event::AccountOpened {
-                customer: id("C-1"),
-                credit_limit: Some(money("500 USDT")),
-            },
+            with(opened_with_credit("500 USDT"), json!({ "position_mode": "one_way" })),
+            Event::AccountOpened { customer: id("C-1"), credit_limit: Some(money("500 USDT")) },
         ),
         (closed(), Event::AccountClosed),
         (
             credit_changed("0.00 USD", false),
-            Event::CreditChanged {
-                limit: money("0 USD"),
-                enabled: false,
-            },
+            Event::CreditChanged { limit: money("0 USD"), enabled: false },
         ),
         (
             deposit("100.00 USDT"),
-            Event::DepositReceived {
-                amount: money("100 USDT"),
-                reference: id("tx-1"),
-            },
+            Event::DepositReceived { amount: money("100 USDT"), reference: id("tx-1") },
         ),
         (
             withdrawal("w-1", "0.00000001 BTC"),
@@ -86,18 +63,8 @@ fn each_kind_of_event_is_read() {
                 amount: money("0.00000001 BTC"),
             },
         ),
-        (
-            settled("w-1"),
-            Event::WithdrawalSettled {
-                withdrawal_id: id("w-1"),
-            },
-        ),
-        (
-            cancelled("w-1"),
-            Event::WithdrawalCancelled {
-                withdrawal_id: id("w-1"),
-            },
-        ),
+        (settled("w-1"), Event::WithdrawalSettled { withdrawal_id: id("w-1") }),
+        (cancelled("w-1"), Event::WithdrawalCancelled { withdrawal_id: id("w-1") }),
         (
             reserved("300 USDT"),
             Event::OrderReserved {
@@ -116,24 +83,13 @@ fn each_kind_of_event_is_read() {
         ),
         (
             released("300 USDT"),
-            Event::OrderReleased {
-                order_id: id("o-1"),
-                amount: money("300 USDT"),
-            },
+            Event::OrderReleased { order_id: id("o-1"), amount: money("300 USDT") },
         ),
         (
             fee("1.5 HKD"),
-            Event::FeeCharged {
-                amount: money("1.5 HKD"),
-                reason: "custody".to_owned(),
-            },
+            Event::FeeCharged { amount: money("1.5 HKD"), reason: "custody".to_owned() },
         ),
-        (
-            interest("0.000001 USDT"),
-            Event::InterestCharged {
-                amount: money("0.000001 USDT"),
-            },
-        ),
+        (interest("0.000001 USDT"), Event::InterestCharged { amount: money("0.000001 USDT") }),
         (liquidation_started(), Event::LiquidationStarted),
         (liquidation_ended(), Event::LiquidationEnded),
         (
@@ -157,11 +113,7 @@ fn each_kind_of_event_is_read() {
     ];
     for product in ["spot", "perpetual"] {
         for (event, expected) in &cases {
-            assert_eq!(
-                read(product, event).as_ref(),
-                Ok(expected),
-                "{product}: {event}"
-            );
+            assert_eq!(read(product, event).as_ref(), Ok(expected), "{product}: {event}");
         }
     }
 }
@@ -170,30 +122,12 @@ fn each_kind_of_event_is_read() {
 fn a_spot_fill_pays_one_currency_and_receives_the_other() {
     let cases = [
         // side, quantity, price, reserved, fee → paid, received, reserved, fee
-        (
-            ("buy", "0.5", "40000", "20000", "10 USDT"),
-            ("20000 USDT", "0.5 BTC", "20000 USDT"),
-        ),
-        (
-            ("sell", "0.5", "40000", "0.4", "-1 USDT"),
-            ("0.5 BTC", "20000 USDT", "0.4 BTC"),
-        ),
-        (
-            ("buy", "1", "0.0000005", "0", "0.001 BTC"),
-            ("0 USDT", "1 BTC", "0 USDT"),
-        ),
-        (
-            ("buy", "1", "0.0000015", "0", "0 HKD"),
-            ("0.000002 USDT", "1 BTC", "0 USDT"),
-        ),
-        (
-            ("sell", "1", "0.0000025", "0", "0 BTC"),
-            ("1 BTC", "0.000002 USDT", "0 BTC"),
-        ),
-        (
-            ("sell", "1", "0.000002500001", "0", "0 BTC"),
-            ("1 BTC", "0.000003 USDT", "0 BTC"),
-        ),
+        (("buy", "0.5", "40000", "20000", "10 USDT"), ("20000 USDT", "0.5 BTC", "20000 USDT")),
+        (("sell", "0.5", "40000", "0.4", "-1 USDT"), ("0.5 BTC", "20000 USDT", "0.4 BTC")),
+        (("buy", "1", "0.0000005", "0", "0.001 BTC"), ("0 USDT", "1 BTC", "0 USDT")),
+        (("buy", "1", "0.0000015", "0", "0 HKD"), ("0.000002 USDT", "1 BTC", "0 USDT")),
+        (("sell", "1", "0.0000025", "0", "0 BTC"), ("1 BTC", "0.000002 USDT", "0 BTC")),
+        (("sell", "1", "0.000002500001", "0", "0 BTC"), ("1 BTC", "0.000003 USDT", "0 BTC")),
     ];
     for ((side, quantity, price, of, fee), (paid, received, reserved)) in cases {
         let event = of_reserve(at_fee(spot(side, quantity, price), fee), of);
@@ -207,21 +141,15 @@ fn a_spot_fill_pays_one_currency_and_receives_the_other() {
             fee: money(fee),
             liquidity: Liquidity::Taker,
         };
-        assert_eq!(
-            read("spot", &event),
-            Ok(Event::PairFilled(expected)),
-            "{event}"
-        );
+        assert_eq!(read("spot", &event), Ok(Event::PairFilled(expected)), "{event}");
     }
 }
 
 #[test]
 fn buyer_and_seller_of_one_trade_move_the_same_amounts() {
-    for (quantity, price) in [
-        ("0.00000001", "0.000001"),
-        ("0.12345678", "61234.567891"),
-        ("3", "0.0000005"),
-    ] {
+    for (quantity, price) in
+        [("0.00000001", "0.000001"), ("0.12345678", "61234.567891"), ("3", "0.0000005")]
+    {
         let side = |side: &str| match read("spot", &spot(side, quantity, price)) {
             Ok(Event::PairFilled(fill)) => fill,
             other => panic!("{other:?}"),
@@ -237,10 +165,7 @@ fn buyer_and_seller_of_one_trade_move_the_same_amounts() {
 
 #[test]
 fn a_perpetual_fill_carries_its_contract() {
-    let event = of_reserve(
-        at_fee(perpetual("sell", "0.4", "6000.5"), "-0.25 USDT"),
-        "12.5",
-    );
+    let event = of_reserve(at_fee(perpetual("sell", "0.4", "6000.5"), "-0.25 USDT"), "12.5");
     let event = with(event, json!({ "leverage": "12.5", "liquidity": "maker" }));
     let expected = ContractFill {
         trade_id: id("t-1"),
@@ -254,10 +179,7 @@ fn a_perpetual_fill_carries_its_contract() {
         fee: money("-0.25 USDT"),
         liquidity: Liquidity::Maker,
     };
-    assert_eq!(
-        read("perpetual", &event),
-        Ok(Event::ContractFilled(expected))
-    );
+    assert_eq!(read("perpetual", &event), Ok(Event::ContractFilled(expected)));
 }
 
 #[test]
@@ -267,10 +189,7 @@ fn funding_may_be_below_zero() {
         rate: decimal("-0.0001"),
         mark_price: decimal("61000.25"),
     };
-    assert_eq!(
-        read("perpetual", &funding("-0.0001", "61000.25")),
-        Ok(expected)
-    );
+    assert_eq!(read("perpetual", &funding("-0.0001", "61000.25")), Ok(expected));
 }
 
 #[test]
@@ -302,11 +221,7 @@ fn an_event_reads_back_as_it_was_journaled() {
         let written = serde_json::to_string(&read).unwrap();
         let back: Event = serde_json::from_str(&written).unwrap();
         assert_eq!(back, read);
-        assert_eq!(
-            serde_json::to_string(&back).unwrap(),
-            written,
-            "the scales are kept too"
-        );
+        assert_eq!(serde_json::to_string(&back).unwrap(), written, "the scales are kept too");
     }
 }
 
@@ -317,13 +232,11 @@ fn refused(product: &str, cases: &[(Value, Value, &str)]) {
         .filter_map(|(event, fields, expected)| {
             let event = with(event.clone(), fields.clone());
             match read(product, &event) {
-                Ok(read) => Some(format!(
-                    "{event}\n  expected {expected}\n  was taken as {read:?}"
-                )),
+                Ok(read) => {
+                    Some(format!("{event}\n  expected {expected}\n  was taken as {read:?}"))
+                }
                 Err(error) if error == *expected => None,
-                Err(error) => Some(format!(
-                    "{event}\n  expected {expected}\n  got      {error}"
-                )),
+                Err(error) => Some(format!("{event}\n  expected {expected}\n  got      {error}")),
             }
         })
         .collect();
@@ -335,16 +248,8 @@ fn a_type_that_cannot_be_read_says_so() {
     refused(
         "spot",
         &[
-            (
-                deposit("1 USDT"),
-                json!({ "type": null }),
-                "type: missing, or not a text",
-            ),
-            (
-                deposit("1 USDT"),
-                json!({ "type": 7 }),
-                "type: missing, or not a text",
-            ),
+            (deposit("1 USDT"), json!({ "type": null }), "type: missing, or not a text"),
+            (deposit("1 USDT"), json!({ "type": 7 }), "type: missing, or not a text"),
             (
                 deposit("1 USDT"),
                 json!({ "type": "deposit.Received" }),
@@ -358,11 +263,7 @@ fn a_type_that_cannot_be_read_says_so() {
         ],
     );
     for event in [json!(5), json!("deposit.received"), json!([]), Value::Null] {
-        assert_eq!(
-            read("spot", &event),
-            Err("type: missing, or not a text".to_owned()),
-            "{event}"
-        );
+        assert_eq!(read("spot", &event), Err("type: missing, or not a text".to_owned()), "{event}");
     }
 }
 
@@ -371,16 +272,8 @@ fn missing_and_unknown_fields_are_named() {
     refused(
         "spot",
         &[
-            (
-                deposit("1 USDT"),
-                json!({ "amount": null }),
-                "event: missing field `amount`",
-            ),
-            (
-                deposit("1 USDT"),
-                json!({ "reference": null }),
-                "event: missing field `reference`",
-            ),
+            (deposit("1 USDT"), json!({ "amount": null }), "event: missing field `amount`"),
+            (deposit("1 USDT"), json!({ "reference": null }), "event: missing field `reference`"),
             (
                 deposit("1 USDT"),
                 json!({ "note": "x" }),
@@ -396,11 +289,7 @@ fn missing_and_unknown_fields_are_named() {
                 json!({ "at": "now" }),
                 "at: unknown field `at`, there are no fields",
             ),
-            (
-                opened(),
-                json!({ "customer": null }),
-                "event: missing field `customer`",
-            ),
+            (opened(), json!({ "customer": null }), "event: missing field `customer`"),
             (
                 opened_with_credit("5 USD"),
                 json!({ "credit": { "currency": "USD" } }),
@@ -549,11 +438,7 @@ fn amounts_fit_their_currency_and_are_above_zero() {
                 json!({ "amount": "1,000" }),
                 "amount: \"1,000\" is not a decimal number",
             ),
-            (
-                deposit("1 USDT"),
-                json!({ "amount": "" }),
-                "amount: \"\" is not a decimal number",
-            ),
+            (deposit("1 USDT"), json!({ "amount": "" }), "amount: \"\" is not a decimal number"),
             (
                 deposit("1 USDT"),
                 json!({ "amount": "1." }),
@@ -574,11 +459,7 @@ fn amounts_fit_their_currency_and_are_above_zero() {
                 json!({ "amount": "--1" }),
                 "amount: \"--1\" is not a decimal number",
             ),
-            (
-                deposit("1 USDT"),
-                json!({ "amount": "١" }),
-                "amount: \"١\" is not a decimal number",
-            ),
+            (deposit("1 USDT"), json!({ "amount": "١" }), "amount: \"١\" is not a decimal number"),
             (
                 deposit("1 USDT"),
                 json!({ "amount": "1000000000000000" }),
@@ -599,11 +480,7 @@ fn amounts_fit_their_currency_and_are_above_zero() {
                 json!({ "amount": "-0.1" }),
                 "amount: -0.10000000 BTC is not above zero",
             ),
-            (
-                fee("1 USDT"),
-                json!({ "amount": "-1" }),
-                "amount: -1.000000 USDT is not above zero",
-            ),
+            (fee("1 USDT"), json!({ "amount": "-1" }), "amount: -1.000000 USDT is not above zero"),
             (
                 interest("1 USDT"),
                 json!({ "amount": "0" }),
@@ -683,11 +560,7 @@ fn a_spot_fill_is_of_a_pair_and_within_its_scales() {
     refused(
         "spot",
         &[
-            (
-                fill(),
-                json!({ "quote": "HKD" }),
-                "base: BTC/HKD is not a pair of product spot",
-            ),
+            (fill(), json!({ "quote": "HKD" }), "base: BTC/HKD is not a pair of product spot"),
             (
                 fill(),
                 json!({ "base": "USDT", "quote": "BTC" }),
@@ -698,41 +571,21 @@ fn a_spot_fill_is_of_a_pair_and_within_its_scales() {
                 json!({ "base": "BTC", "quote": "BTC" }),
                 "base: BTC/BTC is not a pair of product spot",
             ),
-            (
-                fill(),
-                json!({ "quantity": "0" }),
-                "quantity: 0.00000000 BTC is not above zero",
-            ),
+            (fill(), json!({ "quantity": "0" }), "quantity: 0.00000000 BTC is not above zero"),
             (
                 fill(),
                 json!({ "quantity": "0.000000001" }),
                 "quantity: 0.000000001 has 9 decimals, BTC has 8",
             ),
-            (
-                fill(),
-                json!({ "price": "0" }),
-                "price: 0 is not above zero",
-            ),
-            (
-                fill(),
-                json!({ "price": "-1" }),
-                "price: -1 is not above zero",
-            ),
-            (
-                fill(),
-                json!({ "price": "1e3" }),
-                "price: \"1e3\" is not a decimal number",
-            ),
+            (fill(), json!({ "price": "0" }), "price: 0 is not above zero"),
+            (fill(), json!({ "price": "-1" }), "price: -1 is not above zero"),
+            (fill(), json!({ "price": "1e3" }), "price: \"1e3\" is not a decimal number"),
             (
                 fill(),
                 json!({ "price": "0.0000000000001" }),
                 "price: 0.0000000000001 has more than 15 digits before the point or 12 after it",
             ),
-            (
-                fill(),
-                json!({ "reserved": "-1" }),
-                "reserved: -1.000000 USDT is below zero",
-            ),
+            (fill(), json!({ "reserved": "-1" }), "reserved: -1.000000 USDT is below zero"),
             (
                 fill(),
                 json!({ "reserved": "0.0000001" }),
@@ -783,36 +636,12 @@ fn a_perpetual_fill_is_of_a_symbol_and_settled_in_its_currency() {
                 json!({ "fee": { "currency": "BTC", "amount": "0" } }),
                 "fee.currency: BTC is not USDT, in which BTC-USDT is settled",
             ),
-            (
-                fill(),
-                json!({ "quantity": "0" }),
-                "quantity: 0 is not above zero",
-            ),
-            (
-                fill(),
-                json!({ "quantity": "-1" }),
-                "quantity: -1 is not above zero",
-            ),
-            (
-                fill(),
-                json!({ "price": "0.0" }),
-                "price: 0.0 is not above zero",
-            ),
-            (
-                fill(),
-                json!({ "leverage": "0" }),
-                "leverage: 0 is not above zero",
-            ),
-            (
-                fill(),
-                json!({ "leverage": "ten" }),
-                "leverage: \"ten\" is not a decimal number",
-            ),
-            (
-                fill(),
-                json!({ "leverage": null }),
-                "event: missing field `leverage`",
-            ),
+            (fill(), json!({ "quantity": "0" }), "quantity: 0 is not above zero"),
+            (fill(), json!({ "quantity": "-1" }), "quantity: -1 is not above zero"),
+            (fill(), json!({ "price": "0.0" }), "price: 0.0 is not above zero"),
+            (fill(), json!({ "leverage": "0" }), "leverage: 0 is not above zero"),
+            (fill(), json!({ "leverage": "ten" }), "leverage: \"ten\" is not a decimal number"),
+            (fill(), json!({ "leverage": null }), "event: missing field `leverage`"),
             (
                 fill(),
                 json!({ "margin_mode": "shared" }),
@@ -833,11 +662,7 @@ fn a_perpetual_fill_is_of_a_symbol_and_settled_in_its_currency() {
                 json!({ "base": "BTC" }),
                 "base: unknown field `base`, expected one of `trade_id`, `order_id`, `symbol`, `side`, `quantity`, `price`, `leverage`, `margin_mode`, `position_side`, `reserved`, `fee`, `liquidity`, `rates`",
             ),
-            (
-                funding("0.1", "1"),
-                json!({ "mark_price": "0" }),
-                "mark_price: 0 is not above zero",
-            ),
+            (funding("0.1", "1"), json!({ "mark_price": "0" }), "mark_price: 0 is not above zero"),
             (
                 funding("0.1", "1"),
                 json!({ "rate": "high" }),
@@ -876,10 +701,7 @@ fn free_text_is_bounded() {
         ],
     );
     let chinese = with(fee("1 USDT"), json!({ "reason": "费".repeat(200) }));
-    assert!(
-        read("spot", &chinese).is_ok(),
-        "characters, not bytes, are counted"
-    );
+    assert!(read("spot", &chinese).is_ok(), "characters, not bytes, are counted");
 }
 
 #[test]
@@ -895,62 +717,23 @@ fn what_is_not_built_yet_is_refused_rather_than_half_done() {
                     "position_mode (hedge): not supported yet",
                 ),
                 (deposit("1 USDT"), rates.clone(), "rates: not supported yet"),
-                (
-                    reserved("1 USDT"),
-                    rates.clone(),
-                    "rates: not supported yet",
-                ),
-                (
-                    released("1 USDT"),
-                    rates.clone(),
-                    "rates: not supported yet",
-                ),
+                (reserved("1 USDT"), rates.clone(), "rates: not supported yet"),
+                (released("1 USDT"), rates.clone(), "rates: not supported yet"),
                 (fee("1 USDT"), rates.clone(), "rates: not supported yet"),
-                (
-                    adjusted("1 USDT", "force"),
-                    rates.clone(),
-                    "rates: not supported yet",
-                ),
-                (
-                    json!({ "type": "transfer.requested" }),
-                    json!({}),
-                    "type: not supported yet",
-                ),
-                (
-                    json!({ "type": "margin.changed" }),
-                    json!({}),
-                    "type: not supported yet",
-                ),
-                (
-                    json!({ "type": "leverage.changed" }),
-                    json!({}),
-                    "type: not supported yet",
-                ),
+                (adjusted("1 USDT", "force"), rates.clone(), "rates: not supported yet"),
+                (json!({ "type": "transfer.requested" }), json!({}), "type: not supported yet"),
+                (json!({ "type": "margin.changed" }), json!({}), "type: not supported yet"),
+                (json!({ "type": "leverage.changed" }), json!({}), "type: not supported yet"),
             ],
         );
     }
-    refused(
-        "spot",
-        &[(
-            spot("buy", "1", "1"),
-            rates.clone(),
-            "rates: not supported yet",
-        )],
-    );
+    refused("spot", &[(spot("buy", "1", "1"), rates.clone(), "rates: not supported yet")]);
     let inverse = json!({ "symbol": "BTC-USD", "fee": { "currency": "BTC", "amount": "0" } });
     refused(
         "perpetual",
         &[
-            (
-                perpetual("buy", "1", "1"),
-                rates.clone(),
-                "rates: not supported yet",
-            ),
-            (
-                perpetual("buy", "1", "1"),
-                inverse,
-                "symbol (inverse contract): not supported yet",
-            ),
+            (perpetual("buy", "1", "1"), rates.clone(), "rates: not supported yet"),
+            (perpetual("buy", "1", "1"), inverse, "symbol (inverse contract): not supported yet"),
             (
                 perpetual("buy", "1", "1"),
                 json!({ "margin_mode": "isolated" }),
@@ -966,11 +749,7 @@ fn what_is_not_built_yet_is_refused_rather_than_half_done() {
                 json!({ "symbol": "BTC-USD" }),
                 "symbol (inverse contract): not supported yet",
             ),
-            (
-                funding("0.1", "1"),
-                rates.clone(),
-                "rates: not supported yet",
-            ),
+            (funding("0.1", "1"), rates.clone(), "rates: not supported yet"),
         ],
     );
 }
@@ -979,11 +758,7 @@ fn what_is_not_built_yet_is_refused_rather_than_half_done() {
 fn the_events_that_may_owe_in_another_currency_may_carry_rates() {
     let rates = json!({ "rates": { "USD/USDT": "0.9991" } });
     let cases = [
-        (
-            interest("1 USDT"),
-            rates.clone(),
-            "rates: not supported yet",
-        ),
+        (interest("1 USDT"), rates.clone(), "rates: not supported yet"),
         (cancelled("w-1"), rates, "rates: not supported yet"),
     ];
     refused("spot", &cases);

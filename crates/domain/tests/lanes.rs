@@ -1,10 +1,7 @@
 //! A lane through all stages in memory: every message once, in order, whatever comes how often,
 //! and a journal that proves itself (DESIGN §1–§3).
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a specification that cannot be set up stops there"
-)]
+#![allow(clippy::unwrap_used, reason = "a specification that cannot be set up stops there")]
 
 mod common;
 
@@ -37,12 +34,7 @@ fn a_deposit_goes_through_all_stages_to_its_outcome() {
         story.posted(&opened());
         let message = story.message("ord-7f3a-1", &deposit("100.00 USDT"));
         let told = story.tell_sent(&message);
-        let trace = told
-            .message
-            .header
-            .traceparent
-            .clone()
-            .map(|trace| json!(trace));
+        let trace = told.message.header.traceparent.clone().map(|trace| json!(trace));
         assert!(trace.is_some(), "without a trace of its own CAP starts one");
         let expected = json!({
             "header": {
@@ -59,17 +51,9 @@ fn a_deposit_goes_through_all_stages_to_its_outcome() {
             },
         });
         assert_eq!(serde_json::from_str::<Value>(&told.body).unwrap(), expected);
-        assert!(
-            told.deduplication_id.starts_with("ord-7f3a-1:"),
-            "{}",
-            told.deduplication_id
-        );
+        assert!(told.deduplication_id.starts_with("ord-7f3a-1:"), "{}", told.deduplication_id);
         let passed = if product == "perpetual" { 2 } else { 0 };
-        assert_eq!(
-            story.position.journal.len(),
-            passed,
-            "spot does not go by position"
-        );
+        assert_eq!(story.position.journal.len(), passed, "spot does not go by position");
     }
 }
 
@@ -84,11 +68,7 @@ fn a_position_change_is_told_with_its_outcome() {
     });
     assert_eq!(position, &expected);
     let told = story.posted(&perpetual("sell", "0.5", "4100"));
-    assert!(
-        told.body.contains("\"realised_profit\":\"50.000000\""),
-        "{}",
-        told.body
-    );
+    assert!(told.body.contains("\"realised_profit\":\"50.000000\""), "{}", told.body);
 }
 
 #[test]
@@ -103,12 +83,7 @@ fn the_callers_trace_is_kept_to_the_end() {
     for (id, event) in [("r-1", deposit("1 USDT")), ("r-2", reserved("5 USDT"))] {
         let message = traced(&mut story, id, &event);
         let told = story.tell_sent(&message);
-        assert_eq!(
-            json!(told.message.header.traceparent),
-            json!(trace),
-            "{}",
-            told.body
-        );
+        assert_eq!(json!(told.message.header.traceparent), json!(trace), "{}", told.body);
     }
 }
 
@@ -120,29 +95,18 @@ fn the_callers_trace_is_kept_by_what_is_answered_without_being_decided() {
     let first = story.message("r-1", &deposit("1 USDT"));
     story.tell_sent(&first);
     let mut lost = Vec::new();
-    for (id, event) in [
-        ("r-1", deposit("2 USDT")),
-        ("r-2", deposit("0 USDT")),
-        ("r-3", deposit("1 USDT")),
-    ] {
+    for (id, event) in
+        [("r-1", deposit("2 USDT")), ("r-2", deposit("0 USDT")), ("r-3", deposit("1 USDT"))]
+    {
         let mut envelope = story.envelope(id, &event);
         envelope["header"]["traceparent"] = json!(trace);
         let message = story.sent(id, envelope.to_string());
         let told = story.tell_sent(&message);
         if json!(told.message.header.traceparent) != json!(trace) {
-            lost.push(format!(
-                "{:?} {}: {}",
-                told.status(),
-                told.code(),
-                told.detail()
-            ));
+            lost.push(format!("{:?} {}: {}", told.status(), told.code(), told.detail()));
         }
     }
-    assert!(
-        lost.is_empty(),
-        "the trace is lost by:\n{}",
-        lost.join("\n")
-    );
+    assert!(lost.is_empty(), "the trace is lost by:\n{}", lost.join("\n"));
 }
 
 // ── what is wrong gets (CONTRACT) ──────────────────────────────────────────────────────────
@@ -154,29 +118,16 @@ fn suspends(body: &str, request_id: &str, error: &str) {
     let told = story.tell_sent(&message);
     assert_eq!(told.status(), OutcomeStatus::Parked, "{}", told.body);
     assert_eq!(told.code(), "lane_suspended");
-    assert!(
-        told.detail().starts_with(error),
-        "expected {error}\ngot      {}",
-        told.detail()
-    );
+    assert!(told.detail().starts_with(error), "expected {error}\ngot      {}", told.detail());
     assert_eq!(told.request_id(), request_id, "told to whom it belongs");
     assert_eq!(told.message.outcome.stage, StageName::Clearing);
     assert_eq!(story.suspended(), [StageName::Clearing]);
     assert!(story.clearing.journal.is_empty() && story.account.journal.is_empty());
-    let [parked] = story.clearing.parked.as_slice() else {
-        panic!("{:?}", story.clearing.parked)
-    };
-    assert_eq!(
-        (parked.parked_seq, parked.raw.as_str()),
-        (1, body),
-        "parked as it came"
-    );
+    let [parked] = story.clearing.parked.as_slice() else { panic!("{:?}", story.clearing.parked) };
+    assert_eq!((parked.parked_seq, parked.raw.as_str()), (1, body), "parked as it came");
     assert_eq!(story.clearing.dead_letters.len(), 1, "and in the DLQ");
     let suspension = story.clearing.lane.suspension.as_ref().unwrap();
-    assert_eq!(
-        (suspension.at, suspension.reason.as_str()),
-        (noon(), told.detail())
-    );
+    assert_eq!((suspension.at, suspension.reason.as_str()), (noon(), told.detail()));
 }
 
 #[test]
@@ -189,16 +140,8 @@ fn what_cannot_be_read_suspends_the_lane() {
     };
     let whole = envelope(|_| {});
     let cases: Vec<(String, &str, &str)> = vec![
-        (
-            "nonsense".to_owned(),
-            "dedup-1",
-            "the message cannot be read: the body is not JSON: ",
-        ),
-        (
-            String::new(),
-            "dedup-1",
-            "the message cannot be read: the body is not JSON: ",
-        ),
+        ("nonsense".to_owned(), "dedup-1", "the message cannot be read: the body is not JSON: "),
+        (String::new(), "dedup-1", "the message cannot be read: the body is not JSON: "),
         (
             whole[..whole.len() - 1].to_owned(),
             "dedup-1",
@@ -209,11 +152,7 @@ fn what_cannot_be_read_suspends_the_lane() {
             "dedup-1",
             "the message cannot be read: the body is not JSON: trailing characters",
         ),
-        (
-            "[]".to_owned(),
-            "dedup-1",
-            "the message cannot be read: the envelope is not usable: ",
-        ),
+        ("[]".to_owned(), "dedup-1", "the message cannot be read: the envelope is not usable: "),
         (
             "{}".to_owned(),
             "dedup-1",
@@ -320,10 +259,7 @@ fn an_invalid_fact_suspends_the_lane() {
             with(fee("1 USDT"), json!({ "note": 1 })),
             "fee.charged is not valid: note: unknown field `note`",
         ),
-        (
-            spot("buy", "1", "0"),
-            "trade.filled is not valid: price: 0 is not above zero",
-        ),
+        (spot("buy", "1", "0"), "trade.filled is not valid: price: 0 is not above zero"),
         (
             perpetual("buy", "1", "1"),
             "trade.filled is not valid: leverage: unknown field `leverage`",
@@ -342,30 +278,15 @@ fn an_invalid_fact_suspends_the_lane() {
 #[test]
 fn an_invalid_request_is_rejected_with_its_field_and_suspends_nothing() {
     let cases = [
-        (
-            reserved("0 USDT"),
-            "amount: 0.000000 USDT is not above zero",
-        ),
-        (
-            reserved("1.0000001 USDT"),
-            "amount: 1.0000001 has 7 decimals, USDT has 6",
-        ),
+        (reserved("0 USDT"), "amount: 0.000000 USDT is not above zero"),
+        (reserved("1.0000001 USDT"), "amount: 1.0000001 has 7 decimals, USDT has 6"),
         (
             with(reserved("1 USDT"), json!({ "note": 1 })),
             "note: unknown field `note`, expected one of `order_id`, `currency`, `amount`, `may_borrow`, `rates`",
         ),
-        (
-            json!({ "type": "withdrawal.requested" }),
-            "event: missing field `withdrawal_id`",
-        ),
-        (
-            json!({ "type": "transfer.requested" }),
-            "type: transfers are not supported yet",
-        ),
-        (
-            json!({ "type": "margin.changed" }),
-            "type: spot has no positions to margin",
-        ),
+        (json!({ "type": "withdrawal.requested" }), "event: missing field `withdrawal_id`"),
+        (json!({ "type": "transfer.requested" }), "type: transfers are not supported yet"),
+        (json!({ "type": "margin.changed" }), "type: spot has no positions to margin"),
         (
             with(opened(), json!({ "position_mode": "hedge" })),
             "position_mode (hedge): not supported yet",
@@ -380,11 +301,7 @@ fn an_invalid_request_is_rejected_with_its_field_and_suspends_nothing() {
         );
         assert_eq!(told.detail(), detail);
         assert_eq!(story.suspended(), [], "{event}");
-        assert_eq!(
-            (story.clearing.lane.seq, story.account.lane.seq),
-            (1, 1),
-            "a no is journaled"
-        );
+        assert_eq!((story.clearing.lane.seq, story.account.lane.seq), (1, 1), "a no is journaled");
         story.posted(&deposit("1 USDT"));
     }
 }
@@ -431,11 +348,7 @@ fn age_is_what_lies_between_making_and_sending() {
             _ => told.code(),
         };
         assert_eq!(found, expected, "made at {initiated_at}: {}", told.body);
-        let status = if expected == "expired" {
-            OutcomeStatus::Expired
-        } else {
-            told.status()
-        };
+        let status = if expected == "expired" { OutcomeStatus::Expired } else { told.status() };
         assert_eq!(told.status(), status);
         assert_eq!(story.account.lane.seq, 1, "recorded whatever came of it");
         assert_eq!(story.suspended(), []);
@@ -480,14 +393,8 @@ fn a_stale_fact_is_expired_too() {
 fn assert_replayed(first: &Told, again: &Told) {
     let mut expected: Value = serde_json::from_str(&first.body).unwrap();
     expected["outcome"]["replayed"] = json!(true);
-    assert_eq!(
-        serde_json::from_str::<Value>(&again.body).unwrap(),
-        expected
-    );
-    assert_ne!(
-        again.deduplication_id, first.deduplication_id,
-        "SQS would swallow the answer"
-    );
+    assert_eq!(serde_json::from_str::<Value>(&again.body).unwrap(), expected);
+    assert_ne!(again.deduplication_id, first.deduplication_id, "SQS would swallow the answer");
 }
 
 #[test]
@@ -495,12 +402,8 @@ fn a_duplicate_changes_nothing_and_gets_the_first_outcome_again() {
     for product in ["spot", "perpetual"] {
         let mut story = Story::of(product);
         story.posted(&opened());
-        let cases = [
-            deposit("100 USDT"),
-            reserved("30 USDT"),
-            reserved("500 USDT"),
-            reserved("0 USDT"),
-        ];
+        let cases =
+            [deposit("100 USDT"), reserved("30 USDT"), reserved("500 USDT"), reserved("0 USDT")];
         for (n, event) in cases.iter().enumerate() {
             let message = story.message(&format!("d-{n}"), event);
             let first = story.tell_sent(&message);
@@ -577,9 +480,7 @@ fn a_request_id_that_another_account_holds_is_a_conflict() {
     let mut story = Story::spot().holding("USDT 5 available");
     let message = story.message("d-1", &reserved("1 USDT"));
     let mut arrivals = clearing_arrivals(&story, &message);
-    let Content::Message(submitted) = &mut arrivals[0].content else {
-        panic!("unreadable")
-    };
+    let Content::Message(submitted) = &mut arrivals[0].content else { panic!("unreadable") };
     submitted.input.held_by = Some("zenith_spot_retail_Z-9".parse().unwrap());
     let steps = story.clearing.take(&arrivals, story.now);
     let told = story.onwards(&steps).remove(0);
@@ -592,13 +493,8 @@ fn a_request_id_that_another_account_holds_is_a_conflict() {
         "request id d-1 was used by zenith_spot_retail_Z-9 in the last 8 minutes, for another request"
     );
     assert_eq!(story.money(), "USDT 5 available");
-    let [row] = story.clearing.journal.as_slice() else {
-        panic!("the no is journaled")
-    };
-    assert!(
-        row.input
-            .starts_with("{\"held_by\":\"zenith_spot_retail_Z-9\",\"envelope\":{")
-    );
+    let [row] = story.clearing.journal.as_slice() else { panic!("the no is journaled") };
+    assert!(row.input.starts_with("{\"held_by\":\"zenith_spot_retail_Z-9\",\"envelope\":{"));
     story.clearing.prove();
 }
 
@@ -608,22 +504,16 @@ fn a_redelivered_message_says_the_same_byte_for_byte_and_writes_nothing() {
         let mut story = Story::of(product);
         story.posted(&opened());
         story.posted(&deposit("100 USDT"));
-        for event in [
-            reserved("30 USDT"),
-            reserved("500 USDT"),
-            reserved("0 USDT"),
-            deposit("1 BTC"),
-        ] {
+        for event in
+            [reserved("30 USDT"), reserved("500 USDT"), reserved("0 USDT"), deposit("1 BTC")]
+        {
             let id = format!("x-{}", story.clearing.lane.seq);
             let message = story.message(&id, &event);
             let arrivals = clearing_arrivals(&story, &message);
             let first_steps = story.clearing.take(&arrivals, story.now);
             let first = story.onwards(&first_steps);
             story.now = story.now.plus_seconds(7);
-            let redelivered = Sent {
-                receives: 2,
-                ..message
-            };
+            let redelivered = Sent { receives: 2, ..message };
             let advance = story
                 .clearing
                 .propose(&clearing_arrivals(&story, &redelivered), story.now)
@@ -654,22 +544,10 @@ fn a_redelivery_packed_with_other_neighbours_is_still_recognised() {
 fn a_message_received_too_often_is_poison_before_it_is_decided() {
     let mut story = Story::spot();
     let message = story.message("r-1", &deposit("1 USDT"));
-    let last = Sent {
-        receives: RECEIVES_MAX,
-        ..message.clone()
-    };
-    assert_eq!(
-        Story::spot().tell_sent(&last).status(),
-        OutcomeStatus::Posted
-    );
-    let told = story.tell_sent(&Sent {
-        receives: RECEIVES_MAX + 1,
-        ..message
-    });
-    assert_eq!(
-        told.detail(),
-        "received 31 times without being finished, 30 is the most"
-    );
+    let last = Sent { receives: RECEIVES_MAX, ..message.clone() };
+    assert_eq!(Story::spot().tell_sent(&last).status(), OutcomeStatus::Posted);
+    let told = story.tell_sent(&Sent { receives: RECEIVES_MAX + 1, ..message });
+    assert_eq!(told.detail(), "received 31 times without being finished, 30 is the most");
     assert_eq!(story.suspended(), [StageName::Clearing]);
 }
 
@@ -680,10 +558,8 @@ fn a_suspended_lane_parks_everything_behind_untried_in_order() {
     let mut story = Story::spot();
     story.posted(&deposit("100 USDT"));
     let poison = story.message("p-1", &deposit("0 USDT"));
-    let behind = [
-        story.message("p-2", &deposit("1 USDT")),
-        story.message("p-3", &reserved("9999 USDT")),
-    ];
+    let behind =
+        [story.message("p-2", &deposit("1 USDT")), story.message("p-3", &reserved("9999 USDT"))];
     let nonsense = story.sent("p-4", "nonsense".to_owned());
     let first = story.tell_sent(&poison);
     let told = story.deliver(&[behind[0].clone(), behind[1].clone(), nonsense]);
@@ -701,50 +577,29 @@ fn a_suspended_lane_parks_everything_behind_untried_in_order() {
             )
         );
     }
-    let parked: Vec<_> = story
-        .clearing
-        .parked
-        .iter()
-        .map(|p| (p.parked_seq, p.request_id.as_str()))
-        .collect();
+    let parked: Vec<_> =
+        story.clearing.parked.iter().map(|p| (p.parked_seq, p.request_id.as_str())).collect();
     assert_eq!(parked, [(1, "p-1"), (2, "p-2"), (3, "p-3"), (4, "p-4")]);
     assert_eq!(story.clearing.lane.parked_seq, 4);
-    assert_eq!(
-        (story.clearing.lane.seq, story.account.lane.seq),
-        (1, 1),
-        "nothing was decided"
-    );
+    assert_eq!((story.clearing.lane.seq, story.account.lane.seq), (1, 1), "nothing was decided");
     assert_eq!(story.money(), "USDT 100 available");
 }
 
 #[test]
 fn what_follows_poison_in_its_batch_is_parked_behind_it() {
     let mut story = Story::spot();
-    let events = [
-        deposit("1 USDT"),
-        deposit("0 USDT"),
-        deposit("2 USDT"),
-        reserved("1 USDT"),
-    ];
+    let events = [deposit("1 USDT"), deposit("0 USDT"), deposit("2 USDT"), reserved("1 USDT")];
     let batch: Vec<_> = events
         .iter()
         .enumerate()
         .map(|(n, event)| story.message(&format!("b-{n}"), event))
         .collect();
     let told = story.deliver(&batch);
-    let status: Vec<_> = told
-        .iter()
-        .map(|told| (told.request_id(), told.status()))
-        .collect();
+    let status: Vec<_> = told.iter().map(|told| (told.request_id(), told.status())).collect();
     let parked = OutcomeStatus::Parked;
     assert_eq!(
         status,
-        [
-            ("b-0", OutcomeStatus::Posted),
-            ("b-1", parked),
-            ("b-2", parked),
-            ("b-3", parked)
-        ]
+        [("b-0", OutcomeStatus::Posted), ("b-1", parked), ("b-2", parked), ("b-3", parked)]
     );
     assert_eq!(story.money(), "USDT 1 available");
 }
@@ -756,25 +611,17 @@ fn a_redelivered_parked_message_keeps_its_number_and_writes_nothing() {
     let behind = story.message("p-2", &deposit("1 USDT"));
     let first = story.deliver(&[poison.clone(), behind.clone()]);
     story.now = story.now.plus_seconds(600);
-    let arrivals: Vec<_> = [&poison, &behind]
-        .into_iter()
-        .flat_map(|sent| clearing_arrivals(&story, sent))
-        .collect();
+    let arrivals: Vec<_> =
+        [&poison, &behind].into_iter().flat_map(|sent| clearing_arrivals(&story, sent)).collect();
     let advance = story.clearing.propose(&arrivals, story.now).unwrap();
     assert!(advance.rows.is_empty() && advance.parked.is_empty());
     assert_eq!(advance.lane, story.clearing.lane);
-    let letters: Vec<_> = advance
-        .steps
-        .iter()
-        .map(|step| step.dead_letter.as_ref().unwrap().parked_seq)
-        .collect();
+    let letters: Vec<_> =
+        advance.steps.iter().map(|step| step.dead_letter.as_ref().unwrap().parked_seq).collect();
     assert_eq!(letters, [1, 2]);
     let again = story.onwards(&advance.steps);
     for (first, again) in first.iter().zip(&again) {
-        assert_eq!(
-            first.deduplication_id, again.deduplication_id,
-            "one answer a message"
-        );
+        assert_eq!(first.deduplication_id, again.deduplication_id, "one answer a message");
     }
 }
 
@@ -803,17 +650,10 @@ fn poison_at_account_suspends_that_stage_alone_and_keeps_the_order() {
         (OutcomeStatus::Parked, StageName::Account)
     );
     assert_eq!(
-        (
-            story.clearing.lane.seq,
-            story.position.lane.seq,
-            story.account.lane.seq
-        ),
+        (story.clearing.lane.seq, story.position.lane.seq, story.account.lane.seq),
         (2, 2, 0)
     );
-    assert_eq!(
-        story.account.lane.upstream_seq, 2,
-        "what is parked has arrived"
-    );
+    assert_eq!(story.account.lane.upstream_seq, 2, "what is parked has arrived");
     let again = story.tell_sent(&next.again());
     assert_eq!(again.status(), OutcomeStatus::Parked);
     assert!(again.message.outcome.replayed);
@@ -821,10 +661,7 @@ fn poison_at_account_suspends_that_stage_alone_and_keeps_the_order() {
         again.detail(),
         "the first message of this request is parked; its outcome follows when it is redriven"
     );
-    assert_eq!(
-        story.account.lane.parked_seq, 2,
-        "a repetition is not parked again"
-    );
+    assert_eq!(story.account.lane.parked_seq, 2, "a repetition is not parked again");
     assert_eq!(story.money(), "USDT 1 available");
 }
 
@@ -837,11 +674,7 @@ fn poison_at_position_changes_neither_position_nor_money() {
         (told.status(), told.message.outcome.stage),
         (OutcomeStatus::Parked, StageName::Position)
     );
-    assert!(
-        told.detail().starts_with("a figure is out of range"),
-        "{}",
-        told.detail()
-    );
+    assert!(told.detail().starts_with("a figure is out of range"), "{}", told.detail());
     assert!(story.position.state.positions.is_empty());
     assert_eq!(story.money(), "USDT 100 available");
 }
@@ -879,10 +712,7 @@ fn balances_that_outgrow_every_amount_are_poison_and_not_the_end_of_the_service(
 
 #[test]
 fn a_position_worth_more_than_any_amount_is_poison_and_not_the_end_of_the_service() {
-    ends_in_an_outcome(
-        Story::perpetual(),
-        &[perpetual("buy", "10000000000", "10000000000")],
-    );
+    ends_in_an_outcome(Story::perpetual(), &[perpetual("buy", "10000000000", "10000000000")]);
 }
 
 // ── between the stages ─────────────────────────────────────────────────────────────────────
@@ -894,9 +724,7 @@ fn units(story: &mut Story, events: &[Value]) -> Vec<String> {
         let message = story.message(&format!("u-{n}"), event);
         let arrivals = clearing_arrivals(story, &message);
         for step in story.clearing.take(&arrivals, story.now) {
-            let Output::Forward { unit, .. } = step.output else {
-                panic!("clearing sends on")
-            };
+            let Output::Forward { unit, .. } = step.output else { panic!("clearing sends on") };
             units.push(unit);
         }
     }
@@ -914,9 +742,7 @@ fn into_account(account: &mut LaneOf<Accounts>, key: &AccountKey, units: &[&str]
             body: &body,
         };
         for step in account.take(&Accounts::read(key, message), noon()) {
-            let Output::Outcome { body, .. } = step.output else {
-                panic!("account answers")
-            };
+            let Output::Outcome { body, .. } = step.output else { panic!("account answers") };
             told.push(serde_json::from_str(&body).unwrap());
         }
     }
@@ -928,67 +754,43 @@ fn a_gap_in_what_comes_from_upstream_is_poison() {
     let mut story = Story::spot();
     let units = units(
         &mut story,
-        &[
-            deposit("1 USDT"),
-            deposit("2 USDT"),
-            deposit("3 USDT"),
-            deposit("4 USDT"),
-        ],
+        &[deposit("1 USDT"), deposit("2 USDT"), deposit("3 USDT"), deposit("4 USDT")],
     );
     let key = story.account_key.clone();
     let told = into_account(&mut story.account, &key, &[&units[0], &units[2], &units[3]]);
-    let status: Vec<_> = told
-        .iter()
-        .map(|told| told["outcome"]["status"].as_str().unwrap())
-        .collect();
+    let status: Vec<_> =
+        told.iter().map(|told| told["outcome"]["status"].as_str().unwrap()).collect();
     assert_eq!(status, ["posted", "parked", "parked"]);
     assert_eq!(
         told[1]["outcome"]["reason"]["detail"],
         "upstream sequence 3 came where 2 was due: something before it is missing"
     );
     assert_eq!(story.account.lane.status, LaneStatus::Suspended);
-    assert_eq!(
-        (
-            story.account.lane.upstream_seq,
-            story.account.lane.parked_seq
-        ),
-        (1, 2)
-    );
+    assert_eq!((story.account.lane.upstream_seq, story.account.lane.parked_seq), (1, 2));
     assert_eq!(story.money(), "USDT 1 available");
 }
 
 #[test]
 fn a_whole_pack_redelivered_between_stages_posts_once() {
     let mut story = Story::spot();
-    let units = units(
-        &mut story,
-        &[deposit("1 USDT"), reserved("9 USDT"), deposit("3 USDT")],
-    );
+    let units = units(&mut story, &[deposit("1 USDT"), reserved("9 USDT"), deposit("3 USDT")]);
     let units: Vec<&str> = units.iter().map(String::as_str).collect();
     let key = story.account_key.clone();
     let first = into_account(&mut story.account, &key, &units);
     let again = into_account(&mut story.account, &key, &units);
     assert_eq!(first, again);
-    assert_eq!(
-        (story.account.lane.seq, story.money().as_str()),
-        (3, "USDT 4 available")
-    );
+    assert_eq!((story.account.lane.seq, story.money().as_str()), (3, "USDT 4 available"));
 }
 
 #[test]
 fn one_unreadable_unit_stops_the_lane_where_it_stands() {
     let mut story = Story::spot();
-    let units = units(
-        &mut story,
-        &[deposit("1 USDT"), deposit("2 USDT"), deposit("3 USDT")],
-    );
+    let units = units(&mut story, &[deposit("1 USDT"), deposit("2 USDT"), deposit("3 USDT")]);
     let broken = units[1].replace("\"upstream_seq\":2", "\"upstream_seq\":\"two\"");
     let key = story.account_key.clone();
     let told = into_account(&mut story.account, &key, &[&units[0], &broken, &units[2]]);
-    let status: Vec<_> = told
-        .iter()
-        .map(|told| told["outcome"]["status"].as_str().unwrap())
-        .collect();
+    let status: Vec<_> =
+        told.iter().map(|told| told["outcome"]["status"].as_str().unwrap()).collect();
     assert_eq!(status, ["posted", "parked", "parked"]);
     assert_eq!(story.money(), "USDT 1 available");
 }
@@ -1007,22 +809,10 @@ fn a_pack_or_a_unit_of_another_account_is_poison() {
         body: &body,
     };
     let arrivals = Accounts::read(&story.account_key, message);
-    assert!(matches!(
-        &arrivals[..],
-        [Arrival {
-            content: Content::Unreadable(_),
-            ..
-        }]
-    ));
+    assert!(matches!(&arrivals[..], [Arrival { content: Content::Unreadable(_), .. }]));
     let arrivals = Accounts::read(&other, message);
     assert!(
-        matches!(
-            &arrivals[..],
-            [Arrival {
-                content: Content::Unreadable(_),
-                ..
-            }]
-        ),
+        matches!(&arrivals[..], [Arrival { content: Content::Unreadable(_), .. }]),
         "the unit's header says whose it is"
     );
 }
@@ -1034,18 +824,14 @@ fn what_travels_between_stages_keeps_the_messages_first_time_of_sending() {
     story.now = story.now.plus_seconds(900);
     story.tell_sent(&message);
     assert_eq!(story.account.journal[0].sent_at, noon());
-    assert_eq!(
-        story.account.journal[0].decided_at,
-        noon().plus_seconds(900)
-    );
+    assert_eq!(story.account.journal[0].decided_at, noon().plus_seconds(900));
 }
 
 #[test]
 fn a_large_batch_travels_in_several_packs_and_keeps_its_order() {
     let mut story = Story::perpetual();
-    let batch: Vec<_> = (0..130)
-        .map(|n| story.message(&format!("b-{n}"), &deposit("1 USDT")))
-        .collect();
+    let batch: Vec<_> =
+        (0..130).map(|n| story.message(&format!("b-{n}"), &deposit("1 USDT"))).collect();
     let told = story.deliver(&batch);
     let expected: Vec<String> = (0..130).map(|n| format!("b-{n}")).collect();
     assert_eq!(ids(&told), expected);
@@ -1090,10 +876,7 @@ fn a_row_that_was_altered_breaks_the_chain() {
         assert_ne!(altered(change), rows[0].hash, "change {n}");
     }
     let elsewhere: AccountKey = "acme_spot_retail_A-2".parse().unwrap();
-    assert_ne!(
-        rows[0].hash_after(&elsewhere, Default::default()),
-        rows[0].hash
-    );
+    assert_ne!(rows[0].hash_after(&elsewhere, Default::default()), rows[0].hash);
 }
 
 /// What one message of a random story is.
@@ -1117,18 +900,10 @@ fn either_side() -> impl Strategy<Value = &'static str> {
 }
 
 fn fills(perpetual_product: bool) -> BoxedStrategy<Value> {
-    (
-        either_side(),
-        1_i64..3_000,
-        1_i64..500_000,
-        -300_i64..300,
-        0_i64..20,
-    )
+    (either_side(), 1_i64..3_000, 1_i64..500_000, -300_i64..300, 0_i64..20)
         .prop_map(move |(side, quantity, price, fee, reserve)| {
-            let (quantity, price) = (
-                format!("0.{quantity:04}"),
-                format!("{}.{:02}", price / 100 + 1, price % 100),
-            );
+            let (quantity, price) =
+                (format!("0.{quantity:04}"), format!("{}.{:02}", price / 100 + 1, price % 100));
             let trade = if perpetual_product {
                 perpetual(side, &quantity, &price)
             } else {
@@ -1200,10 +975,9 @@ fn message_of(story: &mut Story, act: &Act, before: &[Sent]) -> Sent {
         Act::Stale(event) => shifted(story, event, -301),
         Act::Future(event) => shifted(story, event, 61),
         _ if before.is_empty() => story.message(&id, &deposit("1 USDT")),
-        Act::Repeat(index) => Sent {
-            message_id: format!("again-{}", before.len()),
-            ..index.get(before).clone()
-        },
+        Act::Repeat(index) => {
+            Sent { message_id: format!("again-{}", before.len()), ..index.get(before).clone() }
+        }
         Act::Redeliver(index) => index.get(before).clone(),
         Act::Conflict(index) => {
             let id = index.get(before).deduplication_id.clone().unwrap();
@@ -1215,11 +989,7 @@ fn message_of(story: &mut Story, act: &Act, before: &[Sent]) -> Sent {
 /// Plays `acts` in batches of `batch`; every message has one outcome, in the order of the lane.
 fn play(product: &str, credit: bool, acts: &[Act], batch: usize) -> Story {
     let mut story = Story::of(product);
-    story.posted(&if credit {
-        opened_with_credit("500 USDT")
-    } else {
-        opened()
-    });
+    story.posted(&if credit { opened_with_credit("500 USDT") } else { opened() });
     let mut sent: Vec<Sent> = Vec::new();
     for acts in acts.chunks(batch) {
         let first = sent.len();
@@ -1233,10 +1003,7 @@ fn play(product: &str, credit: bool, acts: &[Act], batch: usize) -> Story {
             .iter()
             .map(|sent| sent.deduplication_id.as_ref().unwrap().as_str())
             .collect();
-        assert_eq!(
-            told, asked,
-            "one outcome a message, in the order of the lane"
-        );
+        assert_eq!(told, asked, "one outcome a message, in the order of the lane");
     }
     story
 }
@@ -1246,20 +1013,12 @@ fn assert_sound(story: &Story) {
     story.position.prove();
     story.account.prove();
     for balance in story.account.state.balances.values() {
-        assert!(
-            balance.available.is_zero() || balance.borrowed.is_zero(),
-            "{balance:?}"
-        );
+        assert!(balance.available.is_zero() || balance.borrowed.is_zero(), "{balance:?}");
         for (name, share) in common::shares(balance) {
             assert!(!share.is_negative(), "{name} is below zero: {balance:?}");
         }
     }
-    let margins = story
-        .position
-        .state
-        .positions
-        .values()
-        .map(|position| position.margin.units());
+    let margins = story.position.state.positions.values().map(|position| position.margin.units());
     let usdt = story.account.state.balances.get(&"USDT".parse().unwrap());
     if story.account.lane.status == LaneStatus::Active
         && story.position.lane.status == LaneStatus::Active
@@ -1270,12 +1029,8 @@ fn assert_sound(story: &Story) {
             "positions' margins are the account's"
         );
     }
-    let mut rows = story
-        .account
-        .journal
-        .iter()
-        .map(|row| row.request_id.as_str())
-        .collect::<Vec<_>>();
+    let mut rows =
+        story.account.journal.iter().map(|row| row.request_id.as_str()).collect::<Vec<_>>();
     rows.sort_unstable();
     let count = rows.len();
     rows.dedup();

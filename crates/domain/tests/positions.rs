@@ -1,9 +1,6 @@
 //! Positions give the figures that exchanges publish, and lose no digit on the way.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a specification that cannot be set up stops there"
-)]
+#![allow(clippy::unwrap_used, reason = "a specification that cannot be set up stops there")]
 
 mod common;
 
@@ -49,11 +46,7 @@ fn inverse() -> Contract {
 }
 
 fn contract_of(vector: &Value) -> Contract {
-    if vector["contract"] == "inverse" {
-        inverse()
-    } else {
-        linear()
-    }
+    if vector["contract"] == "inverse" { inverse() } else { linear() }
 }
 
 /// A fill without a fee, at ten times leverage.
@@ -80,10 +73,7 @@ struct Held {
 
 impl Held {
     fn nothing_of(contract: Contract) -> Self {
-        Self {
-            position: Position::flat(contract.settled_in),
-            contract,
-        }
+        Self { position: Position::flat(contract.settled_in), contract }
     }
 
     fn take(&mut self, event: &ContractFill) -> Filled {
@@ -93,12 +83,7 @@ impl Held {
     }
 
     fn trade(&mut self, side: Side, quantity: &str, price: &str) -> Filled {
-        self.take(&fill_of(
-            &self.contract,
-            side,
-            decimal(quantity),
-            decimal(price),
-        ))
+        self.take(&fill_of(&self.contract, side, decimal(quantity), decimal(price)))
     }
 
     fn buy(&mut self, quantity: &str, price: &str) -> Filled {
@@ -127,14 +112,9 @@ impl Held {
             PositionSide::Flat => "flat",
         };
         let cost = Decimal::from_i128_with_scale(self.position.cost, 12).normalize();
-        let price = change
-            .entry_price
-            .map_or_else(|| "none".to_owned(), |price| price.to_string());
+        let price = change.entry_price.map_or_else(|| "none".to_owned(), |price| price.to_string());
         let margin = short(self.position.margin);
-        format!(
-            "{side} {} at {price}, cost {cost}, margin {margin}",
-            change.quantity
-        )
+        format!("{side} {} at {price}, cost {cost}, margin {margin}", change.quantity)
     }
 }
 
@@ -144,17 +124,9 @@ fn play(vector: &Value) -> (Held, Decimal, Decimal) {
     let (mut realised, mut fees) = (Decimal::ZERO, Decimal::ZERO);
     for trade in vector["fills"].as_array().unwrap() {
         let text = |field: &str| trade[field].as_str().unwrap();
-        let side = if text("side") == "buy" {
-            Side::Buy
-        } else {
-            Side::Sell
-        };
-        let mut event = fill_of(
-            &held.contract,
-            side,
-            decimal(text("quantity")),
-            decimal(text("price")),
-        );
+        let side = if text("side") == "buy" { Side::Buy } else { Side::Sell };
+        let mut event =
+            fill_of(&held.contract, side, decimal(text("quantity")), decimal(text("price")));
         if let Some(fee) = trade["fee"].as_str() {
             event.fee = Money::parse(held.contract.settled_in, fee).unwrap();
         }
@@ -201,19 +173,11 @@ fn realised_profits_are_as_published() {
         if let Some(charged) = vector.get("funding") {
             let mut open = Held::nothing_of(held.contract.clone());
             let first = &vector["fills"][0];
-            open.buy(
-                first["quantity"].as_str().unwrap(),
-                first["price"].as_str().unwrap(),
-            );
+            open.buy(first["quantity"].as_str().unwrap(), first["price"].as_str().unwrap());
             let text = |field: &str| decimal(charged[field].as_str().unwrap());
             let received =
                 funding(&open.position, &open.contract, text("rate"), text("mark")).unwrap();
-            assert_eq!(
-                decimal(&received.amount()),
-                -text("paid"),
-                "{}",
-                vector["name"]
-            );
+            assert_eq!(decimal(&received.amount()), -text("paid"), "{}", vector["name"]);
             net += decimal(&received.amount());
         }
         let published = |field: &str, found: Decimal| {
@@ -234,12 +198,7 @@ fn realised_profits_are_as_published() {
 fn initial_margin_is_as_published() {
     let vectors = vectors();
     let published = |vector: &&Value| vector["published"]["initial_margin"].is_string();
-    let vectors: Vec<_> = vectors["margin"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(published)
-        .collect();
+    let vectors: Vec<_> = vectors["margin"].as_array().unwrap().iter().filter(published).collect();
     assert!(!vectors.is_empty());
     for vector in vectors {
         let text = |field: &str| decimal(vector[field].as_str().unwrap());
@@ -248,12 +207,7 @@ fn initial_margin_is_as_published() {
         event.leverage = text("leverage");
         let margin = held.take(&event).margin_added;
         let published = vector["published"]["initial_margin"].as_str().unwrap();
-        assert_eq!(
-            decimal(&margin.amount()),
-            decimal(published),
-            "{}",
-            vector["name"]
-        );
+        assert_eq!(decimal(&margin.amount()), decimal(published), "{}", vector["name"]);
     }
 }
 
@@ -261,60 +215,20 @@ fn initial_margin_is_as_published() {
 fn a_position_opens_grows_shrinks_closes_and_turns() {
     // trade → realised, margin added, margin released; position afterwards
     let story = [
-        (
-            "buy 0.5 at 5000",
-            "0 +250 -0",
-            "long 0.5 at 5000, cost 2500, margin 250 USDT",
-        ),
-        (
-            "buy 0.3 at 6000",
-            "0 +180 -0",
-            "long 0.8 at 5375, cost 4300, margin 430 USDT",
-        ),
-        (
-            "sell 0.2 at 5500",
-            "25 +0 -107.5",
-            "long 0.6 at 5375, cost 3225, margin 322.5 USDT",
-        ),
-        (
-            "sell 0.6 at 5000",
-            "-225 +0 -322.5",
-            "flat 0 at none, cost 0, margin 0 USDT",
-        ),
-        (
-            "sell 1 at 5000",
-            "0 +500 -0",
-            "short 1 at 5000, cost 5000, margin 500 USDT",
-        ),
-        (
-            "sell 1 at 7000",
-            "0 +700 -0",
-            "short 2 at 6000, cost 12000, margin 1200 USDT",
-        ),
-        (
-            "buy 0.5 at 5000",
-            "500 +0 -300",
-            "short 1.5 at 6000, cost 9000, margin 900 USDT",
-        ),
-        (
-            "buy 2.5 at 6100",
-            "-150 +610 -900",
-            "long 1 at 6100, cost 6100, margin 610 USDT",
-        ),
-        (
-            "sell 3 at 6200",
-            "100 +1240 -610",
-            "short 2 at 6200, cost 12400, margin 1240 USDT",
-        ),
+        ("buy 0.5 at 5000", "0 +250 -0", "long 0.5 at 5000, cost 2500, margin 250 USDT"),
+        ("buy 0.3 at 6000", "0 +180 -0", "long 0.8 at 5375, cost 4300, margin 430 USDT"),
+        ("sell 0.2 at 5500", "25 +0 -107.5", "long 0.6 at 5375, cost 3225, margin 322.5 USDT"),
+        ("sell 0.6 at 5000", "-225 +0 -322.5", "flat 0 at none, cost 0, margin 0 USDT"),
+        ("sell 1 at 5000", "0 +500 -0", "short 1 at 5000, cost 5000, margin 500 USDT"),
+        ("sell 1 at 7000", "0 +700 -0", "short 2 at 6000, cost 12000, margin 1200 USDT"),
+        ("buy 0.5 at 5000", "500 +0 -300", "short 1.5 at 6000, cost 9000, margin 900 USDT"),
+        ("buy 2.5 at 6100", "-150 +610 -900", "long 1 at 6100, cost 6100, margin 610 USDT"),
+        ("sell 3 at 6200", "100 +1240 -610", "short 2 at 6200, cost 12400, margin 1240 USDT"),
     ];
     let mut held = Held::nothing_of(linear());
     for (trade, moved, after) in story {
         let parts: Vec<&str> = trade.split(' ').collect();
-        let side = if parts[0] == "buy" {
-            Side::Buy
-        } else {
-            Side::Sell
-        };
+        let side = if parts[0] == "buy" { Side::Buy } else { Side::Sell };
         let filled = held.trade(side, parts[1], parts[3]);
         let figure = |money: Money| short(money).trim_end_matches(" USDT").to_owned();
         let found = format!(
@@ -323,11 +237,7 @@ fn a_position_opens_grows_shrinks_closes_and_turns() {
             figure(filled.margin_added),
             figure(filled.margin_released)
         );
-        assert_eq!(
-            (found.as_str(), held.show().as_str()),
-            (moved, after),
-            "{trade}"
-        );
+        assert_eq!((found.as_str(), held.show().as_str()), (moved, after), "{trade}");
     }
     assert_eq!(held.position.realised_profit, money("250 USDT"));
 }
@@ -355,25 +265,14 @@ fn initial_margin_is_never_short_of_its_rate() {
 
 #[test]
 fn the_multiplier_scales_money_but_not_cost() {
-    let contract = Contract {
-        multiplier: decimal("0.001"),
-        ..linear()
-    };
+    let contract = Contract { multiplier: decimal("0.001"), ..linear() };
     let mut held = Held::nothing_of(contract);
     let opened = held.buy("100", "60000");
     assert_eq!(short(opened.margin_added), "600 USDT");
-    assert_eq!(
-        held.show(),
-        "long 100 at 60000, cost 6000000, margin 600 USDT"
-    );
+    assert_eq!(held.show(), "long 100 at 60000, cost 6000000, margin 600 USDT");
     assert_eq!(short(held.sell("50", "61000").realised), "50 USDT");
-    let received = funding(
-        &held.position,
-        &held.contract,
-        decimal("0.0001"),
-        decimal("60000"),
-    )
-    .unwrap();
+    let received =
+        funding(&held.position, &held.contract, decimal("0.0001"), decimal("60000")).unwrap();
     assert_eq!(short(received), "-0.3 USDT");
 }
 
@@ -401,16 +300,10 @@ fn cost_is_kept_to_twelve_decimals_and_the_last_part_takes_the_rest() {
     let mut held = Held::nothing_of(linear());
     held.buy("3", "0.333333333333");
     held.buy("4", "0.1");
-    assert_eq!(
-        held.show(),
-        "long 7 at 0.2, cost 1.399999999999, margin 0.14 USDT"
-    );
+    assert_eq!(held.show(), "long 7 at 0.2, cost 1.399999999999, margin 0.14 USDT");
     held.sell("3", "1");
     // 1.399999999999 · 3/7 = 0.599999999999571… → 0.6
-    assert_eq!(
-        held.show(),
-        "long 4 at 0.2, cost 0.799999999999, margin 0.08 USDT"
-    );
+    assert_eq!(held.show(), "long 4 at 0.2, cost 0.799999999999, margin 0.08 USDT");
     held.sell("4", "1");
     assert_eq!(held.show(), "flat 0 at none, cost 0, margin 0 USDT");
 }
@@ -435,20 +328,13 @@ fn a_flip_splits_the_fee_by_quantity_and_the_second_part_takes_the_remainder() {
         let filled = held.take(&event);
         let shares = (filled.closing_fee, filled.opening_fee);
         let expected = [closing, opening].map(|t| Money::parse(currency("USDT"), t).unwrap());
-        assert_eq!(
-            shares,
-            (expected[0], expected[1]),
-            "{quantity} held, {sold} sold, fee {fee}"
-        );
+        assert_eq!(shares, (expected[0], expected[1]), "{quantity} held, {sold} sold, fee {fee}");
     }
     let mut flat = Held::nothing_of(linear());
     let mut event = fill_of(&linear(), Side::Sell, decimal("1"), decimal("100"));
     event.fee = money("1 USDT");
     let filled = flat.take(&event);
-    assert_eq!(
-        (filled.closing_fee, filled.opening_fee),
-        (money("0 USDT"), money("1 USDT"))
-    );
+    assert_eq!((filled.closing_fee, filled.opening_fee), (money("0 USDT"), money("1 USDT")));
 }
 
 #[test]
@@ -474,11 +360,7 @@ fn longs_pay_positive_funding_and_shorts_receive_it() {
         assert_eq!(found, expected, "{position} at {rate}");
     }
     let flat = Position::flat(currency("USDT"));
-    assert!(
-        funding(&flat, &linear(), decimal("1"), decimal("1"))
-            .unwrap()
-            .is_zero()
-    );
+    assert!(funding(&flat, &linear(), decimal("1"), decimal("1")).unwrap().is_zero());
 }
 
 #[test]
@@ -502,16 +384,10 @@ fn what_does_not_fit_is_poison_and_never_a_wrong_figure() {
     let longest = decimal("999999999999999.999999999999");
     let mut held = Held::nothing_of(linear());
     let event = fill_of(&linear(), Side::Buy, longest, longest);
-    assert!(
-        fill(&held.position, &event).is_err(),
-        "the value does not fit"
-    );
+    assert!(fill(&held.position, &event).is_err(), "the value does not fit");
     held.buy("999999999999999", "0.000001");
     let one_more = fill_of(&linear(), Side::Buy, decimal("1"), decimal("0.000001"));
-    assert!(
-        fill(&held.position, &one_more).is_err(),
-        "the quantity does not fit"
-    );
+    assert!(fill(&held.position, &one_more).is_err(), "the quantity does not fit");
 }
 
 /// Quantities and prices as markets have them: whole steps of a tick, from tiny to large.
@@ -528,10 +404,7 @@ fn sides() -> impl Strategy<Value = Side> {
 }
 
 fn contracts() -> impl Strategy<Value = Contract> {
-    let multiplied = |contract: Contract| Contract {
-        multiplier: decimal("0.01"),
-        ..contract
-    };
+    let multiplied = |contract: Contract| Contract { multiplier: decimal("0.01"), ..contract };
     prop_oneof![
         Just(linear()),
         Just(inverse()),
@@ -548,11 +421,7 @@ const fn other(side: Side) -> Side {
 }
 
 fn quickly() -> ProptestConfig {
-    ProptestConfig {
-        cases: 256,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
+    ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

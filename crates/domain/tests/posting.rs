@@ -1,10 +1,7 @@
 //! Enough, borrow or reject, and whatever comes in repays first (A6, A7): the net rule of the
 //! contract, posting by posting.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a specification that cannot be set up stops there"
-)]
+#![allow(clippy::unwrap_used, reason = "a specification that cannot be set up stops there")]
 
 mod common;
 
@@ -53,21 +50,11 @@ fn check(account: impl Fn() -> Story, cases: &[Case<'_>]) {
             },
         };
         let found = (came_of(&told), story.money(), moved);
-        if found
-            != (
-                (*expected).to_owned(),
-                (*after).to_owned(),
-                (*legs).to_owned(),
-            )
-        {
+        if found != ((*expected).to_owned(), (*after).to_owned(), (*legs).to_owned()) {
             wrong.push(format!("{before} | {event}\n  expected {expected} | {after} | {legs}\n  got      {} | {} | {}", found.0, found.1, found.2));
         }
         if told.status() != OutcomeStatus::Posted {
-            assert_eq!(
-                story.account.state.balances,
-                balances(before),
-                "a no changes nothing"
-            );
+            assert_eq!(story.account.state.balances, balances(before), "a no changes nothing");
             assert!(told.message.outcome.balances.is_empty());
         }
     }
@@ -586,14 +573,8 @@ fn a_position_is_margined_settled_and_charged() {
     ];
     for (event, after, moved) in steps {
         story.posted(&event);
-        let AccountRuling::Posted { legs, .. } = story.last_ruling() else {
-            panic!("not posted")
-        };
-        assert_eq!(
-            (story.money().as_str(), show_legs(&legs).as_str()),
-            (after, moved),
-            "{event}"
-        );
+        let AccountRuling::Posted { legs, .. } = story.last_ruling() else { panic!("not posted") };
+        assert_eq!((story.money().as_str(), show_legs(&legs).as_str()), (after, moved), "{event}");
     }
 }
 
@@ -616,10 +597,7 @@ fn a_contract_fill_that_uses_more_than_is_frozen_is_poison() {
 fn a_credit_line_that_is_switched_off_lends_nothing_but_is_repaid() {
     let off = || {
         let mut story = Story::spot().with_credit("500 USDT");
-        story.account.state.credit = Some(Credit {
-            limit: money("500 USDT"),
-            enabled: false,
-        });
+        story.account.state.credit = Some(Credit { limit: money("500 USDT"), enabled: false });
         story
     };
     check(
@@ -658,18 +636,8 @@ fn borrowing_examples_are_as_published() {
         assert_eq!(forced.money(), expected, "{}", vector["name"]);
         let mut asked = Story::spot().holding(&available).with_credit("1000 USDT");
         asked.posted(&reserved_borrowing(&debit));
-        let borrowed = asked
-            .account
-            .state
-            .balances
-            .values()
-            .next()
-            .unwrap()
-            .borrowed;
-        assert_eq!(
-            borrowed,
-            money(&format!("{} USDT", text("published_borrowed")))
-        );
+        let borrowed = asked.account.state.balances.values().next().unwrap().borrowed;
+        assert_eq!(borrowed, money(&format!("{} USDT", text("published_borrowed"))));
     }
 }
 
@@ -718,15 +686,9 @@ fn a_card_in_another_currency_lends_nothing_wrongly_while_exchange_is_not_built(
 /// Contract: borrowing without the rate it needs is `invalid_request` for a request.
 #[test]
 fn a_forced_request_that_would_need_a_rate_is_rejected_and_suspends_nothing() {
-    let mut story = Story::spot()
-        .holding("USDT 1 available")
-        .with_credit("500 USD");
+    let mut story = Story::spot().holding("USDT 1 available").with_credit("500 USD");
     let told = story.tell(&adjusted("-10 USDT", "force"));
-    assert!(
-        came_of(&told).starts_with("invalid_request: "),
-        "{}",
-        came_of(&told)
-    );
+    assert!(came_of(&told).starts_with("invalid_request: "), "{}", came_of(&told));
     assert_eq!(story.suspended(), []);
 }
 
@@ -740,11 +702,7 @@ fn a_withdrawal_is_held_until_it_is_settled_or_cancelled() {
     story.posted(&settled("w-1"));
     assert_eq!(story.money(), "USDT 40 withdrawing, 10 borrowed");
     story.posted(&cancelled("w-2"));
-    assert_eq!(
-        story.money(),
-        "USDT 30 available",
-        "what comes back repays first"
-    );
+    assert_eq!(story.money(), "USDT 30 available", "what comes back repays first");
     let told = story.tell(&settled("w-1"));
     assert_eq!(
         came_of(&told),
@@ -757,10 +715,7 @@ fn a_withdrawal_under_way_is_not_requested_twice() {
     let mut story = Story::spot().holding("USDT 100 available");
     story.posted(&withdrawal("w-1", "60 USDT"));
     let told = story.tell(&withdrawal("w-1", "10 USDT"));
-    assert_eq!(
-        came_of(&told),
-        "invalid_request: withdrawal_id: w-1 is under way already"
-    );
+    assert_eq!(came_of(&told), "invalid_request: withdrawal_id: w-1 is under way already");
     let told = story.tell(&withdrawal("w-2", "41 USDT"));
     assert_eq!(told.code(), "insufficient_funds");
     story.posted(&withdrawal("w-2", "40 USDT"));
@@ -774,12 +729,7 @@ fn during_a_liquidation_a_withdrawal_is_payable_half_an_hour_later() {
     let told = story.posted(&withdrawal("w-1", "50 USDT"));
     let due = story.now.plus_seconds(30 * 60);
     assert_eq!(told.message.outcome.payable_at, Some(due));
-    assert!(
-        told.body
-            .contains("\"payable_at\":\"2026-11-21T12:30:00.000Z\""),
-        "{}",
-        told.body
-    );
+    assert!(told.body.contains("\"payable_at\":\"2026-11-21T12:30:00.000Z\""), "{}", told.body);
     story.posted(&liquidation_ended());
     let told = story.posted(&withdrawal("w-2", "1 USDT"));
     assert_eq!(told.message.outcome.payable_at, None);
@@ -801,10 +751,7 @@ fn a_withdrawal_settled_before_it_is_payable_is_poison() {
         came_of(&told),
         "parked: withdrawal.settled cannot be applied: withdrawal w-1 is payable at 2026-11-21T12:30:00.000Z, not already at 2026-11-21T12:29:59.000Z"
     );
-    assert_eq!(
-        story.money(),
-        "USDT 40 available, 10 margin, 50 withdrawing"
-    );
+    assert_eq!(story.money(), "USDT 40 available, 10 margin, 50 withdrawing");
 }
 
 #[test]
@@ -842,14 +789,8 @@ fn only_account_opened_opens_and_only_an_empty_account_closes() {
             came_of(&story.tell(&reserved("1 USDT"))),
             "account_closed: the account was closed"
         );
-        assert_eq!(
-            came_of(&story.tell(&opened())),
-            "account_closed: the account was closed"
-        );
-        assert_eq!(
-            came_of(&story.tell(&closed())),
-            "account_closed: the account was closed"
-        );
+        assert_eq!(came_of(&story.tell(&opened())), "account_closed: the account was closed");
+        assert_eq!(came_of(&story.tell(&closed())), "account_closed: the account was closed");
         let told = story.tell(&deposit("1 USDT"));
         assert_eq!(
             came_of(&told),
@@ -863,10 +804,7 @@ fn an_account_with_a_position_does_not_close() {
     let mut story = Story::perpetual().holding("USDT 10 available");
     story.posted(&perpetual("sell", "0.50", "20"));
     let told = story.tell(&closed());
-    assert_eq!(
-        came_of(&told),
-        "account_not_empty: 1 open position: BTC-USDT -0.5"
-    );
+    assert_eq!(came_of(&told), "account_not_empty: 1 open position: BTC-USDT -0.5");
 }
 
 #[test]
@@ -892,9 +830,7 @@ fn a_fact_for_an_account_that_was_never_opened_is_poison() {
 
 #[test]
 fn a_credit_line_stays_in_its_currency_while_something_is_owed() {
-    let mut story = Story::spot()
-        .with_credit("500 USDT")
-        .holding("USDT 1 available");
+    let mut story = Story::spot().with_credit("500 USDT").holding("USDT 1 available");
     story.posted(&reserved_borrowing("101 USDT"));
     let told = story.tell(&credit_changed("500 USD", true));
     assert_eq!(told.code(), "invalid_request");
@@ -912,10 +848,7 @@ fn a_credit_line_stays_in_its_currency_while_something_is_owed() {
 #[test]
 fn the_outcome_shows_the_currencies_touched_afterwards() {
     let mut story = Story::spot().holding("USDT 20000 frozen; HKD 5 available");
-    let told = story.posted(&at_fee(
-        of_reserve(spot("buy", "0.5", "40000"), "20000"),
-        "0.1 USDT",
-    ));
+    let told = story.posted(&at_fee(of_reserve(spot("buy", "0.5", "40000"), "20000"), "0.1 USDT"));
     let outcome: Value = serde_json::from_str(&told.body).unwrap();
     assert_eq!(
         outcome["outcome"]["balances"],
@@ -929,12 +862,7 @@ fn the_outcome_shows_the_currencies_touched_afterwards() {
 // ── the net rule, for any account and any plan ─────────────────────────────────────────────
 
 fn planned(from: Subject, to: Subject, amount: Money, shortfall: Shortfall) -> PlannedLeg {
-    PlannedLeg {
-        from,
-        to,
-        amount: PlannedAmount::Known(amount),
-        shortfall,
-    }
+    PlannedLeg { from, to, amount: PlannedAmount::Known(amount), shortfall }
 }
 
 fn open_account(money: &str) -> AccountState {
@@ -969,17 +897,10 @@ fn a_named_amount_that_nobody_computed_is_poison() {
     let amount = PlannedAmount::Named("position.realised_loss".parse().unwrap());
     let leg = PlannedLeg {
         amount,
-        ..planned(
-            Subject::Frozen,
-            Subject::Available,
-            money("1 USDT"),
-            Shortfall::Force,
-        )
+        ..planned(Subject::Frozen, Subject::Available, money("1 USDT"), Shortfall::Force)
     };
     let stop = post(&mut account, "trade.filled", &[leg]).unwrap_err();
-    let Stop::Poisoned(poison) = stop else {
-        panic!("{stop:?}")
-    };
+    let Stop::Poisoned(poison) = stop else { panic!("{stop:?}") };
     assert_eq!(
         poison.to_string(),
         "trade.filled cannot be applied: nobody computed the amount from frozen to available"
@@ -993,20 +914,11 @@ fn the_strictest_leg_decides_for_its_currency_alone() {
     let take =
         |amount: &str, shortfall| planned(Subject::Available, fees, money(amount), shortfall);
     let mut account = open_account("BTC 1 available");
-    let mixed = [
-        take("1 BTC", Shortfall::Reject),
-        take("5 USDT", Shortfall::Force),
-    ];
+    let mixed = [take("1 BTC", Shortfall::Reject), take("5 USDT", Shortfall::Force)];
     post(&mut account, "adjustment.posted", &mixed).unwrap();
     assert_eq!(show_balances(account.balances.values()), "USDT 5 borrowed");
-    let strict = [
-        take("1 USDT", Shortfall::Force),
-        take("1 USDT", Shortfall::Reject),
-    ];
-    assert!(matches!(
-        post(&mut account, "adjustment.posted", &strict),
-        Err(Stop::Refused(_))
-    ));
+    let strict = [take("1 USDT", Shortfall::Force), take("1 USDT", Shortfall::Reject)];
+    assert!(matches!(post(&mut account, "adjustment.posted", &strict), Err(Stop::Refused(_))));
 }
 
 const POLICIES: [Shortfall; 3] = [Shortfall::Reject, Shortfall::Borrow, Shortfall::Force];
@@ -1016,12 +928,7 @@ fn amounts(code: &'static str) -> impl Strategy<Value = Money> {
 }
 
 fn held(code: &'static str) -> impl Strategy<Value = Balance> {
-    let shares = (
-        -1_000_i128..1_000,
-        0_i128..1_000,
-        0_i128..1_000,
-        0_i128..1_000,
-    );
+    let shares = (-1_000_i128..1_000, 0_i128..1_000, 0_i128..1_000, 0_i128..1_000);
     shares.prop_map(move |(net, frozen, margin, withdrawing)| {
         let money = |units: i128| Money::from_units(currency(code), units.max(0)).unwrap();
         Balance {
@@ -1059,12 +966,7 @@ fn subjects() -> impl Strategy<Value = Subject> {
 
 fn plans() -> impl Strategy<Value = Vec<PlannedLeg>> {
     let amount = prop_oneof![3 => amounts("USDT").boxed(), 1 => amounts("BTC").boxed()];
-    let leg = (
-        subjects(),
-        subjects(),
-        amount,
-        prop::sample::select(&POLICIES[..]),
-    )
+    let leg = (subjects(), subjects(), amount, prop::sample::select(&POLICIES[..]))
         .prop_filter("a leg moves money of the account", |(from, to, ..)| {
             from != to && !(from.is_contra() && to.is_contra())
         })
@@ -1089,9 +991,7 @@ fn replayed(
     let mut after = before.clone();
     for leg in legs {
         let code = leg.money.currency().code;
-        let balance = after
-            .entry(code)
-            .or_insert_with(|| Balance::zero(leg.money.currency()));
+        let balance = after.entry(code).or_insert_with(|| Balance::zero(leg.money.currency()));
         let mut add = |subject: Subject, money: Money| {
             let (share, money) = match subject {
                 Subject::Available => (&mut balance.available, money),

@@ -1,10 +1,7 @@
 //! A rulebook that loads can be carried out; one that cannot is refused with the place and the
 //! reason (C3, C9).
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a specification that cannot be set up stops there"
-)]
+#![allow(clippy::unwrap_used, reason = "a specification that cannot be set up stops there")]
 
 mod common;
 
@@ -46,12 +43,7 @@ fn patched(patch: &Patch) -> Value {
             assert!(removed.is_some(), "{pointer} is there to be removed");
         }
         Append(pointer, value) => {
-            document
-                .pointer_mut(pointer)
-                .unwrap()
-                .as_array_mut()
-                .unwrap()
-                .push(value.clone());
+            document.pointer_mut(pointer).unwrap().as_array_mut().unwrap().push(value.clone());
         }
     }
     document
@@ -70,9 +62,7 @@ fn refused(cases: Vec<(&str, Patch, &str)>) {
         .filter_map(|(name, patch, expected)| match check(patched(&patch)) {
             Ok(_) => Some(format!("{name}: was taken, expected: {expected}")),
             Err(error) if error.starts_with(expected) => None,
-            Err(error) => Some(format!(
-                "{name}:\n  expected {expected}\n  got      {error}"
-            )),
+            Err(error) => Some(format!("{name}:\n  expected {expected}\n  got      {error}")),
         })
         .collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -89,16 +79,9 @@ fn leg_or(from: &str, to: &str, amount: &str, shortfall: &str) -> Value {
 #[test]
 fn the_shipped_configuration_loads() {
     let configuration = check(shipped()).unwrap();
-    let products: Vec<_> = configuration
-        .rulebooks()
-        .map(|r| r.product.to_string())
-        .collect();
+    let products: Vec<_> = configuration.rulebooks().map(|r| r.product.to_string()).collect();
     assert_eq!(products, ["perpetual", "spot"]);
-    let decimals = |code: &str| {
-        configuration
-            .currency(code.parse().unwrap())
-            .map(|c| c.decimals)
-    };
+    let decimals = |code: &str| configuration.currency(code.parse().unwrap()).map(|c| c.decimals);
     let found = ["BTC", "ETH", "USDT", "USD", "HKD", "DOGE"].map(decimals);
     assert_eq!(found, [Some(8), Some(8), Some(6), Some(2), Some(2), None]);
 }
@@ -108,11 +91,7 @@ fn every_product_says_what_every_kind_of_event_does() {
     let configuration = check(shipped()).unwrap();
     for rulebook in configuration.rulebooks() {
         for kind in EventKind::ALL {
-            assert!(
-                rulebook.rule(*kind).is_some(),
-                "{} {kind}",
-                rulebook.product
-            );
+            assert!(rulebook.rule(*kind).is_some(), "{} {kind}", rulebook.product);
         }
     }
 }
@@ -157,10 +136,7 @@ fn what_a_rulebook_says_of_a_whole_kind_is_checked() {
         ),
         (
             "refused for no reason",
-            Set(
-                "/rulebooks/0/events/transfer.requested",
-                json!({ "refused": "  " }),
-            ),
+            Set("/rulebooks/0/events/transfer.requested", json!({ "refused": "  " })),
             "rulebooks/spot.json: events.transfer.requested.refused: says no reason",
         ),
         (
@@ -170,10 +146,7 @@ fn what_a_rulebook_says_of_a_whole_kind_is_checked() {
         ),
         (
             "legs and a reason",
-            Set(
-                "/rulebooks/0/events/fee.charged",
-                json!({ "legs": [], "refused": "no" }),
-            ),
+            Set("/rulebooks/0/events/fee.charged", json!({ "legs": [], "refused": "no" })),
             "not a document: ",
         ),
         (
@@ -245,10 +218,7 @@ fn every_leg_is_checked() {
         ),
         (
             "to itself",
-            Set(
-                fee,
-                leg_or("available", "available", "event.amount", "force"),
-            ),
+            Set(fee, leg_or("available", "available", "event.amount", "force")),
             "rulebooks/spot.json: events.fee.charged.legs[0]: moves money from available to itself",
         ),
         (
@@ -297,34 +267,22 @@ fn a_shortfall_is_stated_where_one_can_be_and_nowhere_else() {
         ),
         (
             "a fact rejects",
-            Set(
-                fee,
-                leg_or("available", "house:fees", "event.amount", "reject"),
-            ),
+            Set(fee, leg_or("available", "house:fees", "event.amount", "reject")),
             "rulebooks/spot.json: events.fee.charged.legs[0].shortfall: fee.charged has happened and cannot be rejected: the shortfall is force",
         ),
         (
             "a fact borrows within a limit",
-            Set(
-                fee,
-                leg_or("available", "house:fees", "event.amount", "borrow"),
-            ),
+            Set(fee, leg_or("available", "house:fees", "event.amount", "borrow")),
             "rulebooks/spot.json: events.fee.charged.legs[0].shortfall: fee.charged has happened and cannot be rejected",
         ),
         (
             "a fact that decides by itself",
-            Set(
-                fee,
-                leg_or("available", "house:fees", "event.amount", "event"),
-            ),
+            Set(fee, leg_or("available", "house:fees", "event.amount", "event")),
             "rulebooks/spot.json: events.fee.charged.legs[0].shortfall: fee.charged has happened and cannot be rejected",
         ),
         (
             "an event that says nothing of it",
-            Set(
-                withdrawal,
-                leg_or("available", "withdrawing", "event.amount", "event"),
-            ),
+            Set(withdrawal, leg_or("available", "withdrawing", "event.amount", "event")),
             "rulebooks/spot.json: events.withdrawal.requested.legs[0].shortfall: withdrawal.requested does not say what to do on shortfall",
         ),
         (
@@ -345,10 +303,7 @@ fn a_shortfall_is_stated_where_one_can_be_and_nowhere_else() {
         ),
         (
             "a policy that there is not",
-            Set(
-                fee,
-                leg_or("available", "house:fees", "event.amount", "forgive"),
-            ),
+            Set(fee, leg_or("available", "house:fees", "event.amount", "forgive")),
             "not a document: unknown variant `forgive`",
         ),
     ]);
@@ -410,10 +365,7 @@ fn path_version_and_currencies_are_checked() {
         ),
         (
             "pairs with positions",
-            Set(
-                "/rulebooks/0/path",
-                json!(["clearing", "position", "account"]),
-            ),
+            Set("/rulebooks/0/path", json!(["clearing", "position", "account"])),
             "rulebooks/spot.json: path: pairs make no positions, but position is in the path",
         ),
         (
@@ -441,11 +393,7 @@ fn path_version_and_currencies_are_checked() {
             Remove("/rulebooks/1/currencies/0"),
             "rulebooks/perpetual.json: currencies: BTC is missing, which symbol BTC-USD needs",
         ),
-        (
-            "no version",
-            Remove("/rulebooks/0/version"),
-            "not a document: missing field `version`",
-        ),
+        ("no version", Remove("/rulebooks/0/version"), "not a document: missing field `version`"),
         (
             "an unknown field",
             Set("/rulebooks/0/owner", json!("me")),
@@ -514,34 +462,22 @@ fn currencies_and_instruments_are_checked() {
         ),
         (
             "a contract settled in a currency that there is not",
-            Set(
-                "/instruments/perpetual/symbols/BTC-USDT/settled_in",
-                json!("EUR"),
-            ),
+            Set("/instruments/perpetual/symbols/BTC-USDT/settled_in", json!("EUR")),
             "instruments.json: perpetual: BTC-USDT: EUR is not in currencies.json",
         ),
         (
             "a multiplier of nothing",
-            Set(
-                "/instruments/perpetual/symbols/BTC-USDT/multiplier",
-                json!("0"),
-            ),
+            Set("/instruments/perpetual/symbols/BTC-USDT/multiplier", json!("0")),
             "instruments.json: perpetual: BTC-USDT: multiplier \"0\" is not a decimal above zero",
         ),
         (
             "a multiplier below zero",
-            Set(
-                "/instruments/perpetual/symbols/BTC-USDT/multiplier",
-                json!("-1"),
-            ),
+            Set("/instruments/perpetual/symbols/BTC-USDT/multiplier", json!("-1")),
             "instruments.json: perpetual: BTC-USDT: multiplier \"-1\" is not a decimal above zero",
         ),
         (
             "a kind of contract that there is not",
-            Set(
-                "/instruments/perpetual/symbols/BTC-USDT/kind",
-                json!("quanto"),
-            ),
+            Set("/instruments/perpetual/symbols/BTC-USDT/kind", json!("quanto")),
             "not a document: unknown variant `quanto`",
         ),
         (
@@ -570,17 +506,8 @@ fn a_document_that_cannot_be_read_says_the_line() {
     let text = serde_json::to_string_pretty(&shipped()["rulebooks"][0]).unwrap();
     let broken = text.replace("\"from\": \"external:bank\"", "\"form\": \"external:bank\"");
     let error = serde_json::from_str::<RulebookDocument>(&broken).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("unknown field `form`, expected one of"),
-        "{error}"
-    );
-    let line = broken
-        .lines()
-        .position(|line| line.contains("\"form\""))
-        .unwrap()
-        + 1;
+    assert!(error.to_string().starts_with("unknown field `form`, expected one of"), "{error}");
+    let line = broken.lines().position(|line| line.contains("\"form\"")).unwrap() + 1;
     assert_eq!(error.line(), line);
 }
 
@@ -589,8 +516,5 @@ fn a_kind_written_twice_is_refused_rather_than_half_ignored() {
     let text = shipped()["rulebooks"][0].to_string();
     let twice = text.replace("\"events\":{", "\"events\":{\"fee.charged\":{\"legs\":[]},");
     let read = serde_json::from_str::<RulebookDocument>(&twice);
-    assert!(
-        read.is_err(),
-        "the first fee.charged was dropped without a word"
-    );
+    assert!(read.is_err(), "the first fee.charged was dropped without a word");
 }

@@ -45,20 +45,14 @@ impl DynamoDb {
     }
 
     async fn serve(database: Database) -> Result<Self, DynamoDbError> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .map_err(DynamoDbError::Listen)?;
+        let listener =
+            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(DynamoDbError::Listen)?;
         let address = listener.local_addr().map_err(DynamoDbError::Listen)?;
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        let server = tokio::spawn(dynoxide::server::serve_with_shutdown(
-            listener, database, stopped,
-        ));
-        Ok(Self {
-            address,
-            stop: stop.drop_guard(),
-            server,
-        })
+        let server =
+            tokio::spawn(dynoxide::server::serve_with_shutdown(listener, database, stopped));
+        Ok(Self { address, stop: stop.drop_guard(), server })
     }
 
     /// What `AWS_ENDPOINT_URL_DYNAMODB` must be set to.
@@ -77,9 +71,7 @@ impl DynamoDb {
         match tokio::time::timeout(grace, &mut self.server).await {
             Ok(Ok(Ok(()))) => Ok(()),
             Ok(Ok(Err(said))) => Err(DynamoDbError::Shutdown { said }),
-            Ok(Err(panicked)) => Err(DynamoDbError::Shutdown {
-                said: panicked.to_string(),
-            }),
+            Ok(Err(panicked)) => Err(DynamoDbError::Shutdown { said: panicked.to_string() }),
             Err(_) => {
                 self.server.abort();
                 let said = format!("requests took more than {SHUTDOWN_SECS_MAX} seconds to finish");
@@ -111,8 +103,6 @@ pub enum DynamoDbError {
 
 impl DynamoDbError {
     fn open(source: dynoxide::DynoxideError) -> Self {
-        Self::Open {
-            source: source.to_string().into(),
-        }
+        Self::Open { source: source.to_string().into() }
     }
 }

@@ -185,10 +185,7 @@ impl PostgresCluster {
         let connection = ["--host=127.0.0.1", "--port", &port, "--username", SUPERUSER];
         run(
             program,
-            self.owner
-                .command(&self.binaries.program(program))
-                .args(connection)
-                .args(arguments),
+            self.owner.command(&self.binaries.program(program)).args(connection).args(arguments),
         )
     }
 
@@ -223,10 +220,7 @@ impl PostgresCluster {
 impl Drop for PostgresCluster {
     fn drop(&mut self) {
         if let Err(error) = self.stop() {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "dropping a cluster"
-            );
+            tracing::warn!(error = &error as &dyn std::error::Error, "dropping a cluster");
         }
     }
 }
@@ -237,9 +231,9 @@ fn lock(directory: &Path) -> Result<File, PostgresError> {
     let file = File::create(directory.join("lock")).map_err(attempt)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(PostgresError::InUse {
-            directory: directory.to_path_buf(),
-        }),
+        Err(TryLockError::WouldBlock) => {
+            Err(PostgresError::InUse { directory: directory.to_path_buf() })
+        }
         Err(TryLockError::Error(source)) => Err(attempt(source)),
     }
 }
@@ -266,10 +260,7 @@ fn initialise(binaries: &Binaries, owner: &Owner, place: &Place) -> Result<(), P
     std::fs::create_dir(&unfinished).map_err(attempt)?;
     owner.own(&unfinished)?;
     let mut initdb = owner.command(&binaries.program("initdb"));
-    initdb
-        .arg("--pgdata")
-        .arg(&unfinished)
-        .args(["--username", SUPERUSER, "--auth=trust"]);
+    initdb.arg("--pgdata").arg(&unfinished).args(["--username", SUPERUSER, "--auth=trust"]);
     initdb.args(["--encoding=UTF8", "--locale=C"]);
     if place.remove_after_kill.is_some() {
         initdb.arg("--no-sync");
@@ -317,14 +308,10 @@ fn free_port() -> Result<u16, PostgresError> {
 }
 
 fn run(program: &'static str, command: &mut std::process::Command) -> Result<(), PostgresError> {
-    let output = command
-        .output()
-        .map_err(|source| PostgresError::Spawn { program, source })?;
+    let output = command.output().map_err(|source| PostgresError::Spawn { program, source })?;
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr)
-        .trim()
-        .replace('\n', " | ");
+    let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', " | ");
     Err(PostgresError::Command { program, said })
 }

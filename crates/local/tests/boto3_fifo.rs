@@ -8,9 +8,7 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/boto3_fifo.py")
 
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_works_against_the_broker() {
-    let boto3 = Command::new("python3")
-        .args(["-c", "import boto3"])
-        .output();
+    let boto3 = Command::new("python3").args(["-c", "import boto3"]).output();
     if !boto3.is_ok_and(|import| import.status.success()) {
         assert!(
             std::env::var_os("CI").is_none(),
@@ -22,16 +20,8 @@ async fn boto3_works_against_the_broker() {
         return;
     }
     let broker = Broker::start(BrokerConfig::default()).await.unwrap();
-    let script = Command::new("python3")
-        .arg(SCRIPT)
-        .arg(broker.endpoint_url())
-        .output()
-        .unwrap();
+    let script = Command::new("python3").arg(SCRIPT).arg(broker.endpoint_url()).output().unwrap();
     let said = String::from_utf8_lossy(&script.stdout);
-    assert!(
-        script.status.success(),
-        "{said}\n{}",
-        String::from_utf8_lossy(&script.stderr)
-    );
+    assert!(script.status.success(), "{said}\n{}", String::from_utf8_lossy(&script.stderr));
     println!("{said}");
 }

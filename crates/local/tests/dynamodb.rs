@@ -1,9 +1,6 @@
 //! What CAP asks of DynamoDB, asked of the embedded one through the real SDK.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test, as tests do"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test, as tests do")]
 
 use std::time::Instant;
 
@@ -21,31 +18,20 @@ const UNCLAIMED: &str = "attribute_not_exists(pk) or expires_at < :now";
 #[tokio::test]
 async fn a_claim_is_taken_once_until_it_expires() {
     let (server, client) = start().await;
-    claim(&client, "request-1", "account-1", 100, 50)
-        .await
-        .unwrap();
+    claim(&client, "request-1", "account-1", 100, 50).await.unwrap();
 
-    let refused = claim(&client, "request-1", "account-2", 200, 50)
-        .await
-        .unwrap_err();
+    let refused = claim(&client, "request-1", "account-2", 200, 50).await.unwrap_err();
     let refused = refused.into_service_error();
-    assert!(
-        refused.is_conditional_check_failed_exception(),
-        "{refused:?}"
-    );
+    assert!(refused.is_conditional_check_failed_exception(), "{refused:?}");
 
-    claim(&client, "request-1", "account-2", 200, 101)
-        .await
-        .unwrap();
+    claim(&client, "request-1", "account-2", 200, 101).await.unwrap();
     server.shutdown().await.unwrap();
 }
 
 #[tokio::test]
 async fn a_refused_put_returns_the_item_that_stood_in_the_way() {
     let (_server, client) = start().await;
-    claim(&client, "request-1", "account-1", 100, 50)
-        .await
-        .unwrap();
+    claim(&client, "request-1", "account-1", 100, 50).await.unwrap();
     let refused = client
         .put_item()
         .table_name(TABLE)
@@ -69,9 +55,7 @@ async fn a_refused_put_returns_the_item_that_stood_in_the_way() {
 #[tokio::test]
 async fn a_refused_transaction_says_which_item_stood_in_the_way_and_writes_nothing() {
     let (_server, client) = start().await;
-    claim(&client, "request-2", "account-2", 100, 50)
-        .await
-        .unwrap();
+    claim(&client, "request-2", "account-2", 100, 50).await.unwrap();
 
     let refused = client
         .transact_write_items()
@@ -98,10 +82,7 @@ async fn a_refused_transaction_says_which_item_stood_in_the_way_and_writes_nothi
     assert_eq!(in_the_way["expires_at"], number(100));
     assert!(cancelled.cancellation_reasons()[0].item().is_none());
 
-    assert_eq!(
-        accounts_of(&client, &["request-1", "request-3"]).await,
-        [""; 0]
-    );
+    assert_eq!(accounts_of(&client, &["request-1", "request-3"]).await, [""; 0]);
 }
 
 #[tokio::test]
@@ -117,10 +98,7 @@ async fn an_accepted_transaction_writes_everything_and_a_repeated_token_writes_o
             .await
             .unwrap();
     }
-    assert_eq!(
-        accounts_of(&client, &["request-1", "request-2"]).await,
-        ["account-1", "account-2"]
-    );
+    assert_eq!(accounts_of(&client, &["request-1", "request-2"]).await, ["account-1", "account-2"]);
 }
 
 #[tokio::test]
@@ -131,18 +109,8 @@ async fn a_transaction_of_one_hundred_items_is_accepted_and_of_more_is_refused()
             .map(|n| claim_in_transaction(&format!("request-{count}-{n}"), "account", 50))
             .collect::<Vec<_>>()
     };
-    client
-        .transact_write_items()
-        .set_transact_items(Some(items(100)))
-        .send()
-        .await
-        .unwrap();
-    client
-        .transact_write_items()
-        .set_transact_items(Some(items(101)))
-        .send()
-        .await
-        .unwrap_err();
+    client.transact_write_items().set_transact_items(Some(items(100))).send().await.unwrap();
+    client.transact_write_items().set_transact_items(Some(items(101))).send().await.unwrap_err();
 }
 
 #[tokio::test]
@@ -166,20 +134,12 @@ async fn the_items_of_one_key_are_read_in_order_and_page_by_page() {
         .expression_attribute_values(":r", text("r"))
         .consistent_read(true);
     let all = query.clone().send().await.unwrap();
-    let revisions: Vec<_> = all
-        .items()
-        .iter()
-        .map(|item| item["sk"].as_s().unwrap())
-        .collect();
+    let revisions: Vec<_> = all.items().iter().map(|item| item["sk"].as_s().unwrap()).collect();
     assert_eq!(revisions, ["r1", "r2", "r3"]);
 
     let page = query.clone().limit(2).send().await.unwrap();
     assert_eq!(page.count(), 2);
-    let next = query
-        .set_exclusive_start_key(page.last_evaluated_key)
-        .send()
-        .await
-        .unwrap();
+    let next = query.set_exclusive_start_key(page.last_evaluated_key).send().await.unwrap();
     assert_eq!(next.items()[0]["sk"], text("r3"));
 }
 
@@ -190,29 +150,18 @@ async fn a_file_keeps_its_items_over_a_restart() {
     let server = DynamoDb::start_at(&file).await.unwrap();
     let client = client_of(&server);
     create_table(&client).await;
-    claim(&client, "request-1", "account-1", 100, 50)
-        .await
-        .unwrap();
+    claim(&client, "request-1", "account-1", 100, 50).await.unwrap();
     server.shutdown().await.unwrap();
 
     let server = DynamoDb::start_at(&file).await.unwrap();
-    assert_eq!(
-        accounts_of(&client_of(&server), &["request-1"]).await,
-        ["account-1"]
-    );
+    assert_eq!(accounts_of(&client_of(&server), &["request-1"]).await, ["account-1"]);
 }
 
 #[tokio::test]
 async fn after_shutdown_the_endpoint_is_gone() {
     let (server, client) = start().await;
-    let address = server
-        .endpoint_url()
-        .strip_prefix("http://")
-        .unwrap()
-        .to_owned();
-    claim(&client, "request-1", "account-1", 100, 50)
-        .await
-        .unwrap();
+    let address = server.endpoint_url().strip_prefix("http://").unwrap().to_owned();
+    claim(&client, "request-1", "account-1", 100, 50).await.unwrap();
     server.shutdown().await.unwrap();
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
@@ -248,11 +197,7 @@ async fn create_table(client: &Client) {
             .unwrap()
     };
     let key = |name: &str, kind| {
-        KeySchemaElement::builder()
-            .attribute_name(name)
-            .key_type(kind)
-            .build()
-            .unwrap()
+        KeySchemaElement::builder().attribute_name(name).key_type(kind).build().unwrap()
     };
     client
         .create_table()
@@ -308,26 +253,15 @@ fn claim_in_transaction(request: &str, account: &str, now: u64) -> TransactWrite
 async fn accounts_of(client: &Client, requests: &[&str]) -> Vec<String> {
     let mut keys = KeysAndAttributes::builder().consistent_read(true);
     for request in requests {
-        keys = keys.keys(
-            [
-                ("pk".to_owned(), text(request)),
-                ("sk".to_owned(), text("claim")),
-            ]
-            .into(),
-        );
+        keys =
+            keys.keys([("pk".to_owned(), text(request)), ("sk".to_owned(), text("claim"))].into());
     }
-    let read = client
-        .batch_get_item()
-        .request_items(TABLE, keys.build().unwrap())
-        .send()
-        .await
-        .unwrap();
+    let read =
+        client.batch_get_item().request_items(TABLE, keys.build().unwrap()).send().await.unwrap();
     assert!(read.unprocessed_keys().is_none_or(|keys| keys.is_empty()));
     let items = &read.responses().unwrap()[TABLE];
-    let mut accounts: Vec<String> = items
-        .iter()
-        .map(|item| item["account"].as_s().unwrap().clone())
-        .collect();
+    let mut accounts: Vec<String> =
+        items.iter().map(|item| item["account"].as_s().unwrap().clone()).collect();
     accounts.sort();
     accounts
 }

@@ -1,9 +1,6 @@
 //! What a PostgreSQL cluster on this machine promises, tried on real ones.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test, as tests do"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test, as tests do")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -19,13 +16,8 @@ async fn it_starts_as_this_user_and_answers() {
     let cluster = PostgresCluster::start_temporary().unwrap();
     println!("a new cluster answered after {:?}", started.elapsed());
 
-    let mut connection = PgConnection::connect(&cluster.url("postgres"))
-        .await
-        .unwrap();
-    let one: i32 = sqlx::query_scalar("select 1")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
+    let mut connection = PgConnection::connect(&cluster.url("postgres")).await.unwrap();
+    let one: i32 = sqlx::query_scalar("select 1").fetch_one(&mut connection).await.unwrap();
     assert_eq!(one, 1);
 
     for (name, expected) in [
@@ -49,20 +41,11 @@ async fn committed_rows_survive_a_crash_and_uncommitted_ones_do_not() {
     let mut cluster = PostgresCluster::start_temporary().unwrap();
     let url = cluster.url("postgres");
     let mut connection = PgConnection::connect(&url).await.unwrap();
-    connection
-        .execute("create table posting (n int)")
-        .await
-        .unwrap();
-    connection
-        .execute("insert into posting select generate_series(1, 1000)")
-        .await
-        .unwrap();
+    connection.execute("create table posting (n int)").await.unwrap();
+    connection.execute("insert into posting select generate_series(1, 1000)").await.unwrap();
     let mut open = PgConnection::connect(&url).await.unwrap();
     let mut transaction = open.begin().await.unwrap();
-    transaction
-        .execute("insert into posting values (-1)")
-        .await
-        .unwrap();
+    transaction.execute("insert into posting values (-1)").await.unwrap();
 
     cluster.kill().unwrap();
     let started = Instant::now();
@@ -88,19 +71,13 @@ fn stopping_leaves_no_process_and_the_directory_is_used_again() {
 
     cluster.stop().unwrap();
     assert!(!is_alive(process_id));
-    assert!(
-        !directory.path().join("data/postmaster.pid").exists(),
-        "it was a clean stop"
-    );
+    assert!(!directory.path().join("data/postmaster.pid").exists(), "it was a clean stop");
     drop(cluster);
 
     let started = Instant::now();
     let cluster = PostgresCluster::start(directory.path()).unwrap();
     println!("an existing cluster answered after {:?}", started.elapsed());
-    assert!(
-        !cluster.ensure_database("kept").unwrap(),
-        "the database is still there"
-    );
+    assert!(!cluster.ensure_database("kept").unwrap(), "the database is still there");
     assert!(cluster.ensure_database("new").unwrap());
 }
 
@@ -122,39 +99,25 @@ async fn two_clusters_run_side_by_side() {
 
     first.create_database("only_here", None).unwrap();
     assert!(PgConnection::connect(&first.url("only_here")).await.is_ok());
-    assert!(
-        PgConnection::connect(&second.url("only_here"))
-            .await
-            .is_err()
-    );
+    assert!(PgConnection::connect(&second.url("only_here")).await.is_err());
 }
 
 #[tokio::test]
 async fn a_database_can_be_a_copy_of_a_template() {
     let cluster = PostgresCluster::start_temporary().unwrap();
     cluster.create_database("template_of_tests", None).unwrap();
-    let mut connection = PgConnection::connect(&cluster.url("template_of_tests"))
-        .await
-        .unwrap();
-    connection
-        .execute("create table copied (n int)")
-        .await
-        .unwrap();
+    let mut connection = PgConnection::connect(&cluster.url("template_of_tests")).await.unwrap();
+    connection.execute("create table copied (n int)").await.unwrap();
     connection.close().await.unwrap();
 
-    cluster
-        .create_database("copy", Some("template_of_tests"))
-        .unwrap();
+    cluster.create_database("copy", Some("template_of_tests")).unwrap();
     let mut connection = PgConnection::connect(&cluster.url("copy")).await.unwrap();
     connection.execute("select n from copied").await.unwrap();
 
     cluster.drop_database("copy").unwrap();
     assert!(PgConnection::connect(&cluster.url("copy")).await.is_err());
 
-    let again = cluster
-        .create_database("template_of_tests", None)
-        .unwrap_err()
-        .to_string();
+    let again = cluster.create_database("template_of_tests", None).unwrap_err().to_string();
     assert!(again.contains("already exists"), "{again}");
 }
 
@@ -164,10 +127,7 @@ fn a_directory_in_use_is_refused() {
     open_to_everyone(directory.path());
     let _first = PostgresCluster::start(directory.path()).unwrap();
     let second = PostgresCluster::start(directory.path());
-    assert!(
-        matches!(second, Err(PostgresError::InUse { .. })),
-        "{second:?}"
-    );
+    assert!(matches!(second, Err(PostgresError::InUse { .. })), "{second:?}");
 }
 
 #[test]
@@ -211,9 +171,7 @@ fn a_server_does_not_outlive_a_killed_process() {
     let holder = Holder::start("kept", directory.path());
     let server = holder.server;
     holder.kill();
-    eventually("the guard stops the server", || {
-        (!is_alive(server)).then_some(())
-    });
+    eventually("the guard stops the server", || (!is_alive(server)).then_some(()));
 
     PostgresCluster::start(directory.path()).unwrap();
 }
@@ -225,9 +183,7 @@ fn a_temporary_cluster_of_a_killed_process_is_removed() {
     let (server, home) = (holder.server, holder.home.clone());
     assert!(home.exists());
     holder.kill();
-    eventually("the guard removes the cluster", || {
-        (!home.exists()).then_some(())
-    });
+    eventually("the guard removes the cluster", || (!home.exists()).then_some(()));
     assert!(!is_alive(server));
 }
 
@@ -237,9 +193,7 @@ fn a_left_over_server_is_stopped_before_a_new_one_starts() {
     let holder = Holder::start("kept", directory.path());
     let server = holder.server;
     // The guard first, so that nobody is left to stop the server.
-    let guard = children_of(holder.process.id())
-        .into_iter()
-        .find(|child| *child != server);
+    let guard = children_of(holder.process.id()).into_iter().find(|child| *child != server);
     signal("KILL", guard.unwrap());
     holder.kill();
     assert!(is_alive(server));
@@ -270,11 +224,7 @@ impl Holder {
             std::fs::read_to_string(directory.join("told")).ok()
         });
         let (server, home) = told.split_once(' ').unwrap();
-        Self {
-            process,
-            server: server.parse().unwrap(),
-            home: PathBuf::from(home),
-        }
+        Self { process, server: server.parse().unwrap(), home: PathBuf::from(home) }
     }
 
     fn kill(mut self) {
@@ -288,10 +238,7 @@ fn open_to_everyone(directory: &Path) {
 }
 
 fn signal(name: &str, process_id: u32) {
-    let status = Command::new("kill")
-        .args(["-s", name, &process_id.to_string()])
-        .status()
-        .unwrap();
+    let status = Command::new("kill").args(["-s", name, &process_id.to_string()]).status().unwrap();
     assert!(status.success());
 }
 
@@ -312,10 +259,7 @@ fn children_of(process_id: u32) -> Vec<u32> {
 fn ps(arguments: &[&str]) -> Vec<String> {
     let output = Command::new("ps").args(arguments).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines()
-        .map(|line| line.trim().to_owned())
-        .filter(|line| !line.is_empty())
-        .collect()
+    text.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
 }
 
 fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) -> T {

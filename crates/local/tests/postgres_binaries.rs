@@ -1,9 +1,6 @@
 //! How PostgreSQL's programs are found and installed, tried on scripts that pretend to be them.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test, as tests do"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test, as tests do")]
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -15,10 +12,7 @@ fn missing_programs_are_named_with_what_to_install() {
     let empty = tempfile::tempdir().unwrap();
     let search = SearchPath::only([empty.path().to_path_buf()]);
     let error = PostgresCluster::start_with(&empty.path().join("cluster"), &search).unwrap_err();
-    assert!(matches!(
-        error,
-        PostgresError::Binaries(BinariesError::Missing { .. })
-    ));
+    assert!(matches!(error, PostgresError::Binaries(BinariesError::Missing { .. })));
     assert_eq!(
         error.to_string(),
         "looking for PostgreSQL 15 or newer on the PATH and in the distribution's directories \

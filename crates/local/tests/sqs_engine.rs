@@ -23,10 +23,7 @@ struct Account {
 
 impl Account {
     fn new() -> Self {
-        Self {
-            engine: Engine::new(EngineConfig::default()),
-            now: START,
-        }
+        Self { engine: Engine::new(EngineConfig::default()), now: START }
     }
 
     fn create(
@@ -34,8 +31,7 @@ impl Account {
         name: &str,
         pairs: &[(&str, &str)],
     ) -> Result<Arc<NamedQueue<Silent>>, SqsError> {
-        self.engine
-            .create_queue(name, &attributes(pairs), AttributeMap::new(), self.now)
+        self.engine.create_queue(name, &attributes(pairs), AttributeMap::new(), self.now)
     }
 
     /// `orders.fifo`, whose messages go to `orders-dlq.fifo` after `receives`.
@@ -43,34 +39,22 @@ impl Account {
         receives: u32,
     ) -> (Self, Arc<NamedQueue<Silent>>, Arc<NamedQueue<Silent>>) {
         let account = Self::new();
-        let dlq = account
-            .create("orders-dlq.fifo", FIFO)
-            .expect("the dead-letter queue");
-        let policy = format!(
-            r#"{{"deadLetterTargetArn":"{}","maxReceiveCount":{receives}}}"#,
-            dlq.arn
-        );
+        let dlq = account.create("orders-dlq.fifo", FIFO).expect("the dead-letter queue");
+        let policy =
+            format!(r#"{{"deadLetterTargetArn":"{}","maxReceiveCount":{receives}}}"#, dlq.arn);
         let orders = account
-            .create(
-                "orders.fifo",
-                &[("FifoQueue", "true"), ("RedrivePolicy", &policy)],
-            )
+            .create("orders.fifo", &[("FifoQueue", "true"), ("RedrivePolicy", &policy)])
             .expect("the queue");
         (account, orders, dlq)
     }
 
     fn send(&self, queue: &NamedQueue<Silent>, group: &str, body: &str) -> String {
         let payload = draft(group, body, Some(body)).check(&queue.settings());
-        queue
-            .send(payload.expect("a good message"), self.now)
-            .id
-            .to_string()
+        queue.send(payload.expect("a good message"), self.now).id.to_string()
     }
 
     fn receive(&self, queue: &NamedQueue<Silent>) -> Vec<Delivery> {
-        self.engine
-            .receive(queue, Receive::default(), self.now)
-            .expect("a receive")
+        self.engine.receive(queue, Receive::default(), self.now).expect("a receive")
     }
 
     fn move_all(&mut self) {
@@ -95,22 +79,13 @@ fn redrive_policy_moves_to_the_dlq_after_max_receive_count() {
         assert_eq!(account.receive(&orders)[0].receive_count, receives);
         account.now += 30_000;
     }
-    assert!(
-        account.receive(&orders).is_empty(),
-        "both were received twice"
-    );
+    assert!(account.receive(&orders).is_empty(), "both were received twice");
     let dead = account.receive(&dlq);
     assert_eq!(bodies(&dead), ["1", "2"]);
     assert_eq!(dead[0].id.to_string(), id, "the message id stays");
     assert_eq!(&*dead[0].payload.group_id, "a", "the group id stays");
-    assert_eq!(
-        *dead[0].payload.dedup_id, *id,
-        "the dedup id becomes the message id"
-    );
-    assert_eq!(
-        dead[0].payload.dead_letter_source_arn.as_deref(),
-        Some(&*orders.arn)
-    );
+    assert_eq!(*dead[0].payload.dedup_id, *id, "the dedup id becomes the message id");
+    assert_eq!(dead[0].payload.dead_letter_source_arn.as_deref(), Some(&*orders.arn));
     assert_eq!(dead[0].receive_count, 3, "counted over all queues");
     assert_eq!(dead[0].sent_at, account.now, "retention starts anew");
 }
@@ -134,24 +109,16 @@ fn a_dead_letter_queue_must_exist_and_be_fifo() {
             r#"{{"deadLetterTargetArn":"{}","maxReceiveCount":"3"}}"#,
             account.engine.arn_of(target)
         );
-        let refused = account.create(
-            "q.fifo",
-            &[("FifoQueue", "true"), ("RedrivePolicy", &policy)],
-        );
-        assert!(
-            matches!(refused, Err(SqsError::InvalidParameterValue(_))),
-            "{target}"
-        );
+        let refused =
+            account.create("q.fifo", &[("FifoQueue", "true"), ("RedrivePolicy", &policy)]);
+        assert!(matches!(refused, Err(SqsError::InvalidParameterValue(_))), "{target}");
     }
 }
 
 #[test]
 fn dead_letter_sources_are_listed() {
     let (account, orders, dlq) = Account::with_dead_letters(3);
-    assert_eq!(
-        account.engine.dead_letter_sources(&dlq.arn),
-        [Arc::clone(&orders.name)]
-    );
+    assert_eq!(account.engine.dead_letter_sources(&dlq.arn), [Arc::clone(&orders.name)]);
     assert!(account.engine.dead_letter_sources(&orders.arn).is_empty());
 }
 
@@ -162,20 +129,14 @@ fn a_move_task_appends_behind_live_messages_with_new_ids() {
     account.send(&orders, "a", "2");
     account.bury_all(&orders);
     account.send(&orders, "a", "live");
-    account
-        .engine
-        .start_move_task(&dlq.arn, None, None, account.now)
-        .unwrap();
+    account.engine.start_move_task(&dlq.arn, None, None, account.now).unwrap();
     account.move_all();
     let received = account.receive(&orders);
     assert_eq!(bodies(&received), ["live", "1", "2"]);
     assert_ne!(received[1].id.to_string(), old);
     assert_eq!(received[1].receive_count, 1);
     let task = &account.engine.list_move_tasks(&dlq.arn, 1).unwrap()[0];
-    assert_eq!(
-        (task.status, task.moved, task.to_move),
-        (MoveStatus::Completed, 2, 2)
-    );
+    assert_eq!((task.status, task.moved, task.to_move), (MoveStatus::Completed, 2, 2));
 }
 
 #[test]
@@ -186,16 +147,9 @@ fn a_move_task_takes_a_given_destination_and_a_rate() {
         account.send(&orders, "a", body);
     }
     account.bury_all(&orders);
-    let start = |now| {
-        account
-            .engine
-            .start_move_task(&dlq.arn, Some(&repair.arn), Some(1), now)
-    };
+    let start = |now| account.engine.start_move_task(&dlq.arn, Some(&repair.arn), Some(1), now);
     let handle = start(account.now).unwrap();
-    assert!(
-        matches!(start(account.now), Err(SqsError::UnsupportedOperation(_))),
-        "one at a time"
-    );
+    assert!(matches!(start(account.now), Err(SqsError::UnsupportedOperation(_))), "one at a time");
     account.engine.step_move_tasks(account.now);
     assert_eq!(repair.counts(account.now).visible, 1);
     account.engine.step_move_tasks(account.now + 1_000);
@@ -203,21 +157,14 @@ fn a_move_task_takes_a_given_destination_and_a_rate() {
     assert_eq!(account.engine.cancel_move_task(&handle), Ok(2));
     account.move_all();
     assert_eq!(bodies(&account.receive(&repair)), ["1", "2"]);
-    assert_eq!(
-        bodies(&account.receive(&dlq)),
-        ["3"],
-        "what was not moved stays"
-    );
+    assert_eq!(bodies(&account.receive(&dlq)), ["3"], "what was not moved stays");
 }
 
 #[test]
 fn a_move_task_fails_at_a_message_without_a_source() {
     let (mut account, _, dlq) = Account::with_dead_letters(1);
     account.send(&dlq, "a", "direct");
-    account
-        .engine
-        .start_move_task(&dlq.arn, None, None, account.now)
-        .unwrap();
+    account.engine.start_move_task(&dlq.arn, None, None, account.now).unwrap();
     account.move_all();
     let task = &account.engine.list_move_tasks(&dlq.arn, 1).unwrap()[0];
     assert_eq!(task.failure, Some("CouldNotDetermineMessageSource"));
@@ -227,13 +174,9 @@ fn a_move_task_fails_at_a_message_without_a_source() {
 #[test]
 fn a_move_task_starts_only_on_a_dead_letter_queue() {
     let (account, orders, _) = Account::with_dead_letters(1);
-    let refused = account
-        .engine
-        .start_move_task(&orders.arn, None, None, account.now);
+    let refused = account.engine.start_move_task(&orders.arn, None, None, account.now);
     assert!(matches!(refused, Err(SqsError::InvalidParameterValue(_))));
-    let refused = account
-        .engine
-        .start_move_task("arn:aws:sqs:x:y:z.fifo", None, None, account.now);
+    let refused = account.engine.start_move_task("arn:aws:sqs:x:y:z.fifo", None, None, account.now);
     assert!(matches!(refused, Err(SqsError::ResourceNotFound(_))));
 }
 
@@ -251,22 +194,14 @@ fn fifo_names_end_in_fifo_and_need_fifo_queue_true() {
         (".fifo", Some("true"), false),
     ] {
         let pairs: Vec<_> = fifo.iter().map(|value| ("FifoQueue", *value)).collect();
-        assert_eq!(
-            Account::new().create(name, &pairs).is_ok(),
-            accepted,
-            "{name} {fifo:?}"
-        );
+        assert_eq!(Account::new().create(name, &pairs).is_ok(), accepted, "{name} {fifo:?}");
     }
 }
 
 #[test]
 fn standard_queues_are_refused_with_a_clear_sentence() {
     let refused = Account::new().create("orders", &[]).err().unwrap();
-    assert!(
-        refused
-            .to_string()
-            .starts_with("This broker has FIFO queues only")
-    );
+    assert!(refused.to_string().starts_with("This broker has FIFO queues only"));
 }
 
 #[test]
@@ -274,18 +209,9 @@ fn create_queue_is_idempotent_with_the_same_attributes() {
     let account = Account::new();
     let minute = &[("FifoQueue", "true"), ("VisibilityTimeout", "60")];
     let created = account.create("q.fifo", minute).unwrap();
-    assert!(Arc::ptr_eq(
-        &created,
-        &account.create("q.fifo", minute).unwrap()
-    ));
-    assert!(Arc::ptr_eq(
-        &created,
-        &account.create("q.fifo", FIFO).unwrap()
-    ));
-    let other = account.create(
-        "q.fifo",
-        &[("FifoQueue", "true"), ("VisibilityTimeout", "61")],
-    );
+    assert!(Arc::ptr_eq(&created, &account.create("q.fifo", minute).unwrap()));
+    assert!(Arc::ptr_eq(&created, &account.create("q.fifo", FIFO).unwrap()));
+    let other = account.create("q.fifo", &[("FifoQueue", "true"), ("VisibilityTimeout", "61")]);
     assert!(matches!(other, Err(SqsError::QueueNameExists(_))));
 }
 
@@ -294,14 +220,8 @@ fn a_deleted_name_rests_for_a_minute() {
     let mut account = Account::new();
     account.create("q.fifo", FIFO).unwrap();
     account.engine.delete_queue("q.fifo", account.now).unwrap();
-    assert_eq!(
-        account.engine.queue("q.fifo").err(),
-        Some(SqsError::QueueDoesNotExist)
-    );
-    assert_eq!(
-        account.create("q.fifo", FIFO).err(),
-        Some(SqsError::QueueDeletedRecently)
-    );
+    assert_eq!(account.engine.queue("q.fifo").err(), Some(SqsError::QueueDoesNotExist));
+    assert_eq!(account.create("q.fifo", FIFO).err(), Some(SqsError::QueueDeletedRecently));
     account.now += 60_000;
     account.create("q.fifo", FIFO).unwrap();
 }
@@ -311,10 +231,7 @@ fn purge_is_allowed_once_a_minute() {
     let account = Account::new();
     let queue = account.create("q.fifo", FIFO).unwrap();
     queue.purge(account.now).unwrap();
-    assert!(matches!(
-        queue.purge(account.now + 59_999),
-        Err(SqsError::PurgeQueueInProgress(_))
-    ));
+    assert!(matches!(queue.purge(account.now + 59_999), Err(SqsError::PurgeQueueInProgress(_))));
     queue.purge(account.now + 60_000).unwrap();
 }
 
@@ -340,77 +257,43 @@ fn attributes_out_of_range_are_refused() {
         let settings = QueueSettings::created_with(&attributes(&[(name, value)]));
         assert_eq!(settings.is_ok(), accepted, "{name}={value}");
     }
-    let high_throughput = [
-        ("DeduplicationScope", "messageGroup"),
-        ("FifoThroughputLimit", "perMessageGroupId"),
-    ];
+    let high_throughput =
+        [("DeduplicationScope", "messageGroup"), ("FifoThroughputLimit", "perMessageGroupId")];
     QueueSettings::created_with(&attributes(&high_throughput)).unwrap();
 }
 
 fn refused(change: impl FnOnce(&mut Draft)) -> &'static str {
     let mut message = draft("a", "body", Some("id"));
     change(&mut message);
-    message
-        .check(&QueueSettings::default())
-        .map_or_else(|error| error.code(), |_| "accepted")
+    message.check(&QueueSettings::default()).map_or_else(|error| error.code(), |_| "accepted")
 }
 
 #[test]
 fn a_send_is_refused_with_sqs_own_codes() {
     assert_eq!(refused(|_| {}), "accepted");
     assert_eq!(refused(|message| message.body.clear()), "MissingParameter");
-    assert_eq!(
-        refused(|message| message.group_id = None),
-        "MissingParameter"
-    );
-    assert_eq!(
-        refused(|message| message.group_id = Some("a b".into())),
-        "InvalidParameterValue"
-    );
-    assert_eq!(
-        refused(|message| message.dedup_id = None),
-        "InvalidParameterValue"
-    );
+    assert_eq!(refused(|message| message.group_id = None), "MissingParameter");
+    assert_eq!(refused(|message| message.group_id = Some("a b".into())), "InvalidParameterValue");
+    assert_eq!(refused(|message| message.dedup_id = None), "InvalidParameterValue");
     assert_eq!(
         refused(|message| message.dedup_id = Some("x".repeat(129))),
         "InvalidParameterValue"
     );
-    assert_eq!(
-        refused(|message| message.delay_secs = Some(1)),
-        "InvalidParameterValue"
-    );
+    assert_eq!(refused(|message| message.delay_secs = Some(1)), "InvalidParameterValue");
     for bad in ["\u{0}", "\u{b}", "\u{fffe}", "\u{ffff}"] {
-        assert_eq!(
-            refused(|message| message.body.push_str(bad)),
-            "InvalidMessageContents"
-        );
+        assert_eq!(refused(|message| message.body.push_str(bad)), "InvalidMessageContents");
     }
-    assert_eq!(
-        refused(|message| message.body.push_str("\t\r\n\u{10ffff}")),
-        "accepted"
-    );
-    assert_eq!(
-        refused(|message| message.body = "x".repeat(1_048_576)),
-        "accepted"
-    );
-    assert_eq!(
-        refused(|message| message.body = "x".repeat(1_048_577)),
-        "InvalidParameterValue"
-    );
+    assert_eq!(refused(|message| message.body.push_str("\t\r\n\u{10ffff}")), "accepted");
+    assert_eq!(refused(|message| message.body = "x".repeat(1_048_576)), "accepted");
+    assert_eq!(refused(|message| message.body = "x".repeat(1_048_577)), "InvalidParameterValue");
     let attribute = MessageAttribute {
         data_type: "String".to_owned(),
         value: AttributeValue::Text("value".to_owned()),
     };
-    let many = |count: usize| {
-        (0..count)
-            .map(|number| (format!("n{number}"), attribute.clone()))
-            .collect()
-    };
+    let many =
+        |count: usize| (0..count).map(|number| (format!("n{number}"), attribute.clone())).collect();
     assert_eq!(refused(|message| message.attributes = many(10)), "accepted");
-    assert_eq!(
-        refused(|message| message.attributes = many(11)),
-        "InvalidParameterValue"
-    );
+    assert_eq!(refused(|message| message.attributes = many(11)), "InvalidParameterValue");
     assert_eq!(
         refused(|message| {
             message.body = "x".repeat(1_048_576);

@@ -68,28 +68,17 @@ impl Model {
 
     /// Whether it is a new message.
     fn send(&mut self, group: u8, dedup_id: u8, now: u64) -> bool {
-        if self
-            .first_sends
-            .iter()
-            .any(|(id, at)| *id == dedup_id && now < at + 300_000)
-        {
+        if self.first_sends.iter().any(|(id, at)| *id == dedup_id && now < at + 300_000) {
             return false;
         }
         self.first_sends.push((dedup_id, now));
-        self.messages.push(Plain {
-            number: self.sent,
-            group,
-            receives: 0,
-            held: None,
-        });
+        self.messages.push(Plain { number: self.sent, group, receives: 0, held: None });
         self.sent += 1;
         true
     }
 
     fn is_locked(&self, group: u8) -> bool {
-        self.messages
-            .iter()
-            .any(|message| message.group == group && message.held.is_some())
+        self.messages.iter().any(|message| message.group == group && message.held.is_some())
     }
 
     /// Messages that can be received: of groups that are not locked, in order, and among the
@@ -99,30 +88,16 @@ impl Model {
             return Vec::new();
         }
         let searched = self.limits.searched_max.unwrap_or(usize::MAX);
-        self.messages
-            .iter()
-            .take(searched)
-            .filter(|message| message.group == group)
-            .collect()
+        self.messages.iter().take(searched).filter(|message| message.group == group).collect()
     }
 
     fn counts(&self) -> Counts {
-        let in_flight = self
-            .messages
-            .iter()
-            .filter(|message| message.held.is_some())
-            .count();
-        Counts {
-            visible: self.messages.len() - in_flight,
-            in_flight,
-            delayed: 0,
-        }
+        let in_flight = self.messages.iter().filter(|message| message.held.is_some()).count();
+        Counts { visible: self.messages.len() - in_flight, in_flight, delayed: 0 }
     }
 
     fn delivered_by(&mut self, delivery: usize) -> Option<&mut Plain> {
-        self.messages
-            .iter_mut()
-            .find(|message| message.held.is_some_and(|(_, by)| by == delivery))
+        self.messages.iter_mut().find(|message| message.held.is_some_and(|(_, by)| by == delivery))
     }
 }
 

@@ -70,10 +70,7 @@ fn dedup_by_id_answers_with_the_first_message_for_five_minutes() {
     assert!(again.duplicate);
     assert_eq!((again.id, again.sequence), (first.id, first.sequence));
     bench.wait_secs(1);
-    assert!(
-        !bench.send_as("a", "2", Some("id")).duplicate,
-        "counted from the first send"
-    );
+    assert!(!bench.send_as("a", "2", Some("id")).duplicate, "counted from the first send");
     assert_eq!(bench.bodies(), ["1", "2"]);
 }
 
@@ -85,10 +82,7 @@ fn dedup_by_content_is_the_sha_256_of_the_body() {
     let sha_256 = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
     let by_hash = bench.send_as("a", "other", Some(sha_256));
     assert_eq!(by_hash.id, first.id);
-    assert!(
-        !bench.send_as("a", "hello", Some("own-id")).duplicate,
-        "a given id overrides"
-    );
+    assert!(!bench.send_as("a", "hello", Some("own-id")).duplicate, "a given id overrides");
     assert_eq!(&*bench.receive(1)[0].payload.dedup_id, sha_256);
 }
 
@@ -123,10 +117,7 @@ fn visibility_expiry_redelivers_in_order_with_the_receive_counts() {
     bench.wait_secs(30);
     let again = bench.receive(10);
     assert_eq!(bodies(&again), ["2", "3"]);
-    let counts: Vec<u32> = again
-        .iter()
-        .map(|delivery| delivery.receive_count)
-        .collect();
+    let counts: Vec<u32> = again.iter().map(|delivery| delivery.receive_count).collect();
     assert_eq!(counts, [2, 1]);
     assert_eq!(again[0].first_received_at, sqs_support::START);
     assert_eq!(again[0].id, run[1].id);
@@ -153,10 +144,7 @@ fn a_message_is_held_for_twelve_hours_at_most() {
     bench.send_all("a", &["1"]);
     let received = bench.receive(1);
     bench.wait_secs(10);
-    assert!(matches!(
-        bench.hold(&received[0], 43_200),
-        Err(SqsError::InvalidParameterValue(_))
-    ));
+    assert!(matches!(bench.hold(&received[0], 43_200), Err(SqsError::InvalidParameterValue(_))));
     bench.hold(&received[0], 43_190).unwrap();
 }
 
@@ -166,20 +154,14 @@ fn change_visibility_of_a_visible_message_is_refused() {
     bench.send_all("a", &["1"]);
     let received = bench.receive(1);
     bench.wait_secs(30);
-    assert_eq!(
-        bench.hold(&received[0], 10),
-        Err(SqsError::MessageNotInflight)
-    );
+    assert_eq!(bench.hold(&received[0], 10), Err(SqsError::MessageNotInflight));
 }
 
 #[test]
 fn visibility_given_at_receive_overrides_the_queues() {
     let mut bench = Bench::with(&[("VisibilityTimeout", "10")]);
     bench.send_all("a", &["1"]);
-    let ask = Receive {
-        visibility_timeout_secs: Some(2),
-        ..Receive::default()
-    };
+    let ask = Receive { visibility_timeout_secs: Some(2), ..Receive::default() };
     assert_eq!(bench.ask(ask).unwrap().len(), 1);
     bench.wait_secs(2);
     assert_eq!(bench.bodies(), ["1"]);
@@ -195,19 +177,10 @@ fn a_stale_receipt_handle_deletes_nothing() {
     bench.send_all("a", &["1"]);
     let stale = bench.receive(1)[0].handle;
     bench.wait_secs(30);
-    assert!(
-        matches!(
-            bench.try_delete(stale),
-            Err(SqsError::InvalidParameterValue(_))
-        ),
-        "expired"
-    );
+    assert!(matches!(bench.try_delete(stale), Err(SqsError::InvalidParameterValue(_))), "expired");
     let fresh = bench.receive(1);
     assert!(
-        matches!(
-            bench.try_delete(stale),
-            Err(SqsError::InvalidParameterValue(_))
-        ),
+        matches!(bench.try_delete(stale), Err(SqsError::InvalidParameterValue(_))),
         "redelivered"
     );
     assert_eq!(bench.counts().in_flight, 1);
@@ -250,20 +223,13 @@ fn a_changed_delay_holds_for_messages_already_in_the_queue() {
 fn attempt_id_replays_the_same_messages_and_handles() {
     let mut bench = Bench::new();
     bench.send_all("a", &["1", "2"]);
-    let ask = Receive {
-        attempt_id: Some("try"),
-        ..Receive::default()
-    };
+    let ask = Receive { attempt_id: Some("try"), ..Receive::default() };
     let first = bench.ask(ask).unwrap();
     bench.send_all("b", &["3"]);
     bench.wait_secs(20);
     assert_eq!(bench.ask(ask).unwrap(), first);
     bench.wait_secs(29);
-    assert_eq!(
-        bench.bodies(),
-        ["3"],
-        "the replay has begun the timeout anew"
-    );
+    assert_eq!(bench.bodies(), ["3"], "the replay has begun the timeout anew");
 }
 
 #[test]
@@ -271,20 +237,14 @@ fn attempt_id_is_refused_after_its_messages_were_touched() {
     for touch in ["delete", "hold"] {
         let mut bench = Bench::new();
         bench.send_all("a", &["1", "2"]);
-        let ask = Receive {
-            attempt_id: Some("try"),
-            ..Receive::default()
-        };
+        let ask = Receive { attempt_id: Some("try"), ..Receive::default() };
         let received = bench.ask(ask).unwrap();
         match touch {
             "delete" => bench.delete(&received[0]),
             _ => bench.hold(&received[0], 60).unwrap(),
         }
         let refused = bench.ask(ask);
-        assert!(
-            matches!(refused, Err(SqsError::InvalidParameterValue(_))),
-            "after {touch}"
-        );
+        assert!(matches!(refused, Err(SqsError::InvalidParameterValue(_))), "after {touch}");
     }
 }
 
@@ -292,10 +252,7 @@ fn attempt_id_is_refused_after_its_messages_were_touched() {
 fn attempt_id_begins_anew_when_visibility_has_run_out() {
     let mut bench = Bench::new();
     bench.send_all("a", &["1"]);
-    let ask = Receive {
-        attempt_id: Some("try"),
-        ..Receive::default()
-    };
+    let ask = Receive { attempt_id: Some("try"), ..Receive::default() };
     let first = bench.ask(ask).unwrap();
     bench.wait_secs(30);
     let second = bench.ask(ask).unwrap();
@@ -307,10 +264,7 @@ fn attempt_id_begins_anew_when_visibility_has_run_out() {
 fn attempt_id_is_forgotten_after_five_minutes() {
     let mut bench = Bench::with(&[("VisibilityTimeout", "3600")]);
     bench.send_all("a", &["1"]);
-    let ask = Receive {
-        attempt_id: Some("try"),
-        ..Receive::default()
-    };
+    let ask = Receive { attempt_id: Some("try"), ..Receive::default() };
     bench.ask(ask).unwrap();
     bench.wait_secs(300);
     bench.send_all("b", &["2"]);
@@ -323,41 +277,17 @@ fn approximate_counts_follow_every_state() {
     bench.send_all("a", &["1", "2"]);
     bench.send_all("b", &["3"]);
     bench.receive(1);
-    assert_eq!(
-        bench.counts(),
-        Counts {
-            visible: 2,
-            in_flight: 1,
-            delayed: 0
-        }
-    );
+    assert_eq!(bench.counts(), Counts { visible: 2, in_flight: 1, delayed: 0 });
     bench.set(&[("DelaySeconds", "10")]);
     bench.send_all("c", &["4"]);
-    assert_eq!(
-        bench.counts(),
-        Counts {
-            visible: 2,
-            in_flight: 1,
-            delayed: 1
-        }
-    );
+    assert_eq!(bench.counts(), Counts { visible: 2, in_flight: 1, delayed: 1 });
     bench.wait_secs(30);
-    assert_eq!(
-        bench.counts(),
-        Counts {
-            visible: 4,
-            in_flight: 0,
-            delayed: 0
-        }
-    );
+    assert_eq!(bench.counts(), Counts { visible: 4, in_flight: 0, delayed: 0 });
 }
 
 #[test]
 fn at_the_in_flight_limit_a_receive_finds_nothing() {
-    let limits = QueueLimits {
-        in_flight_max: 120_000,
-        searched_max: None,
-    };
+    let limits = QueueLimits { in_flight_max: 120_000, searched_max: None };
     let mut bench = Bench::limited(&[], limits);
     for group in 0..12_001 {
         let group = format!("g{group}");
@@ -374,10 +304,7 @@ fn at_the_in_flight_limit_a_receive_finds_nothing() {
 
 #[test]
 fn free_groups_are_looked_for_among_the_first_messages_only() {
-    let limits = QueueLimits {
-        in_flight_max: 120_000,
-        searched_max: Some(3),
-    };
+    let limits = QueueLimits { in_flight_max: 120_000, searched_max: Some(3) };
     let mut bench = Bench::limited(&[], limits);
     bench.send_all("blocked", &["1", "2", "3"]);
     bench.send_all("free", &["4"]);
@@ -390,10 +317,7 @@ fn free_groups_are_looked_for_among_the_first_messages_only() {
 #[test]
 fn a_group_stays_locked_when_a_burial_lets_further_messages_in() {
     let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:x:y:dlq.fifo","maxReceiveCount":2}"#;
-    let limits = QueueLimits {
-        searched_max: Some(2),
-        ..QueueLimits::default()
-    };
+    let limits = QueueLimits { searched_max: Some(2), ..QueueLimits::default() };
     let mut bench = Bench::limited(&[("RedrivePolicy", policy)], limits);
     bench.send_all("a", &["1", "2", "3"]);
     for _ in 0..2 {
@@ -401,11 +325,7 @@ fn a_group_stays_locked_when_a_burial_lets_further_messages_in() {
         bench.hold(&first[0], 0).unwrap();
     }
     let run = bench.receive(2);
-    assert_eq!(
-        bodies(&run),
-        ["2", "3"],
-        "1 is buried, so 3 is among the first two"
-    );
+    assert_eq!(bodies(&run), ["2", "3"], "1 is buried, so 3 is among the first two");
     bench.hold(&run[0], 0).unwrap();
     assert!(bench.bodies().is_empty(), "3 is still in flight");
 }
@@ -467,10 +387,7 @@ fn purge_leaves_nothing_but_the_memory_of_ids() {
 
 #[test]
 fn ten_thousand_groups_are_served_in_turn() {
-    let limits = QueueLimits {
-        searched_max: None,
-        ..QueueLimits::default()
-    };
+    let limits = QueueLimits { searched_max: None, ..QueueLimits::default() };
     let mut bench = Bench::limited(&[], limits);
     const GROUPS: usize = 10_000;
     const EACH: usize = 10;

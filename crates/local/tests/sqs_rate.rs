@@ -24,15 +24,10 @@ fn report(what: &str, messages: usize, started: Instant) {
 fn rate_of_the_queue_with_a_million_messages_waiting() {
     const WAITING: usize = 1_000_000;
     let mut bench = Bench::new();
-    let groups: Vec<String> = (0..GROUPS)
-        .map(|number| format!("account-{number}"))
-        .collect();
+    let groups: Vec<String> = (0..GROUPS).map(|number| format!("account-{number}")).collect();
     let started = Instant::now();
     for number in 0..WAITING {
-        bench.send(
-            &groups[number % GROUPS],
-            "{\"kind\":\"fill\",\"amount\":\"12.50\"}",
-        );
+        bench.send(&groups[number % GROUPS], "{\"kind\":\"fill\",\"amount\":\"12.50\"}");
     }
     report("send", WAITING, started);
     let started = Instant::now();
@@ -53,10 +48,7 @@ async fn rate_over_http_in_batches_of_ten() {
     let broker = Broker::start(BrokerConfig::default()).await.unwrap();
     let attributes = AttributeMap::from([("FifoQueue".to_owned(), "true".to_owned())]);
     let now = broker.clock().now_millis();
-    broker
-        .engine()
-        .create_queue("q.fifo", &attributes, AttributeMap::new(), now)
-        .unwrap();
+    broker.engine().create_queue("q.fifo", &attributes, AttributeMap::new(), now).unwrap();
     let started = Instant::now();
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
@@ -65,9 +57,7 @@ async fn rate_over_http_in_batches_of_ten() {
                 let mut connection = Connection::open(&address).await;
                 let mut done = 0;
                 for batch in 0..BATCHES {
-                    connection
-                        .call("SendMessageBatch", &sends(client, batch))
-                        .await;
+                    connection.call("SendMessageBatch", &sends(client, batch)).await;
                     let body = r#"{"QueueUrl":"q.fifo","MaxNumberOfMessages":10}"#;
                     let received = connection.call("ReceiveMessage", body).await;
                     let deletes = deletes(&received);
@@ -84,11 +74,7 @@ async fn rate_over_http_in_batches_of_ten() {
     for client in clients {
         done += client.await.unwrap();
     }
-    report(
-        "send, receive and delete over HTTP, clients included",
-        done,
-        started,
-    );
+    report("send, receive and delete over HTTP, clients included", done, started);
 }
 
 struct Connection(BufReader<TcpStream>);
@@ -105,11 +91,7 @@ impl Connection {
             "POST / HTTP/1.1\r\nhost: q\r\nx-amz-target: AmazonSQS.{operation}\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        self.0
-            .get_mut()
-            .write_all(head.as_bytes())
-            .await
-            .expect("written");
+        self.0.get_mut().write_all(head.as_bytes()).await.expect("written");
         let mut length = 0;
         loop {
             let mut line = String::new();
@@ -136,10 +118,7 @@ fn sends(client: usize, batch: usize) -> String {
             )
         })
         .collect();
-    format!(
-        r#"{{"QueueUrl":"q.fifo","Entries":[{}]}}"#,
-        entries.join(",")
-    )
+    format!(r#"{{"QueueUrl":"q.fifo","Entries":[{}]}}"#, entries.join(","))
 }
 
 fn deletes(received: &str) -> (String, usize) {
@@ -153,11 +132,5 @@ fn deletes(received: &str) -> (String, usize) {
         .iter()
         .map(|(id, handle)| format!(r#"{{"Id":"{id}","ReceiptHandle":"{handle}"}}"#))
         .collect();
-    (
-        format!(
-            r#"{{"QueueUrl":"q.fifo","Entries":[{}]}}"#,
-            entries.join(",")
-        ),
-        entries.len(),
-    )
+    (format!(r#"{{"QueueUrl":"q.fifo","Entries":[{}]}}"#, entries.join(",")), entries.len())
 }

@@ -19,9 +19,7 @@ pub(crate) struct Backoff {
 impl Backoff {
     /// How long to wait after one more failure.
     pub(crate) fn next(&mut self) -> Duration {
-        let ceiling = FIRST_MILLIS
-            .saturating_mul(1 << self.failures.min(10))
-            .min(LONGEST_MILLIS);
+        let ceiling = FIRST_MILLIS.saturating_mul(1 << self.failures.min(10)).min(LONGEST_MILLIS);
         self.failures = self.failures.saturating_add(1);
         Duration::from_millis(rand::rng().random_range(ceiling / 2..=ceiling))
     }

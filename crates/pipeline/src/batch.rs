@@ -30,25 +30,15 @@ impl<S: Stage> LaneWork<S> {
     /// Whether every message of the lane is still ours. One that is not spoils those behind it:
     /// they may not overtake it.
     pub(crate) fn is_ours(&self) -> bool {
-        self.messages
-            .iter()
-            .all(|message| message.in_hand.is_ours())
+        self.messages.iter().all(|message| message.in_hand.is_ours())
     }
 
     /// What has to be read of the lane to decide its arrivals.
     pub(crate) fn wanted(&self) -> Wanted {
         Wanted {
             account: self.account.clone(),
-            request_ids: self
-                .arrivals
-                .iter()
-                .map(|arrival| arrival.request_id.clone())
-                .collect(),
-            source_ids: self
-                .arrivals
-                .iter()
-                .map(|arrival| arrival.source_id.clone())
-                .collect(),
+            request_ids: self.arrivals.iter().map(|arrival| arrival.request_id.clone()).collect(),
+            source_ids: self.arrivals.iter().map(|arrival| arrival.source_id.clone()).collect(),
         }
     }
 }
@@ -60,11 +50,7 @@ pub(crate) fn into_lanes<S: Stage>(messages: &[Arc<InHand>]) -> Vec<LaneWork<S>>
     for in_hand in messages {
         let (account, mut arrivals) = read::<S>(in_hand);
         let place = *places.entry(account.clone()).or_insert_with(|| {
-            lanes.push(LaneWork {
-                account,
-                messages: Vec::new(),
-                arrivals: Vec::new(),
-            });
+            lanes.push(LaneWork { account, messages: Vec::new(), arrivals: Vec::new() });
             lanes.len() - 1
         });
         let lane = &mut lanes[place];

@@ -68,7 +68,8 @@ impl<C: Claims> ClaimRequestIds<C> {
     /// What came of `claims`; none if the memory is away. The journal's unique key still holds
     /// per account then; only ids that cross accounts go unnoticed until it is back.
     async fn claim(&self, claims: &[Claim], now: Timestamp) -> Option<Vec<Claimed>> {
-        let skipped = |count: usize| metrics::counter!("cap_claims_skipped_total").increment(count as u64);
+        let skipped =
+            |count: usize| metrics::counter!("cap_claims_skipped_total").increment(count as u64);
         if now.micros() < self.resting_until.load(Ordering::Relaxed) {
             skipped(claims.len());
             return None;

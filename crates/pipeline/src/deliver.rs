@@ -53,10 +53,7 @@ impl Courier<'_> {
             .zip(&consignments)
             .filter(|(_, consignment)| !consignment.stuck && consignment.parcels.is_empty())
             .flat_map(|(lane, _)| {
-                lane.work
-                    .messages
-                    .iter()
-                    .map(|message| Arc::clone(&message.in_hand))
+                lane.work.messages.iter().map(|message| Arc::clone(&message.in_hand))
             })
             .collect();
         failpoint::hit("before_delete");
@@ -67,11 +64,8 @@ impl Courier<'_> {
     /// A lane's outputs as parcels: runs of units for one stage are packed, outcomes stay single.
     fn consign<S: Stage>(&self, lane: &Settled<S>) -> Consignment {
         let account = &lane.work.account;
-        let mut consignment = Consignment {
-            account: account.clone(),
-            parcels: VecDeque::new(),
-            stuck: false,
-        };
+        let mut consignment =
+            Consignment { account: account.clone(), parcels: VecDeque::new(), stuck: false };
         let mut run: Vec<&str> = Vec::new();
         let mut run_to = None;
         for step in &lane.steps {
@@ -83,10 +77,7 @@ impl Courier<'_> {
                     }
                     run.push(unit);
                 }
-                Output::Outcome {
-                    deduplication_id,
-                    body,
-                } => {
+                Output::Outcome { deduplication_id, body } => {
                     self.close_run(&mut consignment, &mut run, run_to);
                     self.add(
                         &mut consignment,
@@ -188,10 +179,8 @@ impl Courier<'_> {
         }
         let calls = fronts.iter().flat_map(|(queue, entries)| {
             entries.chunks(BATCH_ENTRIES_MAX).map(move |entries| {
-                let messages: Vec<Outgoing> = entries
-                    .iter()
-                    .map(|(_, outgoing)| outgoing.clone())
-                    .collect();
+                let messages: Vec<Outgoing> =
+                    entries.iter().map(|(_, outgoing)| outgoing.clone()).collect();
                 async move { (queue, entries, self.queues.send(queue, &messages).await) }
             })
         });
@@ -259,20 +248,14 @@ impl Courier<'_> {
         let chunks: Vec<(Arc<QueueName>, Vec<Arc<InHand>>)> = by_queue(messages.iter())
             .into_iter()
             .flat_map(|(queue, messages)| {
-                let chunks: Vec<_> = messages
-                    .chunks(BATCH_ENTRIES_MAX)
-                    .map(<[_]>::to_vec)
-                    .collect();
-                chunks
-                    .into_iter()
-                    .map(move |chunk| (Arc::clone(&queue), chunk))
+                let chunks: Vec<_> =
+                    messages.chunks(BATCH_ENTRIES_MAX).map(<[_]>::to_vec).collect();
+                chunks.into_iter().map(move |chunk| (Arc::clone(&queue), chunk))
             })
             .collect();
         let calls = chunks.into_iter().map(|(queue, chunk)| async move {
-            let handles: Vec<&str> = chunk
-                .iter()
-                .map(|message| message.message.receipt_handle.as_str())
-                .collect();
+            let handles: Vec<&str> =
+                chunk.iter().map(|message| message.message.receipt_handle.as_str()).collect();
             let results = self.queues.delete(&queue, &handles).await;
             failpoint::hit("mid_delete");
             match results {
@@ -295,10 +278,8 @@ impl Courier<'_> {
                     .collect(),
             }
         });
-        let left: Vec<Vec<Arc<InHand>>> = futures::stream::iter(calls)
-            .buffer_unordered(CALLS_MAX)
-            .collect()
-            .await;
+        let left: Vec<Vec<Arc<InHand>>> =
+            futures::stream::iter(calls).buffer_unordered(CALLS_MAX).collect().await;
         left.into_iter().flatten().collect()
     }
 }

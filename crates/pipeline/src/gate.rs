@@ -10,23 +10,19 @@ pub struct Gate {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self {
-            open: watch::Sender::new(true),
-        }
+        Self { open: watch::Sender::new(true) }
     }
 }
 
 impl Gate {
     /// Lets receivers through.
     pub fn open(&self) {
-        self.open
-            .send_if_modified(|open| !std::mem::replace(open, true));
+        self.open.send_if_modified(|open| !std::mem::replace(open, true));
     }
 
     /// Holds receivers back.
     pub fn close(&self) {
-        self.open
-            .send_if_modified(|open| std::mem::replace(open, false));
+        self.open.send_if_modified(|open| std::mem::replace(open, false));
     }
 
     /// Whether receivers may pass.

@@ -56,10 +56,8 @@ impl InHand {
     fn extended(&self, asked_at: Instant, visibility_secs: u32) {
         let since_received = asked_at.duration_since(self.received_at);
         let until = since_received + Duration::from_secs(u64::from(visibility_secs));
-        self.hidden_millis.store(
-            u64::try_from(until.as_millis()).unwrap_or(u64::MAX),
-            Ordering::Relaxed,
-        );
+        self.hidden_millis
+            .store(u64::try_from(until.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -98,10 +96,7 @@ async fn change_visibility(queues: &dyn Queues, messages: &[Arc<InHand>], visibi
             });
         }
     }
-    futures::stream::iter(calls)
-        .buffer_unordered(CALLS_MAX)
-        .collect::<Vec<()>>()
-        .await;
+    futures::stream::iter(calls).buffer_unordered(CALLS_MAX).collect::<Vec<()>>().await;
 }
 
 /// Messages by the queue they came from, each queue's in their order.

@@ -54,11 +54,8 @@ impl<S: Stage> Pipeline<S> {
     /// their current call, batches that wait for an unreachable database are given back.
     pub async fn run(self, stop: CancellationToken) {
         let pipeline = Arc::new(self);
-        let queues: Vec<Arc<QueueName>> = pipeline
-            .routes
-            .of(Channel::Stage(S::NAME))
-            .map(Arc::new)
-            .collect();
+        let queues: Vec<Arc<QueueName>> =
+            pipeline.routes.of(Channel::Stage(S::NAME)).map(Arc::new).collect();
         // One place a receiver, so that those of quiet queues never hold back those of busy ones.
         let places = (queues.len() * pipeline.limits.receivers_per_queue).max(1);
         let (sender, receiver) = mpsc::channel(places);
@@ -89,11 +86,7 @@ impl<S: Stage> Pipeline<S> {
         sender: &mpsc::Sender<Vec<Arc<InHand>>>,
         stop: &CancellationToken,
     ) {
-        let Limits {
-            receive_wait_secs,
-            visibility_secs,
-            ..
-        } = self.limits;
+        let Limits { receive_wait_secs, visibility_secs, .. } = self.limits;
         let mut backoff = Backoff::default();
         while !stop.is_cancelled() {
             tokio::select! {
@@ -105,11 +98,7 @@ impl<S: Stage> Pipeline<S> {
                 return;
             };
             let asked_at = Instant::now();
-            match self
-                .queues
-                .receive(queue, receive_wait_secs, visibility_secs)
-                .await
-            {
+            match self.queues.receive(queue, receive_wait_secs, visibility_secs).await {
                 Ok(messages) if messages.is_empty() => backoff = Backoff::default(),
                 Ok(messages) => {
                     failpoint::hit("after_receive");
@@ -117,9 +106,8 @@ impl<S: Stage> Pipeline<S> {
                     metrics::counter!("cap_received_total").increment(messages.len() as u64);
                     // A long poll may have waited: the messages were hidden when it answered, so
                     // all but the answer's own way is certain to be left.
-                    let waited = asked_at
-                        .elapsed()
-                        .min(Duration::from_secs(u64::from(receive_wait_secs)));
+                    let waited =
+                        asked_at.elapsed().min(Duration::from_secs(u64::from(receive_wait_secs)));
                     let hidden_from = asked_at + waited.saturating_sub(ANSWER_TIME_MAX);
                     let messages: Vec<_> = messages
                         .into_iter()
@@ -194,13 +182,7 @@ impl<S: Stage> Pipeline<S> {
             stop,
         };
         let settled = settler.settle(lanes).await;
-        Courier {
-            queues: &*self.queues,
-            routes: &self.routes,
-            stop,
-        }
-        .deliver(&settled)
-        .await;
+        Courier { queues: &*self.queues, routes: &self.routes, stop }.deliver(&settled).await;
         metrics::histogram!("cap_batch_seconds").record(begun.elapsed());
         if stop.is_cancelled() {
             // What was not finished is given back at once, not after its visibility.

@@ -58,11 +58,7 @@ impl<S: Stage> Settler<'_, S> {
         match self.attempt(&mut whole).await {
             Ok(mut steps) => lanes
                 .into_iter()
-                .filter_map(|work| {
-                    steps
-                        .remove(&work.account)
-                        .map(|steps| Settled { work, steps })
-                })
+                .filter_map(|work| steps.remove(&work.account).map(|steps| Settled { work, steps }))
                 .collect(),
             Err(Setback::Abandoned) => Vec::new(),
             Err(Setback::Fenced | Setback::Refused(_)) => {
@@ -148,17 +144,12 @@ impl<S: Stage> Settler<'_, S> {
         &self,
         lanes: &mut [&mut LaneWork<S>],
     ) -> Result<HashMap<AccountKey, Vec<Step>>, Failure> {
-        let wanted: Vec<_> = lanes
-            .iter()
-            .filter(|work| work.is_ours())
-            .map(|work| work.wanted())
-            .collect();
+        let wanted: Vec<_> =
+            lanes.iter().filter(|work| work.is_ours()).map(|work| work.wanted()).collect();
         let mut loaded = self.store.load(&wanted).await?;
         failpoint::hit("after_load");
         let now = (self.clock)();
-        self.prepare
-            .prepare(new_arrivals(lanes, &loaded), now)
-            .await;
+        self.prepare.prepare(new_arrivals(lanes, &loaded), now).await;
         failpoint::hit("after_prepare");
         let mut planned: Vec<Planned<S>> = Vec::with_capacity(lanes.len());
         for work in lanes.iter() {
@@ -170,16 +161,12 @@ impl<S: Stage> Settler<'_, S> {
         }
         // Q20: what expired meanwhile may already be in another consumer's hands.
         let still_ours = |account: &AccountKey| {
-            lanes
-                .iter()
-                .any(|work| work.account == *account && work.is_ours())
+            lanes.iter().any(|work| work.account == *account && work.is_ours())
         };
         planned.retain(|(change, _)| still_ours(&change.account));
         let (changes, steps): (Vec<LaneChange<S>>, Vec<Vec<Step>>) = planned.into_iter().unzip();
-        let accounts: Vec<AccountKey> = changes
-            .iter()
-            .map(|change| change.account.clone())
-            .collect();
+        let accounts: Vec<AccountKey> =
+            changes.iter().map(|change| change.account.clone()).collect();
         let changes: Vec<LaneChange<S>> = changes
             .into_iter()
             .filter(|change| change.before.as_ref() != Some(&change.after))
@@ -200,11 +187,7 @@ impl<S: Stage> Settler<'_, S> {
         loaded: Loaded<S>,
         now: cap_domain::time::Timestamp,
     ) -> Option<Planned<S>> {
-        let Loaded {
-            lane: before,
-            state: state_before,
-            memory,
-        } = loaded;
+        let Loaded { lane: before, state: state_before, memory } = loaded;
         let lane: Lane = before.clone().unwrap_or_default();
         match advance(
             &*self.stage,
@@ -215,24 +198,10 @@ impl<S: Stage> Settler<'_, S> {
             &work.arrivals,
             now,
         ) {
-            Ok(Advance {
-                lane: after,
-                state: state_after,
-                rows,
-                parked,
-                steps,
-            }) => {
+            Ok(Advance { lane: after, state: state_after, rows, parked, steps }) => {
                 let account = work.account.clone();
                 Some((
-                    LaneChange {
-                        account,
-                        before,
-                        after,
-                        state_before,
-                        state_after,
-                        rows,
-                        parked,
-                    },
+                    LaneChange { account, before, after, state_before, state_after, rows, parked },
                     steps,
                 ))
             }
@@ -279,9 +248,7 @@ fn new_arrivals<'a, S: Stage>(
 ) -> Vec<(&'a AccountKey, &'a mut Arrival<S::Input>)> {
     let mut new = Vec::new();
     for work in lanes.iter_mut() {
-        let LaneWork {
-            account, arrivals, ..
-        } = &mut **work;
+        let LaneWork { account, arrivals, .. } = &mut **work;
         let Some(loaded) = loaded.get(account) else {
             continue;
         };

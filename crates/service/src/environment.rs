@@ -74,16 +74,10 @@ impl<A: Settings, B: Settings> Settings for (A, B) {
 /// # Panics
 /// If the group left a setting out without there being a problem, which is a mistake in its `read`.
 pub fn read<S: Settings>(source: Source<'_>) -> Result<S, EnvironmentError> {
-    let mut environment = Environment {
-        source,
-        problems: Vec::new(),
-        described: Vec::new(),
-    };
+    let mut environment = Environment { source, problems: Vec::new(), described: Vec::new() };
     let settings = S::read(&mut environment);
     if !environment.problems.is_empty() {
-        return Err(EnvironmentError {
-            problems: environment.problems,
-        });
+        return Err(EnvironmentError { problems: environment.problems });
     }
     Ok(settings.expect("settings without a problem are complete"))
 }
@@ -92,11 +86,8 @@ pub fn read<S: Settings>(source: Source<'_>) -> Result<S, EnvironmentError> {
 #[must_use]
 pub fn describe<S: Settings>() -> Vec<Description> {
     let nothing = |_: &str| None;
-    let mut environment = Environment {
-        source: &nothing,
-        problems: Vec::new(),
-        described: Vec::new(),
-    };
+    let mut environment =
+        Environment { source: &nothing, problems: Vec::new(), described: Vec::new() };
     // What is missing does not matter here, only what was asked for.
     let _ = S::read(&mut environment);
     environment.described
@@ -146,17 +137,10 @@ impl Environment<'_> {
         match (setting.parse)(text) {
             Ok(value) => Some(value),
             Err(wanted) => {
-                let found = if setting.secret {
-                    Found::Secret
-                } else {
-                    Found::Text(text.to_owned())
-                };
+                let found =
+                    if setting.secret { Found::Secret } else { Found::Text(text.to_owned()) };
                 // The parser's words may repeat the value, which a secret must not.
-                let wanted = if setting.secret {
-                    String::new()
-                } else {
-                    wanted
-                };
+                let wanted = if setting.secret { String::new() } else { wanted };
                 self.note(setting, found, wanted);
                 None
             }
@@ -248,25 +232,14 @@ enum Found {
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            name,
-            purpose,
-            wanted,
-            ..
-        } = self;
+        let Self { name, purpose, wanted, .. } = self;
         match &self.found {
             Found::Nothing => write!(formatter, "{name} is not set: {purpose}")?,
             Found::Secret => {
-                write!(
-                    formatter,
-                    "{name} is not accepted: {purpose}; its value is not shown"
-                )?;
+                write!(formatter, "{name} is not accepted: {purpose}; its value is not shown")?;
             }
             Found::Text(found) => {
-                write!(
-                    formatter,
-                    "{name} is not accepted: {purpose}; {wanted}; found {found:?}"
-                )?;
+                write!(formatter, "{name} is not accepted: {purpose}; {wanted}; found {found:?}")?;
             }
         }
         match &self.example {
@@ -291,10 +264,7 @@ impl EnvironmentError {
 }
 
 fn lines(problems: &[Problem]) -> String {
-    problems
-        .iter()
-        .map(|problem| format!("\n  {problem}"))
-        .collect()
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }
 
 #[cfg(test)]

@@ -66,10 +66,7 @@ impl HttpServer {
         axum::serve(self.listener, router)
             .with_graceful_shutdown(stop.cancelled_owned())
             .await
-            .map_err(|source| HttpError::Serve {
-                address: self.address,
-                source,
-            })
+            .map_err(|source| HttpError::Serve { address: self.address, source })
     }
 }
 
@@ -102,10 +99,8 @@ async fn readyz(State(operations): State<Operations>) -> Response {
     if reasons.is_empty() {
         return "ready\n".into_response();
     }
-    let sentences: Vec<String> = reasons
-        .iter()
-        .map(|not| format!("{} {}", not.condition, not.reason))
-        .collect();
+    let sentences: Vec<String> =
+        reasons.iter().map(|not| format!("{} {}", not.condition, not.reason)).collect();
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "not-ready",
@@ -117,11 +112,7 @@ async fn readyz(State(operations): State<Operations>) -> Response {
 }
 
 async fn metrics(State(operations): State<Operations>) -> Response {
-    (
-        [(header::CONTENT_TYPE, PROMETHEUS)],
-        operations.metrics.render(),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, PROMETHEUS)], operations.metrics.render()).into_response()
 }
 
 async fn log_level(State(operations): State<Operations>) -> String {
@@ -148,22 +139,12 @@ async fn set_log_level(
 }
 
 fn bad_log_level(status: StatusCode, detail: String) -> Problem {
-    Problem::new(
-        status,
-        "bad-log-level",
-        "The log level was not changed",
-        detail,
-    )
+    Problem::new(status, "bad-log-level", "The log level was not changed", detail)
 }
 
 fn not_found() -> Problem {
     let detail = "there is /healthz, /readyz, /metrics and /log-level";
-    Problem::new(
-        StatusCode::NOT_FOUND,
-        "not-found",
-        "There is nothing at this address",
-        detail,
-    )
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "There is nothing at this address", detail)
 }
 
 fn method_not_allowed() -> Problem {

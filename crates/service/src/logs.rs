@@ -40,17 +40,10 @@ impl Logs {
         let say_dropped = move |count| json::line_about_dropped(service, count);
         let writer = LineWriter::start(sink, say_dropped).map_err(LogsError::Thread)?;
         let (targets, handle) = reload::Layer::new(filter.to_targets());
-        let lines = JsonLines {
-            service,
-            writer: writer.clone(),
-        };
+        let lines = JsonLines { service, writer: writer.clone() };
         let dispatch = Dispatch::new(Registry::default().with(targets).with(lines));
         let current = std::sync::Arc::new(std::sync::Mutex::new(filter.clone()));
-        Ok(Self {
-            dispatch,
-            level: LogLevel { handle, current },
-            writer,
-        })
+        Ok(Self { dispatch, level: LogLevel { handle, current }, writer })
     }
 
     /// Where events must be sent to land in this log.
@@ -112,18 +105,14 @@ impl LogLevel {
     /// [`LogsError::Gone`] when the log no longer exists.
     pub fn set(&self, filter: LogFilter) -> Result<(), LogsError> {
         let mut current = self.lock();
-        self.handle
-            .reload(filter.to_targets())
-            .map_err(|_| LogsError::Gone)?;
+        self.handle.reload(filter.to_targets()).map_err(|_| LogsError::Gone)?;
         *current = filter;
         Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, LogFilter> {
         // A filter is replaced whole, so one that a panic left behind is still a filter.
-        self.current
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.current.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 

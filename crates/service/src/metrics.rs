@@ -12,12 +12,10 @@ use metrics_exporter_prometheus::{
 /// How often samples are folded into their buckets when nobody asks for the metrics.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-const SECONDS: [f64; 15] = [
-    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0,
-];
-const COUNTS: [f64; 12] = [
-    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 5_000.0, 10_000.0,
-];
+const SECONDS: [f64; 15] =
+    [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
+const COUNTS: [f64; 12] =
+    [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 5_000.0, 10_000.0];
 
 /// What was measured so far.
 #[derive(Clone, Debug)]
@@ -46,9 +44,7 @@ impl Metrics {
             .set_buckets(&COUNTS)?
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
             .build_recorder();
-        let metrics = Self {
-            handle: recorder.handle(),
-        };
+        let metrics = Self { handle: recorder.handle() };
         Ok((recorder, metrics))
     }
 

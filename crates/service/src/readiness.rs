@@ -33,10 +33,7 @@ impl Readiness {
     /// A new condition, which does not hold yet.
     #[must_use]
     pub fn condition(&self, name: &'static str) -> Condition {
-        let condition = Condition {
-            name,
-            readiness: self.clone(),
-        };
+        let condition = Condition { name, readiness: self.clone() };
         condition.not_ready("is starting");
         condition
     }
@@ -45,19 +42,14 @@ impl Readiness {
     #[must_use]
     pub fn reasons(&self) -> Vec<NotReady> {
         let conditions = self.lock();
-        let failing = conditions
-            .iter()
-            .filter_map(|(condition, reason)| Some((*condition, reason.clone()?)));
-        failing
-            .map(|(condition, reason)| NotReady { condition, reason })
-            .collect()
+        let failing =
+            conditions.iter().filter_map(|(condition, reason)| Some((*condition, reason.clone()?)));
+        failing.map(|(condition, reason)| NotReady { condition, reason }).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Option<String>>> {
         // Each change is a single insert, so a panic elsewhere leaves nothing half done.
-        self.conditions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.conditions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -92,14 +84,8 @@ mod tests {
         assert_eq!(
             readiness.reasons(),
             [
-                NotReady {
-                    condition: "database",
-                    reason: "refuses connections".to_owned()
-                },
-                NotReady {
-                    condition: "queue",
-                    reason: "is starting".to_owned()
-                },
+                NotReady { condition: "database", reason: "refuses connections".to_owned() },
+                NotReady { condition: "queue", reason: "is starting".to_owned() },
             ]
         );
 

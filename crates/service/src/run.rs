@@ -64,22 +64,15 @@ impl Settings for Common {
             "info",
         );
         let http = environment.with_default(
-            Setting::new(
-                "CAP_HTTP_ADDR",
-                "where health and metrics are served; port 0 is any",
-            )
-            .example("127.0.0.1:0"),
+            Setting::new("CAP_HTTP_ADDR", "where health and metrics are served; port 0 is any")
+                .example("127.0.0.1:0"),
             "0.0.0.0:8080",
         );
         let worker_threads = environment.with_default(
             Setting::new("CAP_WORKER_THREADS", "how many threads run the service").bounded(1..=64),
             "2",
         );
-        Some(Self {
-            log: log?,
-            http: http?,
-            worker_threads: worker_threads?,
-        })
+        Some(Self { log: log?, http: http?, worker_threads: worker_threads? })
     }
 }
 
@@ -119,10 +112,7 @@ where
     Running: Future<Output = Result<(), Failure>>,
     Failure: Into<Box<dyn Error + Send + Sync>>,
 {
-    if std::env::args()
-        .skip(1)
-        .any(|argument| argument == "--help")
-    {
+    if std::env::args().skip(1).any(|argument| argument == "--help") {
         println!("{}", help(service, &settings_of::<S>()));
         return ExitCode::SUCCESS;
     }
@@ -141,15 +131,13 @@ where
             return ExitCode::from(EXIT_FAILED);
         }
     };
-    let ended = runtime(common.worker_threads)
-        .map_err(Into::into)
-        .and_then(|runtime| {
-            let ended = runtime.block_on(supervise(service, &common, logs.level(), |context| {
-                serve(context, settings)
-            }));
-            runtime.shutdown_timeout(Duration::from_millis(BLOCKING_MILLIS_MAX));
-            ended
-        });
+    let ended = runtime(common.worker_threads).map_err(Into::into).and_then(|runtime| {
+        let ended = runtime.block_on(supervise(service, &common, logs.level(), |context| {
+            serve(context, settings)
+        }));
+        runtime.shutdown_timeout(Duration::from_millis(BLOCKING_MILLIS_MAX));
+        ended
+    });
     match ended {
         Ok(()) => {
             tracing::info!("stopped");
@@ -170,14 +158,8 @@ pub fn settings_of<S: Settings>() -> Vec<Description> {
 }
 
 fn help(service: &str, settings: &[Description]) -> String {
-    let lines: Vec<String> = settings
-        .iter()
-        .map(|setting| format!("  {setting}"))
-        .collect();
-    format!(
-        "{service} is configured by environment variables:\n{}",
-        lines.join("\n")
-    )
+    let lines: Vec<String> = settings.iter().map(|setting| format!("  {setting}")).collect();
+    format!("{service} is configured by environment variables:\n{}", lines.join("\n"))
 }
 
 fn runtime(worker_threads: usize) -> std::io::Result<Runtime> {

@@ -61,9 +61,7 @@ pub async fn drain<T>(
         output = &mut run => return Ok(output),
         () = stop.cancelled() => {}
     }
-    tokio::time::timeout(limit, run)
-        .await
-        .map_err(|_| ShutdownError::Overran { limit })
+    tokio::time::timeout(limit, run).await.map_err(|_| ShutdownError::Overran { limit })
 }
 
 /// Why a service did not end as it should.

@@ -1,9 +1,6 @@
 //! What operators get from a service over HTTP.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test, as tests do"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test, as tests do")]
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -21,10 +18,7 @@ use tokio_util::sync::CancellationToken;
 async fn a_service_is_alive_even_when_it_is_not_ready() {
     let service = Service::start().await;
     let _queue = service.readiness.condition("queue");
-    assert_eq!(
-        service.ask("GET", "/healthz", "").await,
-        (200, "alive\n".to_owned())
-    );
+    assert_eq!(service.ask("GET", "/healthz", "").await, (200, "alive\n".to_owned()));
 }
 
 #[tokio::test]
@@ -53,10 +47,7 @@ async fn readiness_names_every_condition_that_does_not_hold() {
 
     database.ready();
     queue.ready();
-    assert_eq!(
-        service.ask("GET", "/readyz", "").await,
-        (200, "ready\n".to_owned())
-    );
+    assert_eq!(service.ask("GET", "/readyz", "").await, (200, "ready\n".to_owned()));
 }
 
 #[tokio::test]
@@ -64,27 +55,15 @@ async fn metrics_are_in_the_format_of_prometheus() {
     let service = Service::start().await;
     let (status, body) = service.ask("GET", "/metrics", "").await;
     assert_eq!(status, 200);
-    assert!(
-        body.contains("messages_total{service=\"test\"} 3"),
-        "{body}"
-    );
+    assert!(body.contains("messages_total{service=\"test\"} 3"), "{body}");
 }
 
 #[tokio::test]
 async fn the_log_level_is_read_and_changed() {
     let service = Service::start().await;
     assert_eq!(service.ask("GET", "/log-level", "").await.1, "info\n");
-    assert_eq!(
-        service
-            .ask("PUT", "/log-level", "cap_pipeline=debug,warn\n")
-            .await
-            .0,
-        200
-    );
-    assert_eq!(
-        service.ask("GET", "/log-level", "").await.1,
-        "cap_pipeline=debug,warn\n"
-    );
+    assert_eq!(service.ask("PUT", "/log-level", "cap_pipeline=debug,warn\n").await.0, 200);
+    assert_eq!(service.ask("GET", "/log-level", "").await.1, "cap_pipeline=debug,warn\n");
 
     tracing::dispatcher::with_default(service.logs.dispatch(), || {
         tracing::debug!(target: "cap_pipeline", "wanted");
@@ -92,10 +71,7 @@ async fn the_log_level_is_read_and_changed() {
     });
     drop(service.logs);
     let log = String::from_utf8(service.sink.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        log.contains("\"message\":\"wanted\"") && !log.contains("not wanted"),
-        "{log}"
-    );
+    assert!(log.contains("\"message\":\"wanted\"") && !log.contains("not wanted"), "{log}");
 }
 
 #[tokio::test]
@@ -117,24 +93,14 @@ async fn what_is_wrong_is_answered_with_a_problem() {
         assert_eq!(problem["status"], status);
     }
     let (_, answer) = service.ask("PUT", "/log-level", "dbug").await;
-    assert!(
-        answer.contains("use off, error, warn, info, debug or trace"),
-        "{answer}"
-    );
-    assert_eq!(
-        service.ask("GET", "/log-level", "").await.1,
-        "info\n",
-        "nothing was changed"
-    );
+    assert!(answer.contains("use off, error, warn, info, debug or trace"), "{answer}");
+    assert_eq!(service.ask("GET", "/log-level", "").await.1, "info\n", "nothing was changed");
 }
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_reported_with_the_address() {
     let service = Service::start().await;
-    let error = HttpServer::bind(service.address)
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = HttpServer::bind(service.address).await.unwrap_err().to_string();
     assert_eq!(error, format!("listening for HTTP on {}", service.address));
 }
 
@@ -155,9 +121,7 @@ impl Service {
             metrics::counter!("messages_total").increment(3);
         });
         let readiness = Readiness::default();
-        let server = HttpServer::bind("127.0.0.1:0".parse().unwrap())
-            .await
-            .unwrap();
+        let server = HttpServer::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
         let address = server.address();
         let stop = CancellationToken::new();
         let router = operations(Operations {
@@ -166,13 +130,7 @@ impl Service {
             log_level: logs.level(),
         });
         tokio::spawn(server.serve(router, stop.clone()));
-        Self {
-            address,
-            readiness,
-            logs,
-            sink,
-            _stop: stop.drop_guard(),
-        }
+        Self { address, readiness, logs, sink, _stop: stop.drop_guard() }
     }
 
     /// One request on a connection of its own: the status and the body of the answer.
@@ -188,11 +146,7 @@ impl Service {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         let is_problem = head.contains("application/problem+json");
-        assert_eq!(
-            is_problem,
-            status >= 400,
-            "problems, and only they, have their media type"
-        );
+        assert_eq!(is_problem, status >= 400, "problems, and only they, have their media type");
         (status, body.to_owned())
     }
 }

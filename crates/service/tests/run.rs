@@ -2,10 +2,7 @@
 //!
 //! The process is this test program again, told by `SERVICE_UNDER_TEST` how to behave.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test, as tests do"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test, as tests do")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -38,9 +35,7 @@ fn the_service_under_test() {
         Ok(())
     });
     let known = [0, EXIT_FAILED, EXIT_SETTINGS];
-    let code = known
-        .into_iter()
-        .find(|known| ExitCode::from(*known) == code);
+    let code = known.into_iter().find(|known| ExitCode::from(*known) == code);
     std::process::exit(code.unwrap().into());
 }
 
@@ -62,10 +57,8 @@ fn a_signal_ends_it_cleanly_after_it_released_what_it_held() {
 fn it_starts_fast_and_idles_small() {
     let started = Instant::now();
     let mut service = Service::start("waits", &[]);
-    let address = service.line("serving health and metrics")["address"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let address =
+        service.line("serving health and metrics")["address"].as_str().unwrap().to_owned();
     service.line("started");
     let millis = started.elapsed().as_millis();
     assert_eq!(ask(&address, "/readyz"), 200);
@@ -81,14 +74,8 @@ fn settings_that_are_wrong_are_all_told_and_nothing_starts() {
     let mut told = String::new();
     service.log.read_to_string(&mut told).unwrap();
     assert_eq!(service.exit_code(), Some(EXIT_SETTINGS.into()));
-    let names: Vec<_> = told
-        .lines()
-        .filter_map(|line| line.split(' ').nth(2))
-        .collect();
-    assert!(
-        names.contains(&"CAP_LOG") && names.contains(&"CAP_WORKER_THREADS"),
-        "{told}"
-    );
+    let names: Vec<_> = told.lines().filter_map(|line| line.split(' ').nth(2)).collect();
+    assert!(names.contains(&"CAP_LOG") && names.contains(&"CAP_WORKER_THREADS"), "{told}");
 }
 
 #[test]
@@ -109,24 +96,15 @@ fn a_panic_is_in_the_log() {
 #[test]
 fn while_it_drains_it_is_alive_but_not_ready() {
     let mut service = Service::start("hangs", &[]);
-    let address = service.line("serving health and metrics")["address"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let address =
+        service.line("serving health and metrics")["address"].as_str().unwrap().to_owned();
     service.line("started");
     service.signal("TERM");
     service.line("shutting down");
     std::thread::sleep(Duration::from_millis(50));
-    assert_eq!(
-        (ask(&address, "/healthz"), ask(&address, "/readyz")),
-        (200, 503)
-    );
+    assert_eq!((ask(&address, "/healthz"), ask(&address, "/readyz")), (200, 503));
     service.signal("TERM");
-    assert_eq!(
-        service.exit_code(),
-        Some(EXIT_FORCED.into()),
-        "told twice, it ends at once"
-    );
+    assert_eq!(service.exit_code(), Some(EXIT_FORCED.into()), "told twice, it ends at once");
 }
 
 #[test]
@@ -136,16 +114,9 @@ fn what_does_not_drain_in_time_is_cut_off_within_ten_seconds() {
     service.signal("TERM");
     let told = Instant::now();
     let failed = service.line("failed");
-    assert_eq!(
-        failed["error"],
-        "draining took more than 9s, so work was cut off"
-    );
+    assert_eq!(failed["error"], "draining took more than 9s, so work was cut off");
     assert_eq!(service.exit_code(), Some(EXIT_FAILED.into()));
-    assert!(
-        told.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        told.elapsed()
-    );
+    assert!(told.elapsed() < Duration::from_secs(10), "{:?}", told.elapsed());
 }
 
 struct Service {
@@ -156,12 +127,7 @@ struct Service {
 impl Service {
     fn start(behaviour: &str, settings: &[(&str, &str)]) -> Self {
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "--ignored",
-                "--exact",
-                "the_service_under_test",
-                "--nocapture",
-            ])
+            .args(["--ignored", "--exact", "the_service_under_test", "--nocapture"])
             .env("SERVICE_UNDER_TEST", behaviour)
             .env("CAP_HTTP_ADDR", "127.0.0.1:0")
             .envs(settings.iter().copied())
@@ -190,13 +156,7 @@ impl Service {
 
     fn signal(&self, name: &str) {
         let process_id = self.process.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-s", name, &process_id])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-s", name, &process_id]).status().unwrap().success());
     }
 
     fn exit_code(&mut self) -> Option<i32> {
@@ -205,15 +165,8 @@ impl Service {
 
     fn resident_kib(&self) -> u64 {
         let process_id = self.process.id().to_string();
-        let listing = Command::new("ps")
-            .args(["-o", "rss=", "-p", &process_id])
-            .output()
-            .unwrap();
-        String::from_utf8(listing.stdout)
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap()
+        let listing = Command::new("ps").args(["-o", "rss=", "-p", &process_id]).output().unwrap();
+        String::from_utf8(listing.stdout).unwrap().trim().parse().unwrap()
     }
 }
 
@@ -226,11 +179,7 @@ impl Drop for Service {
 
 fn ask(address: &str, path: &str) -> u16 {
     let mut connection = TcpStream::connect(address).unwrap();
-    write!(
-        connection,
-        "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
+    write!(connection, "GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
     answer.split(' ').nth(1).unwrap().parse().unwrap()

@@ -27,8 +27,6 @@ pub struct Stack {
     pub broker: BrokerHandle,
     /// DynamoDB.
     pub dynamodb: DynamoDb,
-    /// The AWS SDK's clients for the two.
-    pub aws: Aws,
     postgres: Option<PostgresCluster>,
     postgres_url: String,
 }
@@ -45,10 +43,16 @@ impl Stack {
     /// Starts everything but PostgreSQL, which runs already: `postgres_url` names its `postgres`
     /// database and a role that may create others.
     pub async fn start_with(postgres_url: String) -> anyhow::Result<Self> {
-        let broker = Broker::start(BrokerConfig::default()).await.context("starting the SQS broker")?;
+        let broker =
+            Broker::start(BrokerConfig::default()).await.context("starting the SQS broker")?;
         let dynamodb = DynamoDb::start().await.context("starting DynamoDB")?;
-        let aws = connect_to(&broker.endpoint_url(), &dynamodb.endpoint_url()).await;
-        Ok(Self { broker, dynamodb, aws, postgres: None, postgres_url })
+        Ok(Self { broker, dynamodb, postgres: None, postgres_url })
+    }
+
+    /// New clients of the AWS SDK for broker and DynamoDB; their connections end with the runtime
+    /// that made them.
+    pub async fn connect(&self) -> Aws {
+        connect_to(&self.broker.endpoint_url(), &self.dynamodb.endpoint_url()).await
     }
 
     /// The PostgreSQL cluster, if it is the stack's own.
@@ -58,19 +62,28 @@ impl Stack {
 
     /// Prepares an installation: databases, tables, queues, configuration. Installations with
     /// different prefixes do not see each other.
-    pub async fn install(&self, prefix: &str, configuration: &Path) -> anyhow::Result<Installation> {
+    pub async fn install(
+        &self,
+        prefix: &str,
+        configuration: &Path,
+    ) -> anyhow::Result<Installation> {
+        let aws = self.connect().await;
         let databases = Databases::new(&self.postgres_url, prefix);
         for stage in StageName::ALL {
             cap_store::migrations::migrate(stage, databases.of(stage)).await?;
         }
-        DynamoClaims::new(self.aws.dynamodb.clone(), prefix).create_table().await?;
-        let configurations = ConfigurationStore::new(self.aws.dynamodb.clone(), prefix);
+        DynamoClaims::new(aws.dynamodb.clone(), prefix).create_table().await?;
+        let configurations = ConfigurationStore::new(aws.dynamodb.clone(), prefix);
         configurations.create_table().await?;
         let document = read_configuration(configuration)?;
         configurations.push(&document, "local stack", now()).await?;
         let scopes = SCOPES.iter().map(|scope| scope.parse()).collect::<Result<Vec<Scope>, _>>()?;
-        create_queues(&self.aws.sqs, prefix, &scopes).await?;
-        Ok(Installation { prefix: prefix.to_owned(), databases, environment: self.environment(prefix) })
+        create_queues(&aws.sqs, prefix, &scopes).await?;
+        Ok(Installation {
+            prefix: prefix.to_owned(),
+            databases,
+            environment: self.environment(prefix),
+        })
     }
 
     fn environment(&self, prefix: &str) -> Vec<(String, String)> {

@@ -55,8 +55,16 @@ impl Service {
         tokio::spawn(keep_log(BufReader::new(errors), log.clone(), started_sender));
         match timeout(Duration::from_secs(START_SECS_MAX), started).await {
             Ok(Ok(())) => Ok(Self { stage, child }),
-            Ok(Err(_)) => bail!("{stage} ended before it had started; its log is {}\n{}", log.display(), tail(&log)),
-            Err(_) => bail!("{stage} had not started after {START_SECS_MAX} s; its log is {}\n{}", log.display(), tail(&log)),
+            Ok(Err(_)) => bail!(
+                "{stage} ended before it had started; its log is {}\n{}",
+                log.display(),
+                tail(&log)
+            ),
+            Err(_) => bail!(
+                "{stage} had not started after {START_SECS_MAX} s; its log is {}\n{}",
+                log.display(),
+                tail(&log)
+            ),
         }
     }
 
@@ -69,10 +77,17 @@ impl Service {
     pub async fn stop(mut self) -> anyhow::Result<()> {
         let stage = self.stage;
         let id = self.child.id().with_context(|| format!("{stage} has ended already"))?;
-        let status = Command::new("kill").arg("-TERM").arg(id.to_string()).status().await.context("sending SIGTERM")?;
+        let status = Command::new("kill")
+            .arg("-TERM")
+            .arg(id.to_string())
+            .status()
+            .await
+            .context("sending SIGTERM")?;
         ensure!(status.success(), "sending SIGTERM to {stage} failed");
         let ended = timeout(Duration::from_secs(STOP_SECS_MAX), self.child.wait()).await;
-        let status = ended.with_context(|| format!("{stage} did not end within {STOP_SECS_MAX} s of SIGTERM"))??;
+        let status = ended.with_context(|| {
+            format!("{stage} did not end within {STOP_SECS_MAX} s of SIGTERM")
+        })??;
         ensure!(status.success(), "{stage} ended with {status}");
         Ok(())
     }
@@ -95,7 +110,11 @@ pub struct Services(Vec<Service>);
 
 impl Services {
     /// Starts one service a stage.
-    pub async fn start(binaries: &Path, installation: &Installation, logs: &Path) -> anyhow::Result<Self> {
+    pub async fn start(
+        binaries: &Path,
+        installation: &Installation,
+        logs: &Path,
+    ) -> anyhow::Result<Self> {
         std::fs::create_dir_all(logs).with_context(|| format!("creating {}", logs.display()))?;
         let mut services = Vec::new();
         for stage in StageName::ALL {

@@ -34,9 +34,14 @@ pub fn main<S: Wired>() -> ExitCode {
 }
 
 async fn serve<S: Wired>(context: Context, settings: StageSettings<S>) -> Result<(), StageError> {
-    let database = cap_store::connect(&settings.database_url, S::NAME.as_str(), settings.database_connections_max)?;
+    let database = cap_store::connect(
+        &settings.database_url,
+        S::NAME.as_str(),
+        settings.database_connections_max,
+    )?;
     cap_store::ping(&database).await?;
-    let connections = Connections { aws: cap_aws::connect().await, database, prefix: settings.prefix };
+    let connections =
+        Connections { aws: cap_aws::connect().await, database, prefix: settings.prefix };
     let pipeline = pipeline::<S>(&connections, settings.limits).await?;
     let condition = context.readiness.condition("database");
     condition.ready();

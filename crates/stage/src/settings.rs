@@ -30,12 +30,16 @@ impl<S: Wired> Settings for StageSettings<S> {
                 .secret(),
         );
         let database_connections_max = environment.with_default(
-            Setting::new("CAP_DATABASE_CONNECTIONS_MAX", "connections to the database").bounded(1..=100),
+            Setting::new("CAP_DATABASE_CONNECTIONS_MAX", "connections to the database")
+                .bounded(1..=100),
             "8",
         );
         let prefix = environment.with_default(
-            Setting::new("CAP_PREFIX", "what the names of this installation's queues and tables begin with")
-                .example("prod"),
+            Setting::new(
+                "CAP_PREFIX",
+                "what the names of this installation's queues and tables begin with",
+            )
+            .example("prod"),
             "",
         );
         let limits = limits(environment);
@@ -60,20 +64,32 @@ fn limits(environment: &mut Environment<'_>) -> Option<Limits> {
         &usual.committers.to_string(),
     );
     let batch_messages_max = environment.with_default(
-        Setting::new("CAP_BATCH_MESSAGES_MAX", "the most messages of one transaction").bounded(10..=10_000),
+        Setting::new("CAP_BATCH_MESSAGES_MAX", "the most messages of one transaction")
+            .bounded(10..=10_000),
         &usual.batch_messages_max.to_string(),
     );
     let batch_wait: Option<Duration> = environment.with_default(
-        Setting::millis("CAP_BATCH_WAIT_MILLIS", "how long a batch waits for more messages", 0..=1_000),
+        Setting::millis(
+            "CAP_BATCH_WAIT_MILLIS",
+            "how long a batch waits for more messages",
+            0..=1_000,
+        ),
         &usual.batch_wait.as_millis().to_string(),
     );
     let visibility_secs = environment.with_default(
-        Setting::new("CAP_VISIBILITY_SECS", "how long a received message stays hidden, renewed while it is worked on")
-            .bounded(2..=43_200),
+        Setting::new(
+            "CAP_VISIBILITY_SECS",
+            "how long a received message stays hidden, renewed while it is worked on",
+        )
+        .bounded(2..=43_200),
         &usual.visibility_secs.to_string(),
     );
     let receive_wait_secs = environment.with_default(
-        Setting::new("CAP_RECEIVE_WAIT_SECS", "how long a receive waits for a message, and a drain for it").bounded(0..=7),
+        Setting::new(
+            "CAP_RECEIVE_WAIT_SECS",
+            "how long a receive waits for a message, and a drain for it",
+        )
+        .bounded(0..=7),
         &usual.receive_wait_secs.to_string(),
     );
     Some(Limits {

@@ -44,7 +44,9 @@ pub trait Wired: StateTables {
     const DATABASE_URL: &'static str;
 
     /// The rules in force, and what completes new arrivals.
-    async fn wire(connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError>;
+    async fn wire(
+        connections: &Connections,
+    ) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError>;
 }
 
 /// What a stage is connected to.
@@ -59,8 +61,12 @@ pub struct Connections {
 }
 
 /// A stage's pipeline over `connections`.
-pub async fn pipeline<S: Wired>(connections: &Connections, limits: Limits) -> Result<Pipeline<S>, WiringError> {
-    let directory = Arc::new(QueueDirectory::load(connections.aws.sqs.clone(), &connections.prefix).await?);
+pub async fn pipeline<S: Wired>(
+    connections: &Connections,
+    limits: Limits,
+) -> Result<Pipeline<S>, WiringError> {
+    let directory =
+        Arc::new(QueueDirectory::load(connections.aws.sqs.clone(), &connections.prefix).await?);
     let (stage, prepare) = S::wire(connections).await?;
     Ok(Pipeline {
         stage,
@@ -86,9 +92,13 @@ fn system_clock() -> Clock {
 impl Wired for Clearing {
     const DATABASE_URL: &'static str = "CLEARING_DATABASE_URL";
 
-    async fn wire(connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
+    async fn wire(
+        connections: &Connections,
+    ) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
         let Connections { aws, database, prefix } = connections;
-        let watch = ConfigurationWatch::start(ConfigurationStore::new(aws.dynamodb.clone(), prefix)).await?;
+        let watch =
+            ConfigurationWatch::start(ConfigurationStore::new(aws.dynamodb.clone(), prefix))
+                .await?;
         let in_force = Rulebooks::start(watch, database.clone()).await?;
         let claims = DynamoClaims::new(aws.dynamodb.clone(), prefix);
         Ok((Arc::new(move || in_force.current()), Arc::new(ClaimRequestIds::new(claims))))
@@ -99,7 +109,9 @@ impl Wired for Clearing {
 impl Wired for Positions {
     const DATABASE_URL: &'static str = "POSITION_DATABASE_URL";
 
-    async fn wire(_connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
+    async fn wire(
+        _connections: &Connections,
+    ) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
         let stage = Arc::new(Self);
         Ok((Arc::new(move || Arc::clone(&stage)), Arc::new(Complete)))
     }
@@ -109,7 +121,9 @@ impl Wired for Positions {
 impl Wired for Accounts {
     const DATABASE_URL: &'static str = "ACCOUNT_DATABASE_URL";
 
-    async fn wire(_connections: &Connections) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
+    async fn wire(
+        _connections: &Connections,
+    ) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
         let stage = Arc::new(Self);
         Ok((Arc::new(move || Arc::clone(&stage)), Arc::new(Complete)))
     }
@@ -129,13 +143,18 @@ impl Rulebooks {
         let first = revisions.borrow_and_update().clone();
         let pushed = first.pushed.ok_or(WiringError::NoConfiguration)?;
         cap_store::configurations::remember(&database, pushed.revision, &pushed.document).await?;
-        let (sender, current) = tokio::sync::watch::channel(Arc::new(Clearing::new(first.configuration)));
+        let (sender, current) =
+            tokio::sync::watch::channel(Arc::new(Clearing::new(first.configuration)));
         tokio::spawn(async move {
             while revisions.changed().await.is_ok() {
                 let next = revisions.borrow_and_update().clone();
                 let Some(pushed) = next.pushed else { continue };
-                while let Err(error) =
-                    cap_store::configurations::remember(&database, pushed.revision, &pushed.document).await
+                while let Err(error) = cap_store::configurations::remember(
+                    &database,
+                    pushed.revision,
+                    &pushed.document,
+                )
+                .await
                 {
                     tracing::error!(
                         revision = pushed.revision,

@@ -31,11 +31,7 @@ fn unreadable(revision: u64, error: serde_json::Error) -> QueryError {
 
 async fn keep(pool: &PgPool, revision: u64, document: &str) -> Result<(), QueryError> {
     let keep = "insert into configuration (revision, document) values ($1, $2) on conflict (revision) do nothing";
-    let kept = sqlx::query(keep)
-        .bind(bigint(revision))
-        .bind(document)
-        .execute(pool)
-        .await;
+    let kept = sqlx::query(keep).bind(bigint(revision)).bind(document).execute(pool).await;
     kept.map(|_| ()).map_err(failed("keeping a configuration"))
 }
 
@@ -54,10 +50,7 @@ pub async fn read(
         .await
         .map_err(failed("reading a configuration"))?;
     let parse = |text: String| serde_json::from_str(&text);
-    document
-        .map(parse)
-        .transpose()
-        .map_err(|error| unreadable(revision, error))
+    document.map(parse).transpose().map_err(|error| unreadable(revision, error))
 }
 
 /// Every configuration that was kept, checked again; of those that fail, why.

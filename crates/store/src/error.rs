@@ -36,10 +36,7 @@ pub enum QueryError {
 impl QueryError {
     /// A row of `key` that is not what it must be.
     pub(crate) fn unreadable(key: impl ToString, reason: impl ToString) -> Self {
-        Self::Unreadable {
-            key: key.to_string(),
-            reason: reason.to_string(),
-        }
+        Self::Unreadable { key: key.to_string(), reason: reason.to_string() }
     }
 }
 
@@ -88,8 +85,5 @@ fn unreachable(attempted: &str, error: &dyn Error) -> Unreachable {
         }
         source = error.source();
     }
-    Unreachable {
-        attempted: attempted.to_owned(),
-        cause,
-    }
+    Unreachable { attempted: attempted.to_owned(), cause }
 }

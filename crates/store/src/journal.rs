@@ -51,9 +51,7 @@ impl JournalRecord {
             .account_id
             .parse()
             .map_err(|error| QueryError::unreadable(&self.account_id, error))?;
-        let row = self
-            .row()
-            .map_err(|reason| QueryError::unreadable(&account, reason))?;
+        let row = self.row().map_err(|reason| QueryError::unreadable(&account, reason))?;
         Ok((account, row))
     }
 
@@ -96,12 +94,7 @@ impl JournalPages {
     /// From the first row of all, or only the rows of one account.
     pub fn new(only: Option<&AccountKey>) -> Self {
         let first = only.map_or(String::new(), AccountKey::to_string);
-        Self {
-            page: VecDeque::new(),
-            last: (first, 0),
-            only: only.cloned(),
-            done: false,
-        }
+        Self { page: VecDeque::new(), last: (first, 0), only: only.cloned(), done: false }
     }
 
     /// The next row, which stays.
@@ -149,11 +142,7 @@ impl JournalPages {
         let records = page(connection, &self.last.0, self.last.1).await?;
         self.done = records.len() < PAGE_ROWS_MAX;
         for record in records {
-            if self
-                .only
-                .as_ref()
-                .is_some_and(|only| only.as_str() != record.account_id)
-            {
+            if self.only.as_ref().is_some_and(|only| only.as_str() != record.account_id) {
                 self.done = true;
                 break;
             }
@@ -204,10 +193,7 @@ pub async fn row_of_request(
         .fetch_optional(pool)
         .await
         .map_err(failed("looking for a request in a journal"))?;
-    Ok(row
-        .map(JournalRecord::read)
-        .transpose()?
-        .map(|(_, row)| row))
+    Ok(row.map(JournalRecord::read).transpose()?.map(|(_, row)| row))
 }
 
 /// The rows of `request_id` in whatever lanes have one. It asks every lane's unique key in turn:

@@ -73,26 +73,18 @@ pub async fn migrate(stage: StageName, url: &str) -> Result<(), MigrationError> 
     .map_err(|source| MigrationError::Connect { stage, source })?;
     let migrated = migrator(stage).run(&mut connection).await;
     migrated.map_err(|source| MigrationError::Migrate { stage, source })?;
-    connection
-        .close()
-        .await
-        .map_err(|source| MigrationError::Connect { stage, source })
+    connection.close().await.map_err(|source| MigrationError::Connect { stage, source })
 }
 
 async fn create(stage: StageName, url: &str) -> Result<(), MigrationError> {
     match Postgres::create_database(url).await {
-        Err(error) if !is(&error, DUPLICATE_DATABASE) => Err(MigrationError::Create {
-            stage,
-            source: error,
-        }),
+        Err(error) if !is(&error, DUPLICATE_DATABASE) => {
+            Err(MigrationError::Create { stage, source: error })
+        }
         _ => Ok(()),
     }
 }
 
 fn is(error: &sqlx::Error, code: &str) -> bool {
-    error
-        .as_database_error()
-        .and_then(|error| error.code())
-        .as_deref()
-        == Some(code)
+    error.as_database_error().and_then(|error| error.code()).as_deref() == Some(code)
 }

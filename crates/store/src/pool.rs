@@ -65,9 +65,7 @@ pub fn reconnect(pool: &PgPool, url: &str, application_name: &str) -> Result<(),
 
 fn options(url: &str, application_name: &str) -> Result<PgConnectOptions, ConnectError> {
     let options: PgConnectOptions = url.parse()?;
-    Ok(options
-        .application_name(application_name)
-        .options(settings()))
+    Ok(options.application_name(application_name).options(settings()))
 }
 
 /// The planner is told what C13 says: everything is found by key. Else a plan that was made while
@@ -78,10 +76,7 @@ fn settings() -> Vec<(&'static str, String)> {
     vec![
         ("statement_timeout", STATEMENT_TIMEOUT_MILLIS.to_string()),
         ("lock_timeout", LOCK_TIMEOUT_MILLIS.to_string()),
-        (
-            "idle_in_transaction_session_timeout",
-            IDLE_IN_TRANSACTION_TIMEOUT_MILLIS.to_string(),
-        ),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT_MILLIS.to_string()),
         ("enable_seqscan", off()),
         ("enable_hashjoin", off()),
         ("enable_mergejoin", off()),

@@ -22,11 +22,7 @@ async fn take_time(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     let settings = "select set_config('statement_timeout', $1, true),
         set_config('idle_in_transaction_session_timeout', '0', true)";
     let timeout = REPORT_STATEMENT_TIMEOUT_MILLIS.to_string();
-    sqlx::query(settings)
-        .bind(timeout)
-        .execute(connection)
-        .await
-        .map(|_| ())
+    sqlx::query(settings).bind(timeout).execute(connection).await.map(|_| ())
 }
 
 /// Lets the rest of the transaction read tables from end to end, which a sum over a table should
@@ -35,6 +31,5 @@ pub(crate) async fn allow_scans(connection: &mut PgConnection) -> Result<(), Que
     let settings = "select set_config('enable_seqscan', 'on', true),
         set_config('enable_hashjoin', 'on', true)";
     let set = sqlx::query(settings).execute(connection).await;
-    set.map(|_| ())
-        .map_err(failed("allowing a report to read everything"))
+    set.map(|_| ()).map_err(failed("allowing a report to read everything"))
 }

@@ -50,9 +50,7 @@ pub struct SubjectSum {
 impl TrialBalance {
     /// Whether every company and currency adds up to zero.
     pub fn is_zero(&self) -> bool {
-        self.totals
-            .iter()
-            .all(|total| total.accounts == -total.contra)
+        self.totals.iter().all(|total| total.accounts == -total.contra)
     }
 }
 
@@ -70,24 +68,11 @@ pub async fn trial_balance(pool: &PgPool) -> Result<TrialBalance, QueryError> {
     for (sums, is_contra) in [(own, false), (contra, true)] {
         for (company, currency, subject, text) in sums {
             let sum = exact(&company, &text)?;
-            let total = totals
-                .entry((company.clone(), currency.clone()))
-                .or_default();
-            let side = if is_contra {
-                &mut total.1
-            } else {
-                &mut total.0
-            };
+            let total = totals.entry((company.clone(), currency.clone())).or_default();
+            let side = if is_contra { &mut total.1 } else { &mut total.0 };
             let signed = if subject == "borrowed" { -sum } else { sum };
-            *side = side
-                .checked_add(signed)
-                .ok_or_else(|| too_large(&company, &text))?;
-            subjects.push(SubjectSum {
-                company,
-                currency,
-                subject,
-                sum,
-            });
+            *side = side.checked_add(signed).ok_or_else(|| too_large(&company, &text))?;
+            subjects.push(SubjectSum { company, currency, subject, sum });
         }
     }
     let totals = totals.into_iter();
@@ -97,10 +82,7 @@ pub async fn trial_balance(pool: &PgPool) -> Result<TrialBalance, QueryError> {
         accounts,
         contra,
     });
-    Ok(TrialBalance {
-        totals: totals.collect(),
-        subjects,
-    })
+    Ok(TrialBalance { totals: totals.collect(), subjects })
 }
 
 /// Company, currency, subject and sum: as text, because a sum may need more digits than a
@@ -108,16 +90,12 @@ pub async fn trial_balance(pool: &PgPool) -> Result<TrialBalance, QueryError> {
 type Sum = (String, String, String, String);
 
 async fn sum_balances(connection: &mut PgConnection) -> Result<Vec<Sum>, QueryError> {
-    let sums = sqlx::query_as(include_str!("sum_balances.sql"))
-        .fetch_all(connection)
-        .await;
+    let sums = sqlx::query_as(include_str!("sum_balances.sql")).fetch_all(connection).await;
     sums.map_err(failed("adding up the balances"))
 }
 
 async fn sum_contra_legs(connection: &mut PgConnection) -> Result<Vec<Sum>, QueryError> {
-    let sums = sqlx::query_as(include_str!("sum_contra_legs.sql"))
-        .fetch_all(connection)
-        .await;
+    let sums = sqlx::query_as(include_str!("sum_contra_legs.sql")).fetch_all(connection).await;
     sums.map_err(failed("adding up the legs of the journal"))
 }
 

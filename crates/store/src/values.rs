@@ -67,10 +67,7 @@ pub(crate) fn units(name: &str, stored: Decimal, decimals: u32) -> Result<i128, 
 /// A currency that was stored as its code and decimals.
 pub(crate) fn currency(code: &str, decimals: i16) -> Result<Currency, String> {
     let decimals = u8::try_from(decimals).map_err(|_| format!("{code} has {decimals} decimals"))?;
-    Ok(Currency {
-        code: code.parse().map_err(|error| format!("{error}"))?,
-        decimals,
-    })
+    Ok(Currency { code: code.parse().map_err(|error| format!("{error}"))?, decimals })
 }
 
 /// Free text without the one character that PostgreSQL's `text` cannot hold. An error's words may
@@ -90,17 +87,11 @@ mod tests {
     #[test]
     fn an_amount_reads_back_whatever_scale_it_was_stored_at() {
         let usdt = currency("USDT", 6).unwrap();
-        for (stored, read) in [
-            ("1.5", Some("1.500000")),
-            ("1.500000000", Some("1.500000")),
-            ("1.0000001", None),
-        ] {
+        for (stored, read) in
+            [("1.5", Some("1.500000")), ("1.500000000", Some("1.500000")), ("1.0000001", None)]
+        {
             let found = money("available", usdt, stored.parse().unwrap());
-            assert_eq!(
-                found.ok().map(|money| money.amount()).as_deref(),
-                read,
-                "{stored}"
-            );
+            assert_eq!(found.ok().map(|money| money.amount()).as_deref(), read, "{stored}");
         }
     }
 
@@ -108,9 +99,6 @@ mod tests {
     fn the_largest_amount_survives() {
         let usdt = currency("USDT", 12).unwrap();
         let largest = Money::parse(usdt, "999999999999999.999999999999").unwrap();
-        assert_eq!(
-            money("available", usdt, numeric(largest).unwrap()),
-            Ok(largest)
-        );
+        assert_eq!(money("available", usdt, numeric(largest).unwrap()), Ok(largest));
     }
 }

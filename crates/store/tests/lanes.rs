@@ -1,9 +1,6 @@
 //! What a commit promises: whole or not at all, behind the fence, and read back as it was.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test, as tests do"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test, as tests do")]
 
 mod support;
 
@@ -46,10 +43,7 @@ async fn what_is_committed_is_loaded_again() {
     let loaded = load::<Clearing>(&pool, &account, &["r-1", "r-2"], &[]).await;
     assert_eq!(loaded.lane.as_ref(), Some(&change.after));
     assert_eq!(loaded.memory.rows.len(), 1);
-    assert_eq!(
-        loaded.memory.rows[&RequestId::new("r-1").unwrap()],
-        change.rows[0]
-    );
+    assert_eq!(loaded.memory.rows[&RequestId::new("r-1").unwrap()], change.rows[0]);
     assert!(loaded.memory.parked.is_empty());
 
     // State of every kind survives the tables, too.
@@ -63,9 +57,8 @@ async fn what_is_committed_is_loaded_again() {
         "type": "credit.changed", "currency": "USDT", "limit": "100", "enabled": false,
     });
     installation.submit(SAVER, credit).await;
-    let state = load::<Accounts>(&installation.databases.account, &key(SAVER), &[], &[])
-        .await
-        .state;
+    let state =
+        load::<Accounts>(&installation.databases.account, &key(SAVER), &[], &[]).await.state;
     assert_eq!(state.withdrawals.len(), 1);
     assert_eq!(state.credit.unwrap().limit.amount(), "100.000000");
     let balance = state.balances.values().next().unwrap();
@@ -76,9 +69,8 @@ async fn what_is_committed_is_loaded_again() {
 #[tokio::test]
 async fn a_position_is_loaded_as_it_was_left() {
     let installation = Installation::with_history().await;
-    let state = load::<Positions>(&installation.databases.position, &key(TRADER), &[], &[])
-        .await
-        .state;
+    let state =
+        load::<Positions>(&installation.databases.position, &key(TRADER), &[], &[]).await.state;
     assert!(state.opened);
     let position = state.positions.values().next().unwrap();
     assert_eq!(position.quantity.normalize().to_string(), "0.06");
@@ -92,9 +84,7 @@ async fn many_lanes_are_loaded_and_committed_at_once() {
     let installation = Installation::new().await;
     let pool = &installation.databases.clearing;
     let lanes = PostgresLanes::<Clearing>::new(pool.clone());
-    let keys: Vec<_> = (0..50)
-        .map(|n| key(&format!("acme_spot_retail_A-{n}")))
-        .collect();
+    let keys: Vec<_> = (0..50).map(|n| key(&format!("acme_spot_retail_A-{n}"))).collect();
     let wanted = keys.iter().map(|account| Wanted {
         account: account.clone(),
         request_ids: vec![RequestId::new("r-1").unwrap()],
@@ -108,13 +98,8 @@ async fn many_lanes_are_loaded_and_committed_at_once() {
             .map(|account| {
                 let id = format!("r-{account}-{round}");
                 let arrivals = installation.submission(account, &id, opened());
-                decide(
-                    &installation.clearing,
-                    account,
-                    loaded.remove(account).unwrap(),
-                    &arrivals,
-                )
-                .0
+                decide(&installation.clearing, account, loaded.remove(account).unwrap(), &arrivals)
+                    .0
             })
             .collect();
         lanes.commit(&changes).await.unwrap();
@@ -138,13 +123,7 @@ async fn a_rivals_commit_is_fenced_and_writes_nothing() {
     let innocent = installation.submission(&other, "other", opened());
     let changes = [
         decide(&installation.clearing, &account, zombie, &arrivals).0,
-        decide(
-            &installation.clearing,
-            &other,
-            load(&pool, &other, &[], &[]).await,
-            &innocent,
-        )
-        .0,
+        decide(&installation.clearing, &other, load(&pool, &other, &[], &[]).await, &innocent).0,
     ];
     let fenced = lanes.commit(&changes).await;
     assert!(matches!(fenced, Err(CommitError::Fenced)), "{fenced:?}");
@@ -169,10 +148,8 @@ async fn of_two_who_create_a_lane_at_once_one_is_fenced() {
     }
     let lanes = PostgresLanes::<Clearing>::new(pool.clone());
     let (one, other) = tokio::join!(lanes.commit(&changes[..1]), lanes.commit(&changes[1..]));
-    let fenced = [&one, &other]
-        .iter()
-        .filter(|result| matches!(result, Err(CommitError::Fenced)))
-        .count();
+    let fenced =
+        [&one, &other].iter().filter(|result| matches!(result, Err(CommitError::Fenced))).count();
     assert_eq!(fenced, 1, "{one:?} {other:?}");
     assert!(one.is_ok() || other.is_ok());
     assert_eq!(count(&pool, "journal").await, 1);
@@ -185,26 +162,18 @@ async fn what_a_constraint_refuses_names_the_constraint() {
     installation.submit(SAVER, opened()).await;
     let pool = installation.databases.account.clone();
     let sent = installation.clear(&account, deposit("5")).await;
-    let cap_domain::lane::Output::Forward { unit, .. } = &sent[0] else {
-        panic!("forwarded")
-    };
+    let cap_domain::lane::Output::Forward { unit, .. } = &sent[0] else { panic!("forwarded") };
     let (id, body) = cap_domain::lane::pack(&account, &[unit]).remove(0);
     let arrivals = <Accounts as cap_domain::lane::Stage>::read(&account, message(&id, None, &body));
-    let (mut change, _) = decide(
-        &Accounts,
-        &account,
-        load(&pool, &account, &[], &[]).await,
-        &arrivals,
-    );
+    let (mut change, _) =
+        decide(&Accounts, &account, load(&pool, &account, &[], &[]).await, &arrivals);
     for balance in change.state_after.balances.values_mut() {
         balance.borrowed = balance.available;
     }
 
     let lanes = PostgresLanes::<Accounts>::new(pool.clone());
     let refused = lanes.commit(&[change]).await;
-    let Err(CommitError::Refused(reason)) = &refused else {
-        panic!("{refused:?}")
-    };
+    let Err(CommitError::Refused(reason)) = &refused else { panic!("{refused:?}") };
     assert!(reason.contains("balance_available_or_borrowed"), "{reason}");
     assert_eq!(count(&pool, "journal").await, 1, "nothing was written");
 }
@@ -216,21 +185,12 @@ async fn a_journal_that_is_ahead_of_its_lane_is_no_rival() {
     installation.clear(&account, opened()).await;
     installation.clear(&account, deposit("5")).await;
     let pool = installation.databases.clearing.clone();
-    sqlx::query("update lane set seq = 1")
-        .execute(&pool)
-        .await
-        .unwrap();
+    sqlx::query("update lane set seq = 1").execute(&pool).await.unwrap();
     let arrivals = installation.submission(&account, "r-9", deposit("6"));
-    let (change, _) = decide(
-        &installation.clearing,
-        &account,
-        load(&pool, &account, &[], &[]).await,
-        &arrivals,
-    );
+    let (change, _) =
+        decide(&installation.clearing, &account, load(&pool, &account, &[], &[]).await, &arrivals);
     let refused = PostgresLanes::<Clearing>::new(pool).commit(&[change]).await;
-    let Err(CommitError::Refused(reason)) = &refused else {
-        panic!("{refused:?}")
-    };
+    let Err(CommitError::Refused(reason)) = &refused else { panic!("{refused:?}") };
     assert!(reason.contains("journal_pkey"), "{reason}");
 }
 
@@ -251,34 +211,13 @@ async fn parked_messages_come_back_by_source_id() {
     assert_eq!(loaded.lane.unwrap().status, LaneStatus::Suspended);
     assert_eq!(loaded.memory.parked.len(), 1);
     let letter = &loaded.memory.parked["m-1"];
-    assert_eq!(
-        (letter.parked_seq, letter.parked_at),
-        (2, support::NOW.plus_seconds(1))
-    );
-    assert!(
-        loaded.memory.parked["m-1"]
-            .error
-            .starts_with("parked untried behind")
-    );
+    assert_eq!((letter.parked_seq, letter.parked_at), (2, support::NOW.plus_seconds(1)));
+    assert!(loaded.memory.parked["m-1"].error.starts_with("parked untried behind"));
 
-    let parked = cap_store::inspect::list_parked(pool, &account, 0, 10)
-        .await
-        .unwrap();
-    assert_eq!(
-        parked
-            .iter()
-            .map(|parked| parked.message.raw.as_str())
-            .collect::<Vec<_>>(),
-        bodies
-    );
-    let shown = cap_store::inspect::show_parked(pool, &account, 2)
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        (shown.message.source_id.as_str(), shown.resolution),
-        ("m-1", None)
-    );
+    let parked = cap_store::inspect::list_parked(pool, &account, 0, 10).await.unwrap();
+    assert_eq!(parked.iter().map(|parked| parked.message.raw.as_str()).collect::<Vec<_>>(), bodies);
+    let shown = cap_store::inspect::show_parked(pool, &account, 2).await.unwrap().unwrap();
+    assert_eq!((shown.message.source_id.as_str(), shown.resolution), ("m-1", None));
 }
 
 #[tokio::test]
@@ -290,10 +229,7 @@ async fn a_poison_whose_words_hold_a_nul_can_be_parked() {
     let arrivals = installation.submission(&account, "r-2", strange);
     let pool = &installation.databases.clearing;
     support::settle(pool, &installation.clearing, &account, arrivals).await;
-    let lane = cap_store::inspect::show_lane(pool, &account)
-        .await
-        .unwrap()
-        .unwrap();
+    let lane = cap_store::inspect::show_lane(pool, &account).await.unwrap().unwrap();
     assert_eq!(lane.status, LaneStatus::Suspended);
 }
 
@@ -303,21 +239,10 @@ async fn a_row_that_was_altered_by_hand_is_unreadable() {
     let account = key(SAVER);
     installation.submit(SAVER, opened()).await;
     let pool = installation.databases.account.clone();
-    sqlx::query("update account set withdrawals = 'none'")
-        .execute(&pool)
-        .await
-        .unwrap();
-    let wanted = Wanted {
-        account: account.clone(),
-        request_ids: vec![],
-        source_ids: vec![],
-    };
+    sqlx::query("update account set withdrawals = 'none'").execute(&pool).await.unwrap();
+    let wanted = Wanted { account: account.clone(), request_ids: vec![], source_ids: vec![] };
     let loaded = PostgresLanes::<Accounts>::new(pool).load(&[wanted]).await;
-    let Err(LoadError::Unreadable {
-        account: whose,
-        reason,
-    }) = loaded
-    else {
+    let Err(LoadError::Unreadable { account: whose, reason }) = loaded else {
         panic!("{loaded:?}")
     };
     assert_eq!(whose, account);
@@ -327,18 +252,9 @@ async fn a_row_that_was_altered_by_hand_is_unreadable() {
 #[tokio::test]
 async fn a_database_that_is_away_is_unreachable() {
     let pool = cap_store::connect("postgres://nobody@127.0.0.1:1/none", "test", 1).unwrap();
-    let wanted = Wanted {
-        account: key(SAVER),
-        request_ids: vec![],
-        source_ids: vec![],
-    };
-    let loaded = PostgresLanes::<Accounts>::new(pool.clone())
-        .load(&[wanted])
-        .await;
-    assert!(
-        matches!(loaded, Err(LoadError::Unreachable(_))),
-        "{loaded:?}"
-    );
+    let wanted = Wanted { account: key(SAVER), request_ids: vec![], source_ids: vec![] };
+    let loaded = PostgresLanes::<Accounts>::new(pool.clone()).load(&[wanted]).await;
+    assert!(matches!(loaded, Err(LoadError::Unreachable(_))), "{loaded:?}");
 }
 
 #[tokio::test]
@@ -366,10 +282,7 @@ async fn rows_read(connection: &mut sqlx::PgConnection) -> (i64, i64) {
         from pg_stat_user_tables where relname not in ('_sqlx_migrations', 'configuration')";
     let mut found = (0, 0);
     for _ in 0..50 {
-        found = sqlx::query_as(rows)
-            .fetch_one(&mut *connection)
-            .await
-            .unwrap();
+        found = sqlx::query_as(rows).fetch_one(&mut *connection).await.unwrap();
         if found.0 > 0 {
             break;
         }

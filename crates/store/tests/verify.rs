@@ -1,9 +1,6 @@
 //! What the replay proof promises: clean when nothing was touched, and every alteration is told.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test, as tests do"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test, as tests do")]
 
 mod support;
 
@@ -20,15 +17,9 @@ async fn an_untouched_installation_is_proved() {
     let installation = Installation::with_history().await;
     let report = installation.verify().await;
     assert_eq!(report.mismatches, []);
-    assert_eq!(
-        (report.lanes, report.journal_rows, report.in_transit),
-        (5, 24, 0)
-    );
+    assert_eq!((report.lanes, report.journal_rows, report.in_transit), (5, 24, 0));
 
-    let only = VerifyOptions {
-        settled: true,
-        account: Some(key(SAVER)),
-    };
+    let only = VerifyOptions { settled: true, account: Some(key(SAVER)) };
     let report = installation.verify_with(&only).await;
     assert_eq!(report.mismatches, []);
     assert_eq!((report.lanes, report.journal_rows), (2, 6));
@@ -38,10 +29,7 @@ async fn an_untouched_installation_is_proved() {
 async fn check(stage: StageName, alteration: &str, account: &str, seq: Option<u64>, says: &str) {
     let installation = Installation::with_history().await;
     let pool = installation.pool(stage);
-    let altered = sqlx::query(AssertSqlSafe(alteration.to_owned()))
-        .execute(pool)
-        .await
-        .unwrap();
+    let altered = sqlx::query(AssertSqlSafe(alteration.to_owned())).execute(pool).await.unwrap();
     assert_eq!(altered.rows_affected(), 1, "{alteration}");
     let report = installation.verify().await;
     assert!(!report.is_clean());
@@ -50,11 +38,7 @@ async fn check(stage: StageName, alteration: &str, account: &str, seq: Option<u6
             && mismatch.what.contains(says)
     });
     let listed: Vec<String> = report.mismatches.iter().map(ToString::to_string).collect();
-    assert!(
-        told,
-        "{alteration}\nis not told as {says:?} but as\n{}",
-        listed.join("\n")
-    );
+    assert!(told, "{alteration}\nis not told as {says:?} but as\n{}", listed.join("\n"));
 }
 
 macro_rules! alterations {
@@ -133,16 +117,9 @@ async fn one_account_is_proved_without_its_neighbours() {
     let alteration = "insert into balance values ('acme_spot_retail_X-1', 'BTC', 8, 1, 0, 0, 0, 0)";
     sqlx::query(alteration).execute(pool).await.unwrap();
     for (account, mismatches) in [(SAVER, 0), (TRADER, 0), ("acme_spot_retail_X-1", 1)] {
-        let only = VerifyOptions {
-            settled: true,
-            account: Some(key(account)),
-        };
+        let only = VerifyOptions { settled: true, account: Some(key(account)) };
         let report = installation.verify_with(&only).await;
-        assert_eq!(
-            report.mismatch_count, mismatches,
-            "{account}: {:?}",
-            report.mismatches
-        );
+        assert_eq!(report.mismatch_count, mismatches, "{account}: {:?}", report.mismatches);
     }
 }
 
@@ -160,9 +137,7 @@ async fn lanes_longer_and_more_than_a_page_are_proved() {
     let sent = steps.into_iter().map(|step| step.output).collect();
     installation.deliver(&long, sent).await;
     for number in 0..550 {
-        installation
-            .clear(&key(&format!("acme_spot_retail_N-{number}")), opened())
-            .await;
+        installation.clear(&key(&format!("acme_spot_retail_N-{number}")), opened()).await;
     }
 
     let report = installation.verify_with(&VerifyOptions::default()).await;
@@ -187,10 +162,7 @@ async fn margin_that_is_not_the_sum_over_positions_is_told() {
     let report = installation.verify().await;
     let says = "margin is 121 USDT, the sum over its positions 120 USDT";
     assert!(
-        report
-            .mismatches
-            .iter()
-            .any(|mismatch| mismatch.what == says),
+        report.mismatches.iter().any(|mismatch| mismatch.what == says),
         "{:?}",
         report.mismatches
     );
@@ -203,25 +175,16 @@ async fn what_is_in_transit_is_counted_and_lost_only_when_settled() {
     let sent = installation.clear(&account, deposit("7")).await;
     let unsettled = VerifyOptions::default();
     let report = installation.verify_with(&unsettled).await;
-    assert_eq!(
-        (report.mismatches.as_slice(), report.in_transit),
-        ([].as_slice(), 1)
-    );
+    assert_eq!((report.mismatches.as_slice(), report.in_transit), ([].as_slice(), 1));
     let report = installation.verify().await;
     assert_eq!(report.mismatch_count, 1);
     let what = &report.mismatches[0].what;
-    assert_eq!(
-        what,
-        "1 messages of clearing never arrived, number 7 the first"
-    );
+    assert_eq!(what, "1 messages of clearing never arrived, number 7 the first");
 
     let pool = &installation.databases.position;
     let sent = installation.take(pool, &Positions, &account, sent).await;
     let report = installation.verify_with(&unsettled).await;
-    assert_eq!(
-        (report.mismatches.as_slice(), report.in_transit),
-        ([].as_slice(), 1)
-    );
+    assert_eq!((report.mismatches.as_slice(), report.in_transit), ([].as_slice(), 1));
 
     installation.deliver(&account, sent).await;
     assert_eq!(installation.verify().await.mismatches, []);
@@ -241,17 +204,11 @@ async fn what_is_parked_has_arrived() {
     assert_eq!(installation.verify().await.mismatches, []);
 
     let alteration = "delete from parked_message where parked_seq = 1";
-    sqlx::query(alteration)
-        .execute(&installation.databases.account)
-        .await
-        .unwrap();
+    sqlx::query(alteration).execute(&installation.databases.account).await.unwrap();
     let report = installation.verify().await;
     let says = "number 4 of clearing, request r-10, was taken but neither journaled nor parked";
     assert!(
-        report
-            .mismatches
-            .iter()
-            .any(|mismatch| mismatch.what == says),
+        report.mismatches.iter().any(|mismatch| mismatch.what == says),
         "{:?}",
         report.mismatches
     );
@@ -262,9 +219,7 @@ async fn a_row_that_nobody_sent_is_told() {
     let mut installation = Installation::with_history().await;
     let account = key(SAVER);
     let sent = installation.clear(&account, deposit("7")).await;
-    installation
-        .take(&installation.databases.account, &Accounts, &account, sent)
-        .await;
+    installation.take(&installation.databases.account, &Accounts, &account, sent).await;
     let pool = &installation.databases.clearing;
     sqlx::query("delete from journal where seq = 4 and account_id like '%S-1'")
         .execute(pool)
@@ -273,10 +228,7 @@ async fn a_row_that_nobody_sent_is_told() {
     let report = installation.verify().await;
     let says = "it is of upstream number 4, which clearing sent never, or not then";
     assert!(
-        report
-            .mismatches
-            .iter()
-            .any(|mismatch| mismatch.what == says),
+        report.mismatches.iter().any(|mismatch| mismatch.what == says),
         "{:?}",
         report.mismatches
     );
@@ -287,25 +239,14 @@ async fn an_input_that_was_swapped_on_the_way_is_told() {
     let mut installation = Installation::with_history().await;
     let account = key(SAVER);
     let sent = installation.clear(&account, deposit("7")).await;
-    let cap_domain::lane::Output::Forward { unit, .. } = &sent[0] else {
-        panic!("forwarded")
-    };
+    let cap_domain::lane::Output::Forward { unit, .. } = &sent[0] else { panic!("forwarded") };
     let unit = unit.replace("7.000000", "8.000000");
     let (id, body) = cap_domain::lane::pack(&account, &[&unit]).remove(0);
     let arrivals = <Accounts as cap_domain::lane::Stage>::read(&account, message(&id, None, &body));
-    support::settle(
-        &installation.databases.account,
-        &Accounts,
-        &account,
-        arrivals,
-    )
-    .await;
+    support::settle(&installation.databases.account, &Accounts, &account, arrivals).await;
     let report = installation.verify().await;
     assert_eq!(report.mismatch_count, 1, "{:?}", report.mismatches);
-    assert_eq!(
-        report.mismatches[0].what,
-        "its input is not what row 4 of clearing says"
-    );
+    assert_eq!(report.mismatches[0].what, "its input is not what row 4 of clearing says");
 }
 
 #[tokio::test]
@@ -333,8 +274,5 @@ async fn the_trial_balance_is_zero_until_somebody_touches_it() {
     let altered = trial_balance(pool).await.unwrap();
     assert!(!altered.is_zero());
     let total = &altered.totals[0];
-    assert_eq!(
-        (total.accounts + total.contra).normalize().to_string(),
-        "0.01"
-    );
+    assert_eq!((total.accounts + total.contra).normalize().to_string(), "0.01");
 }

@@ -13,9 +13,23 @@ pub(crate) fn root() -> &'static Path {
 
 /// Runs `cargo` with `arguments` in the repository, its output on standard error; the words name
 /// the step if it fails.
-pub(crate) fn cargo(step: &str, arguments: &[&str], environment: &[(&str, String)]) -> anyhow::Result<()> {
+pub(crate) fn cargo(
+    step: &str,
+    arguments: &[&str],
+    environment: &[(&str, String)],
+) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo told this program about itself would make build scripts of dependencies run again.
+    let told = |name: &str| {
+        ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"]
+            .iter()
+            .any(|of| name.starts_with(of))
+    };
+    for (name, _) in std::env::vars().filter(|(name, _)| told(name)) {
+        command.env_remove(name);
+    }
+    let status = command
         .args(arguments)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir(root())
@@ -25,10 +39,17 @@ pub(crate) fn cargo(step: &str, arguments: &[&str], environment: &[(&str, String
     Ok(())
 }
 
-/// Builds the services and `capctl`, and tells the folder they are in: that of this program.
-pub(crate) fn services() -> anyhow::Result<PathBuf> {
-    // The whole workspace, so that everything shares one set of features and so one build.
-    cargo("building the services", &["build", "--bins", "--workspace"], &[])?;
+/// Builds the services and `capctl` unless they are `built`, and tells the folder they are in:
+/// that of this program.
+pub(crate) fn services(built: bool) -> anyhow::Result<PathBuf> {
+    if !built {
+        build_services()?;
+    }
     let program = std::env::current_exe().context("finding this program")?;
     Ok(program.parent().context("finding this program's folder")?.to_owned())
+}
+
+fn build_services() -> anyhow::Result<()> {
+    // The whole workspace, so that everything shares one set of features and so one build.
+    cargo("building the services", &["build", "--bins", "--workspace"], &[])
 }

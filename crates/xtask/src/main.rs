@@ -30,12 +30,18 @@ enum Command {
         /// Print one JSON object instead of the report.
         #[arg(long)]
         json: bool,
+        /// Take the services as they are built already.
+        #[arg(long)]
+        built: bool,
     },
     /// Start the stack and all services and keep them up; the addresses are in `.local/env`.
     Up {
         /// Where the addresses are written to, instead of `.local/env`.
         #[arg(long, value_name = "FILE")]
         env_file: Option<PathBuf>,
+        /// Take the services as they are built already.
+        #[arg(long)]
+        built: bool,
     },
     /// Run every test.
     Test {
@@ -48,8 +54,8 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Demo { trades, json } => demo::run(trades.as_deref(), json),
-        Command::Up { env_file } => up::run(env_file),
+        Command::Demo { trades, json, built } => demo::run(trades.as_deref(), json, built),
+        Command::Up { env_file, built } => up::run(env_file, built),
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Ci => ci::run(),
     };

@@ -26,7 +26,9 @@ impl Progress {
 
     /// A bar up to `total`.
     pub(crate) fn bar(&self, what: &'static str, total: usize) -> ProgressBar {
-        let style = ProgressStyle::with_template("  {msg} [{bar:32}] {pos}/{len} {per_sec:>12} {eta:>4} left");
+        let style = ProgressStyle::with_template(
+            "  {msg} [{bar:32}] {pos}/{len} {per_sec:>12} {eta:>4} left",
+        );
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("━╸ ");
         ProgressBar::new(total as u64).with_style(style).with_message(what)
     }

@@ -11,7 +11,7 @@ pub(crate) fn run(filter: Option<&str>) -> anyhow::Result<()> {
     let postgres = PostgresCluster::start_temporary().context("starting PostgreSQL")?;
     let environment = [("CAP_TEST_POSTGRES_URL", postgres.url("postgres"))];
     eprintln!("Building the services …");
-    build::services()?;
+    build::services(false)?;
     eprintln!("Running the tests …");
     let mut arguments = vec!["test", "--workspace", "--no-fail-fast"];
     arguments.extend(filter);

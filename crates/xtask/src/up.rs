@@ -15,15 +15,17 @@ use crate::progress::Progress;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Keeps everything up; the addresses are in `env_file`, or in `.local/env`.
-pub(crate) fn run(env_file: Option<PathBuf>) -> anyhow::Result<()> {
-    let binaries = build::services()?;
+pub(crate) fn run(env_file: Option<PathBuf>, built: bool) -> anyhow::Result<()> {
+    let binaries = build::services(built)?;
     let env_file = env_file.unwrap_or_else(|| build::root().join(".local/env"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting")?;
     runtime.block_on(keep_up(&binaries, &env_file))
 }
 
 async fn keep_up(binaries: &Path, env_file: &Path) -> anyhow::Result<()> {
-    let (mut interrupted, mut terminated) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupted, mut terminated) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let progress = Progress::new();
     let step = progress.step("Starting PostgreSQL, an SQS broker and DynamoDB");
     let stack = Stack::start().await?;
@@ -58,7 +60,10 @@ async fn keep_up(binaries: &Path, env_file: &Path) -> anyhow::Result<()> {
     };
     std::fs::remove_file(env_file).with_context(|| format!("removing {}", env_file.display()))?;
     if let Some(stage) = ended {
-        bail!("{stage} has ended by itself; see {}", folder.join("logs").join(format!("{stage}.log")).display());
+        bail!(
+            "{stage} has ended by itself; see {}",
+            folder.join("logs").join(format!("{stage}.log")).display()
+        );
     }
     eprintln!("\n  Stopping …");
     services.stop().await?;

@@ -30,21 +30,13 @@ impl Answer {
     /// If the report cannot be written as JSON.
     pub fn new(report: &(impl Serialize + Display)) -> anyhow::Result<Self> {
         let (text, json) = (report.to_string(), serde_json::to_string_pretty(report)?);
-        Ok(Self {
-            text,
-            json,
-            exit_code: 0,
-        })
+        Ok(Self { text, json, exit_code: 0 })
     }
 
     /// The same answer with [`EXIT_MISMATCH`] unless `proved`.
     #[must_use]
     pub fn proved(self, proved: bool) -> Self {
-        let exit_code = if proved {
-            self.exit_code
-        } else {
-            EXIT_MISMATCH
-        };
+        let exit_code = if proved { self.exit_code } else { EXIT_MISMATCH };
         Self { exit_code, ..self }
     }
 
@@ -128,9 +120,7 @@ fn hint(error: &anyhow::Error) -> Option<&'static str> {
             "check AWS_REGION, the credentials and, on the local stack, AWS_ENDPOINT_URL_SQS and AWS_ENDPOINT_URL_DYNAMODB",
         );
     }
-    let database = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<sqlx::Error>())?;
+    let database = error.chain().find_map(|cause| cause.downcast_ref::<sqlx::Error>())?;
     match database {
         sqlx::Error::Database(database) => match database.code().as_deref() {
             Some("3D000" | "42P01") => Some("run `capctl migrate` first"),

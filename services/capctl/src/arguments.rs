@@ -212,9 +212,7 @@ fn operator(text: &str) -> Result<String, String> {
     match name.chars().count() {
         0 => Ok("unknown".to_owned()),
         1..=OPERATOR_CHARS_MAX => Ok(name),
-        chars => Err(format!(
-            "has {chars} characters, {OPERATOR_CHARS_MAX} is the most"
-        )),
+        chars => Err(format!("has {chars} characters, {OPERATOR_CHARS_MAX} is the most")),
     }
 }
 
@@ -224,20 +222,12 @@ fn operator(text: &str) -> Result<String, String> {
 /// The exit code, once help, version or mistakes are answered. Not clap's own for mistakes, which
 /// is the one that stands for books that are wrong.
 pub fn read() -> Result<Arguments, ExitCode> {
-    let matches = Arguments::command()
-        .after_help(settings::help())
-        .try_get_matches();
-    matches
-        .and_then(|matches| Arguments::from_arg_matches(&matches))
-        .map_err(|error| {
-            // Where stderr is gone, nobody is left to be told.
-            let _ = error.print();
-            if error.use_stderr() {
-                ExitCode::from(EXIT_FAILED)
-            } else {
-                ExitCode::SUCCESS
-            }
-        })
+    let matches = Arguments::command().after_help(settings::help()).try_get_matches();
+    matches.and_then(|matches| Arguments::from_arg_matches(&matches)).map_err(|error| {
+        // Where stderr is gone, nobody is left to be told.
+        let _ = error.print();
+        if error.use_stderr() { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS }
+    })
 }
 
 #[cfg(test)]
@@ -274,10 +264,7 @@ mod tests {
         let key = AccountArgument::Key("acme_spot_retail_A-1001".parse().unwrap());
         assert_eq!("acme_spot_retail_A-1001".parse(), Ok(key.clone()));
         assert_eq!("acme/spot/retail/A-1001".parse(), Ok(key));
-        assert_eq!(
-            "A-1001".parse(),
-            Ok(AccountArgument::Name("A-1001".parse().unwrap()))
-        );
+        assert_eq!("A-1001".parse(), Ok(AccountArgument::Name("A-1001".parse().unwrap())));
         let refused = |text: &str| text.parse::<AccountArgument>().unwrap_err().to_string();
         assert_eq!(
             refused("acme/spot/A-1"),

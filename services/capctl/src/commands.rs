@@ -34,36 +34,23 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         }
         Command::Config(ConfigCommand::Show { revision }) => config::show(*revision).await,
         Command::Publish { file } => publish::publish(file, by).await,
-        Command::Lanes {
-            status,
-            stage,
-            after,
-            limit,
-        } => lanes::list(*status, *stage, after.as_ref(), *limit).await,
+        Command::Lanes { status, stage, after, limit } => {
+            lanes::list(*status, *stage, after.as_ref(), *limit).await
+        }
         Command::Lane(LaneCommand::Show { account }) => lanes::show(account).await,
-        Command::Parked(ParkedCommand::List {
-            account,
-            stage,
-            after,
-            limit,
-        }) => parked::list(account, *stage, *after, *limit).await,
-        Command::Parked(ParkedCommand::Show {
-            account,
-            parked_seq,
-            stage,
-        }) => parked::show(account, *parked_seq, *stage).await,
+        Command::Parked(ParkedCommand::List { account, stage, after, limit }) => {
+            parked::list(account, *stage, *after, *limit).await
+        }
+        Command::Parked(ParkedCommand::Show { account, parked_seq, stage }) => {
+            parked::show(account, *parked_seq, *stage).await
+        }
         Command::Verify { account, settled } => verify::verify(account.as_ref(), *settled).await,
         Command::TrialBalance => trial_balance::trial_balance().await,
-        Command::Trace {
-            request_id,
-            account,
-        } => trace::trace(account, request_id).await,
+        Command::Trace { request_id, account } => trace::trace(account, request_id).await,
     }
 }
 
 fn now() -> Timestamp {
-    let since_epoch = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

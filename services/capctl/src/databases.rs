@@ -63,9 +63,7 @@ pub fn of_stage<S: Stage>() -> anyhow::Result<PgPool> {
 pub fn of_stages(stage: Option<StageName>) -> anyhow::Result<Vec<(StageName, PgPool)>> {
     let Some(stage) = stage else {
         let all = from_environment()?;
-        return Ok(StageName::ALL
-            .map(|stage| (stage, of(&all, stage).clone()))
-            .to_vec());
+        return Ok(StageName::ALL.map(|stage| (stage, of(&all, stage).clone())).to_vec());
     };
     let pool = match stage {
         StageName::Clearing => of_stage::<Clearing>()?,
@@ -94,12 +92,7 @@ pub async fn find_account(
     };
     let mut found = Vec::new();
     for pool in pools {
-        found.extend(
-            find_lanes(pool, name)
-                .await?
-                .into_iter()
-                .map(|(account, _)| account),
-        );
+        found.extend(find_lanes(pool, name).await?.into_iter().map(|(account, _)| account));
     }
     found.sort();
     found.dedup();
@@ -114,11 +107,7 @@ fn only_one(name: &AccountName, found: &[AccountKey]) -> anyhow::Result<AccountK
         [account] => Ok(account.clone()),
         several => {
             let names: Vec<&str> = several.iter().map(AccountKey::as_str).collect();
-            bail!(
-                "{name} names {} accounts, say which: {}",
-                names.len(),
-                names.join(", ")
-            )
+            bail!("{name} names {} accounts, say which: {}", names.len(), names.join(", "))
         }
     }
 }
@@ -131,10 +120,7 @@ mod tests {
     fn a_name_that_is_ambiguous_lists_the_candidates() {
         let name: AccountName = "A-1".parse().unwrap();
         let key = |text: &str| text.parse::<AccountKey>().unwrap();
-        let (spot, perpetual) = (
-            key("acme_spot_retail_A-1"),
-            key("acme_perpetual_retail_A-1"),
-        );
+        let (spot, perpetual) = (key("acme_spot_retail_A-1"), key("acme_perpetual_retail_A-1"));
         assert_eq!(only_one(&name, std::slice::from_ref(&spot)).unwrap(), spot);
         let error = only_one(&name, &[perpetual, spot]).unwrap_err().to_string();
         assert_eq!(
@@ -142,9 +128,6 @@ mod tests {
             "A-1 names 2 accounts, say which: acme_perpetual_retail_A-1, acme_spot_retail_A-1"
         );
         let error = only_one(&name, &[]).unwrap_err().to_string();
-        assert!(
-            error.ends_with("give its full key, company_product_group_account"),
-            "{error}"
-        );
+        assert!(error.ends_with("give its full key, company_product_group_account"), "{error}");
     }
 }

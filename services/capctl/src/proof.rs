@@ -32,23 +32,13 @@ pub struct Proof {
 pub async fn prove(databases: &Databases, options: &VerifyOptions) -> anyhow::Result<Proof> {
     let report = verify(databases, options).await?;
     let VerifyOptions { settled, account } = options.clone();
-    Ok(Proof {
-        clean: report.is_clean(),
-        settled,
-        account,
-        report,
-    })
+    Ok(Proof { clean: report.is_clean(), settled, account, report })
 }
 
 impl fmt::Display for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let VerifyReport {
-            lanes,
-            journal_rows,
-            in_transit,
-            mismatch_count,
-            mismatches,
-        } = &self.report;
+        let VerifyReport { lanes, journal_rows, in_transit, mismatch_count, mismatches } =
+            &self.report;
         for mismatch in mismatches {
             writeln!(f, "MISMATCH  {mismatch}")?;
         }
@@ -58,29 +48,21 @@ impl fmt::Display for Proof {
         if *mismatch_count > 0 {
             writeln!(f)?;
         }
-        let whose = self
-            .account
-            .as_ref()
-            .map(|account| format!(" of {account}"))
-            .unwrap_or_default();
-        writeln!(
-            f,
-            "{journal_rows} journal rows in {lanes} lanes{whose} replayed"
-        )?;
+        let whose =
+            self.account.as_ref().map(|account| format!(" of {account}")).unwrap_or_default();
+        writeln!(f, "{journal_rows} journal rows in {lanes} lanes{whose} replayed")?;
         match (self.settled, in_transit) {
-            (true, _) => writeln!(
-                f,
-                "nothing may be in transit: the queues were said to be empty"
-            )?,
+            (true, _) => {
+                writeln!(f, "nothing may be in transit: the queues were said to be empty")?
+            }
             (false, 0) => writeln!(f, "nothing is in transit between the stages")?,
             (false, count) => writeln!(f, "{count} in transit between the stages")?,
         }
         match (mismatch_count, journal_rows) {
             (0, 0) => writeln!(f, "verdict: PROVED, but there was nothing to prove"),
-            (0, _) => writeln!(
-                f,
-                "verdict: PROVED, everything is what the rules make of what came in"
-            ),
+            (0, _) => {
+                writeln!(f, "verdict: PROVED, everything is what the rules make of what came in")
+            }
             (1, _) => writeln!(f, "verdict: NOT PROVED, 1 mismatch"),
             (count, _) => writeln!(f, "verdict: NOT PROVED, {count} mismatches"),
         }
@@ -127,11 +109,7 @@ pub async fn add_up(pool: &PgPool) -> anyhow::Result<Books> {
         accounts: total.accounts,
         contra: total.contra,
     });
-    Ok(Books {
-        zero,
-        totals: totals.collect(),
-        subjects: balance.subjects,
-    })
+    Ok(Books { zero, totals: totals.collect(), subjects: balance.subjects })
 }
 
 impl fmt::Display for Books {
@@ -149,14 +127,7 @@ impl fmt::Display for Books {
         let is_off = |total: &&Total| total.total != Some(Decimal::ZERO);
         let (off, zero): (Vec<_>, Vec<_>) = self.totals.iter().partition(is_off);
         // What is wrong comes first, or a bounded table might leave it out.
-        for Total {
-            company,
-            currency,
-            accounts,
-            contra,
-            total,
-        } in off.iter().chain(&zero)
-        {
+        for Total { company, currency, accounts, contra, total } in off.iter().chain(&zero) {
             let total = total.map_or_else(|| "too large".to_owned(), |total| total.to_string());
             totals.row([
                 company.clone(),
@@ -172,30 +143,15 @@ impl fmt::Display for Books {
             ("subject", Align::Left),
             ("sum", Align::Right),
         ]);
-        for SubjectSum {
-            company,
-            currency,
-            subject,
-            sum,
-        } in &self.subjects
-        {
-            subjects.row([
-                company.clone(),
-                currency.clone(),
-                subject.clone(),
-                sum.to_string(),
-            ]);
+        for SubjectSum { company, currency, subject, sum } in &self.subjects {
+            subjects.row([company.clone(), currency.clone(), subject.clone(), sum.to_string()]);
         }
         writeln!(f, "{subjects}\n{totals}")?;
         let count = self.totals.len();
         if self.zero {
             writeln!(f, "verdict: ZERO for every company and currency ({count})")
         } else {
-            writeln!(
-                f,
-                "verdict: NOT ZERO for {} of {count} companies and currencies",
-                off.len()
-            )
+            writeln!(f, "verdict: NOT ZERO for {} of {count} companies and currencies", off.len())
         }
     }
 }

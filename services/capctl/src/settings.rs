@@ -40,10 +40,7 @@ impl<S: Stage> Settings for DatabaseUrl<S> {
             ),
         };
         let url = environment.required(Setting::new(name, purpose).example(example).secret())?;
-        Some(Self {
-            url,
-            stage: PhantomData,
-        })
+        Some(Self { url, stage: PhantomData })
     }
 }
 
@@ -74,11 +71,7 @@ impl Settings for DatabaseUrls {
         let clearing = DatabaseUrl::<Clearing>::read(environment);
         let position = DatabaseUrl::<Positions>::read(environment);
         let account = DatabaseUrl::<Accounts>::read(environment);
-        Some(Self {
-            clearing: clearing?.url,
-            position: position?.url,
-            account: account?.url,
-        })
+        Some(Self { clearing: clearing?.url, position: position?.url, account: account?.url })
     }
 }
 
@@ -88,16 +81,10 @@ pub struct QueryUrl(pub Option<String>);
 
 impl Settings for QueryUrl {
     fn read(environment: &mut Environment<'_>) -> Option<Self> {
-        let setting = Setting::new(
-            "QUERY_DATABASE_URL",
-            "the PostgreSQL database of the query store",
-        );
+        let setting =
+            Setting::new("QUERY_DATABASE_URL", "the PostgreSQL database of the query store");
         environment
-            .optional(
-                setting
-                    .example("postgres://cap@db.internal/cap_query")
-                    .secret(),
-            )
+            .optional(setting.example("postgres://cap@db.internal/cap_query").secret())
             .map(Self)
     }
 }
@@ -109,9 +96,7 @@ pub struct Prefix(pub String);
 impl Settings for Prefix {
     fn read(environment: &mut Environment<'_>) -> Option<Self> {
         let purpose = "what the names of this installation's queues and tables begin with";
-        environment
-            .with_default(Setting::new("CAP_PREFIX", purpose).example("prod"), "")
-            .map(Self)
+        environment.with_default(Setting::new("CAP_PREFIX", purpose).example("prod"), "").map(Self)
     }
 }
 

@@ -123,12 +123,7 @@ pub async fn tell(
     };
     let clearing = first.as_ref().map(chapter::<Clearing>).transpose()?;
     let position = middle.as_ref().map(chapter::<Positions>).transpose()?;
-    let ending = ending(
-        outcome.as_ref(),
-        &parked,
-        clearing.as_ref(),
-        position.is_some(),
-    );
+    let ending = ending(outcome.as_ref(), &parked, clearing.as_ref(), position.is_some());
     Ok(Story {
         account: account.clone(),
         request_id: request_id.clone(),
@@ -170,9 +165,7 @@ async fn parked_at(
     account: &AccountKey,
     request_id: &RequestId,
 ) -> anyhow::Result<Vec<ParkedTold>> {
-    let parked_seq = show_lane(pool, account)
-        .await?
-        .map_or(0, |lane| lane.parked_seq);
+    let parked_seq = show_lane(pool, account).await?.map_or(0, |lane| lane.parked_seq);
     let mut found = Vec::new();
     // The latest are asked for most; of more than anybody parks, the first are left out.
     let mut after = parked_seq.saturating_sub(PARKED_SEARCHED_MAX);
@@ -180,9 +173,7 @@ async fn parked_at(
         let page = list_parked(pool, account, after, PARKED_PAGE_MESSAGES).await?;
         let Some(last) = page.last() else { break };
         after = last.message.parked_seq;
-        let of_request = page
-            .into_iter()
-            .filter(|parked| parked.message.request_id == *request_id);
+        let of_request = page.into_iter().filter(|parked| parked.message.request_id == *request_id);
         found.extend(of_request.map(|parked| ParkedTold {
             stage,
             parked_seq: parked.message.parked_seq,
@@ -204,12 +195,7 @@ fn ending(
         return telling::outcome(outcome);
     }
     if let Some(parked) = parked.iter().find(|parked| parked.waits) {
-        let ParkedTold {
-            stage,
-            parked_seq,
-            error,
-            ..
-        } = parked;
+        let ParkedTold { stage, parked_seq, error, .. } = parked;
         return format!("parked at {stage} as message {parked_seq}: {error}");
     }
     let by_position = clearing.is_some_and(|chapter| by_position(&chapter.ruling));

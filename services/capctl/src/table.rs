@@ -27,29 +27,18 @@ pub struct Table {
 impl Table {
     /// An empty table with these headings.
     pub fn new(columns: &[(&'static str, Align)]) -> Self {
-        Self {
-            columns: columns.to_vec(),
-            rows: Vec::new(),
-        }
+        Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row; cells that are missing stay empty.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(
-            cells
-                .into_iter()
-                .map(|cell| shortened(&cell, CELL_CHARS_MAX))
-                .collect(),
-        );
+        self.rows.push(cells.into_iter().map(|cell| shortened(&cell, CELL_CHARS_MAX)).collect());
     }
 }
 
 /// `text` on one line, at most `chars_max` long, with an ellipsis where something is left out.
 pub fn shortened(text: &str, chars_max: usize) -> String {
-    let line: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     if line.chars().count() <= chars_max {
         return line;
     }
@@ -62,31 +51,22 @@ impl fmt::Display for Table {
         let shown = &self.rows[..self.rows.len().min(ROWS_MAX)];
         let widths: Vec<usize> = (0..self.columns.len())
             .map(|column| {
-                let cells = shown
-                    .iter()
-                    .filter_map(|row| row.get(column))
-                    .map(|cell| cell.chars().count());
-                cells
-                    .chain([self.columns[column].0.len()])
-                    .max()
-                    .unwrap_or_default()
+                let cells =
+                    shown.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+                cells.chain([self.columns[column].0.len()]).max().unwrap_or_default()
             })
             .collect();
         let line = |cells: &mut dyn Iterator<Item = &str>| {
-            let cells = cells
-                .zip(&self.columns)
-                .zip(&widths)
-                .map(|((cell, (_, align)), width)| match align {
-                    Align::Left => format!("{cell:<width$}"),
-                    Align::Right => format!("{cell:>width$}"),
-                });
+            let cells =
+                cells.zip(&self.columns).zip(&widths).map(
+                    |((cell, (_, align)), width)| match align {
+                        Align::Left => format!("{cell:<width$}"),
+                        Align::Right => format!("{cell:>width$}"),
+                    },
+                );
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
-        writeln!(
-            f,
-            "{}",
-            line(&mut self.columns.iter().map(|(heading, _)| *heading))
-        )?;
+        writeln!(f, "{}", line(&mut self.columns.iter().map(|(heading, _)| *heading)))?;
         for row in shown {
             writeln!(f, "{}", line(&mut row.iter().map(String::as_str)))?;
         }
@@ -118,10 +98,7 @@ mod tests {
         (0..ROWS_MAX + 3).for_each(|_| table.row(["x".repeat(500)]));
         let text = table.to_string();
         assert_eq!(text.lines().count(), ROWS_MAX + 2);
-        assert!(
-            text.lines()
-                .all(|line| line.chars().count() <= CELL_CHARS_MAX)
-        );
+        assert!(text.lines().all(|line| line.chars().count() <= CELL_CHARS_MAX));
         assert!(text.ends_with("… and 3 more; --json shows all\n"), "{text}");
         assert_eq!(shortened("two\nlines", 20), "two lines");
     }

@@ -1,9 +1,6 @@
 //! Every command says what it is for, and what is missing is told all at once.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "a test that cannot be set up stops there"
-)]
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up stops there")]
 
 mod support;
 
@@ -12,15 +9,9 @@ use support::Tool;
 #[tokio::test]
 async fn every_command_has_a_purpose() {
     let purposes = [
-        (
-            "migrate",
-            "Bring the databases and DynamoDB tables up to date",
-        ),
+        ("migrate", "Bring the databases and DynamoDB tables up to date"),
         ("queue", "Create and list queues"),
-        (
-            "queue create",
-            "Create the queues of scopes, with their dead-letter queues",
-        ),
+        ("queue create", "Create the queues of scopes, with their dead-letter queues"),
         ("queue list", "List the queues of the installation"),
         ("config", "Push and show the configuration"),
         (
@@ -28,33 +19,15 @@ async fn every_command_has_a_purpose() {
             "Check a folder of configuration files as a whole and make it the next revision",
         ),
         ("config show", "Show a revision of the configuration"),
-        (
-            "publish",
-            "Publish envelopes, one JSON a line, in the order of every account",
-        ),
+        ("publish", "Publish envelopes, one JSON a line, in the order of every account"),
         ("lanes", "List lanes"),
-        (
-            "lane show",
-            "Show where an account's lane stands in every stage",
-        ),
+        ("lane show", "Show where an account's lane stands in every stage"),
         ("parked", "List and show parked messages"),
         ("parked list", "List an account's parked messages"),
-        (
-            "parked show",
-            "Show one parked message: envelope, error and times",
-        ),
-        (
-            "verify",
-            "Prove by replay that everything stored is what the rules make of what came in",
-        ),
-        (
-            "trial-balance",
-            "Add up all money per company and currency, which must come to zero",
-        ),
-        (
-            "trace",
-            "Tell the story of one request, from event to outcome",
-        ),
+        ("parked show", "Show one parked message: envelope, error and times"),
+        ("verify", "Prove by replay that everything stored is what the rules make of what came in"),
+        ("trial-balance", "Add up all money per company and currency, which must come to zero"),
+        ("trace", "Tell the story of one request, from event to outcome"),
     ];
     for (command, purpose) in purposes {
         let help = Tool::default().text(&format!("{command} --help")).await;
@@ -66,18 +39,11 @@ async fn every_command_has_a_purpose() {
     let all = Tool::default().text("--help").await;
     for (command, _) in purposes {
         let name = command.split(' ').next().unwrap();
-        assert!(
-            all.lines().any(|line| line.trim_start().starts_with(name)),
-            "{name}: {all}"
-        );
+        assert!(all.lines().any(|line| line.trim_start().starts_with(name)), "{name}: {all}");
     }
-    for variable in [
-        "CLEARING_DATABASE_URL",
-        "QUERY_DATABASE_URL",
-        "CAP_PREFIX",
-        "AWS_*",
-        "Exit codes",
-    ] {
+    for variable in
+        ["CLEARING_DATABASE_URL", "QUERY_DATABASE_URL", "CAP_PREFIX", "AWS_*", "Exit codes"]
+    {
         assert!(all.contains(variable), "{variable}: {all}");
     }
 }
@@ -98,43 +64,23 @@ async fn missing_settings_are_reported_together_with_purpose_and_example() {
         "trace r-1 --account A-1",
     ] {
         let told = Tool::default().refused(command, 1).await;
-        assert!(
-            told.starts_with("capctl: reading the settings from the environment:"),
-            "{told}"
-        );
+        assert!(told.starts_with("capctl: reading the settings from the environment:"), "{told}");
         for setting in databases {
             assert!(told.contains(setting), "{command}: {setting}: {told}");
         }
-        assert!(
-            !told.contains("QUERY_DATABASE_URL"),
-            "it may be left out: {told}"
-        );
+        assert!(!told.contains("QUERY_DATABASE_URL"), "it may be left out: {told}");
     }
 }
 
 #[tokio::test]
 async fn a_command_needs_only_its_own_settings() {
-    for command in [
-        "trial-balance",
-        "lanes --stage account",
-        "parked show A-1 1 --stage account",
-    ] {
+    for command in ["trial-balance", "lanes --stage account", "parked show A-1 1 --stage account"] {
         let told = Tool::default().refused(command, 1).await;
-        assert!(
-            told.contains("ACCOUNT_DATABASE_URL is not set"),
-            "{command}: {told}"
-        );
+        assert!(told.contains("ACCOUNT_DATABASE_URL is not set"), "{command}: {told}");
         assert!(!told.contains("CLEARING_DATABASE_URL"), "{command}: {told}");
     }
-    let url = (
-        "ACCOUNT_DATABASE_URL".to_owned(),
-        "not a url with a secret".to_owned(),
-    );
-    let told = Tool {
-        environment: vec![url],
-    }
-    .refused("trial-balance", 1)
-    .await;
+    let url = ("ACCOUNT_DATABASE_URL".to_owned(), "not a url with a secret".to_owned());
+    let told = Tool { environment: vec![url] }.refused("trial-balance", 1).await;
     assert!(told.contains("reading the database url"), "{told}");
     assert!(!told.contains("secret"), "{told}");
 }
@@ -142,41 +88,24 @@ async fn a_command_needs_only_its_own_settings() {
 #[tokio::test]
 async fn a_database_that_is_away_is_one_clear_sentence() {
     let url = "postgres://cap:hidden@127.0.0.1:9/cap_account".to_owned();
-    let tool = Tool {
-        environment: vec![("ACCOUNT_DATABASE_URL".to_owned(), url)],
-    };
+    let tool = Tool { environment: vec![("ACCOUNT_DATABASE_URL".to_owned(), url)] };
     let told = tool.refused("trial-balance", 1).await;
     assert_eq!(told.lines().count(), 1, "{told}");
-    assert!(
-        told.starts_with("capctl: taking a snapshot of the database: "),
-        "{told}"
-    );
-    assert!(
-        told.ends_with("check that the database runs and that its URL is right\n"),
-        "{told}"
-    );
+    assert!(told.starts_with("capctl: taking a snapshot of the database: "), "{told}");
+    assert!(told.ends_with("check that the database runs and that its URL is right\n"), "{told}");
     assert!(!told.contains("hidden"), "{told}");
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_is_refused_before_anything_is_asked() {
     let cases = [
-        (
-            "queue create a/b/c/d",
-            "is not company, company_product or company_product_group",
-        ),
+        ("queue create a/b/c/d", "is not company, company_product or company_product_group"),
         (
             "lanes --status broken",
             "\"broken\" is not a lane status: active, suspended or redriving",
         ),
-        (
-            "lanes --stage payment",
-            "\"payment\" is not a stage: clearing, position or account",
-        ),
-        (
-            "lane show a/b",
-            "account \"a_b\" is not company_product_group_account",
-        ),
+        ("lanes --stage payment", "\"payment\" is not a stage: clearing, position or account"),
+        ("lane show a/b", "account \"a_b\" is not company_product_group_account"),
         ("config show --revision 0", "0 is not in 1.."),
         ("trace r-1", "--account <ACCOUNT>"),
     ];

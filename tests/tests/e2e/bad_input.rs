@@ -15,11 +15,17 @@ async fn is_parked(upstream: &Upstream, body: &str, request_id: &str, error: &st
     let mut outcomes = upstream.outcomes("acme_spot", 3).await;
     outcomes.sort_by_key(|outcome| outcome["header"]["account"].as_str().unwrap().to_owned());
     let [first, behind, other] = outcomes.as_slice() else { panic!("three outcomes") };
-    assert_eq!((&first["outcome"]["status"], &first["outcome"]["stage"]), (&json!("parked"), &json!("clearing")));
+    assert_eq!(
+        (&first["outcome"]["status"], &first["outcome"]["stage"]),
+        (&json!("parked"), &json!("clearing"))
+    );
     assert_eq!(first["outcome"]["reason"]["code"], "lane_suspended");
     let detail = first["outcome"]["reason"]["detail"].as_str().unwrap();
     assert!(detail.contains(error), "{detail}");
-    assert_eq!((&behind["header"]["request_id"], &behind["outcome"]["status"]), (&json!("after"), &json!("parked")));
+    assert_eq!(
+        (&behind["header"]["request_id"], &behind["outcome"]["status"]),
+        (&json!("after"), &json!("parked"))
+    );
     assert_eq!(other["outcome"]["status"], "posted", "other accounts never notice (C5)");
 
     let letters = upstream.dead_letters("clearing-acme_spot", 2).await;
@@ -39,7 +45,8 @@ async fn a_message_without_a_usable_header_suspends_the_lane_of_its_message_grou
     let (world, stages) = World::running().await;
     let mut message = envelope(SPOT, "r-1", deposit("USDT", "1"));
     message["header"]["version"] = json!(2);
-    is_parked(&world.upstream, &message.to_string(), "r-1", "header.version: version 2 is not 1").await;
+    is_parked(&world.upstream, &message.to_string(), "r-1", "header.version: version 2 is not 1")
+        .await;
     stages.stop().await;
 }
 
@@ -47,7 +54,8 @@ async fn a_message_without_a_usable_header_suspends_the_lane_of_its_message_grou
 async fn a_header_of_another_account_suspends_the_lane_it_came_in() {
     let (world, stages) = World::running().await;
     let message = envelope("acme/spot/retail/A-9", "r-1", deposit("USDT", "1"));
-    is_parked(&world.upstream, &message.to_string(), "r-1", "is for account acme_spot_retail_A-9").await;
+    is_parked(&world.upstream, &message.to_string(), "r-1", "is for account acme_spot_retail_A-9")
+        .await;
     stages.stop().await;
 }
 
@@ -55,7 +63,13 @@ async fn a_header_of_another_account_suspends_the_lane_it_came_in() {
 async fn an_unknown_type_suspends_the_lane() {
     let (world, stages) = World::running().await;
     let message = envelope(SPOT, "r-1", json!({ "type": "deposit.imagined" }));
-    is_parked(&world.upstream, &message.to_string(), "r-1", "\"deposit.imagined\" is not the type of any event").await;
+    is_parked(
+        &world.upstream,
+        &message.to_string(),
+        "r-1",
+        "\"deposit.imagined\" is not the type of any event",
+    )
+    .await;
     stages.stop().await;
 }
 
@@ -63,7 +77,13 @@ async fn an_unknown_type_suspends_the_lane() {
 async fn an_invalid_fact_suspends_the_lane() {
     let (world, stages) = World::running().await;
     let message = envelope(SPOT, "r-1", deposit("USDT", "1.0000001"));
-    is_parked(&world.upstream, &message.to_string(), "r-1", "amount: 1.0000001 has 7 decimals, USDT has 6").await;
+    is_parked(
+        &world.upstream,
+        &message.to_string(),
+        "r-1",
+        "amount: 1.0000001 has 7 decimals, USDT has 6",
+    )
+    .await;
     stages.stop().await;
 }
 
@@ -75,7 +95,10 @@ async fn a_fact_for_an_account_that_was_never_opened_suspends_its_lane_where_it_
     upstream.publish(&envelope(PERPETUAL, "r-2", deposit("USDT", "1"))).await;
     for (scope, stage) in [("acme_spot", "account"), ("acme_perpetual", "position")] {
         let outcome = upstream.outcome(scope).await;
-        assert_eq!((&outcome["outcome"]["status"], &outcome["outcome"]["stage"]), (&json!("parked"), &json!(stage)));
+        assert_eq!(
+            (&outcome["outcome"]["status"], &outcome["outcome"]["stage"]),
+            (&json!("parked"), &json!(stage))
+        );
         let detail = outcome["outcome"]["reason"]["detail"].as_str().unwrap();
         assert!(detail.contains("the account was never opened"), "{detail}");
         upstream.dead_letters(&format!("{stage}-{scope}"), 1).await;
@@ -100,12 +123,18 @@ async fn an_invalid_request_is_rejected_with_the_field_and_the_reason() {
         (reserve("o-1", "USDT", "-5"), "amount: -5.000000 USDT is not above zero"),
         (reserve("o-2", "DOGE", "5"), "currency: DOGE is not a currency of product spot"),
         (unknown_field, "colour: unknown field `colour`"),
-        (json!({ "type": "withdrawal.requested", "currency": "USDT", "amount": "1" }), "missing field `withdrawal_id`"),
+        (
+            json!({ "type": "withdrawal.requested", "currency": "USDT", "amount": "1" }),
+            "missing field `withdrawal_id`",
+        ),
         (json!({ "type": "transfer.requested" }), "type: transfers are not supported yet"),
     ];
     for (index, (event, detail)) in cases.into_iter().enumerate() {
         let outcome = outcome_of(upstream, &envelope(SPOT, &format!("r-{index}"), event)).await;
-        assert_eq!((&outcome["status"], &outcome["reason"]["code"]), (&json!("rejected"), &json!("invalid_request")));
+        assert_eq!(
+            (&outcome["status"], &outcome["reason"]["code"]),
+            (&json!("rejected"), &json!("invalid_request"))
+        );
         let found = outcome["reason"]["detail"].as_str().unwrap();
         assert!(found.contains(detail), "{found}");
     }
@@ -115,8 +144,12 @@ async fn an_invalid_request_is_rejected_with_the_field_and_the_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_for_an_account_that_was_never_opened_is_rejected() {
     let (world, stages) = World::running().await;
-    let outcome = outcome_of(&world.upstream, &envelope(SPOT, "r-1", reserve("o-1", "USDT", "1"))).await;
-    assert_eq!((&outcome["status"], &outcome["reason"]["code"]), (&json!("rejected"), &json!("account_not_found")));
+    let outcome =
+        outcome_of(&world.upstream, &envelope(SPOT, "r-1", reserve("o-1", "USDT", "1"))).await;
+    assert_eq!(
+        (&outcome["status"], &outcome["reason"]["code"]),
+        (&json!("rejected"), &json!("account_not_found"))
+    );
     stages.stop().await;
 }
 
@@ -126,7 +159,10 @@ async fn a_request_sent_more_than_five_minutes_after_it_was_made_is_expired_and_
     let mut message = envelope(SPOT, "r-1", opened());
     message["header"]["initiated_at"] = json!("2026-01-01T00:00:00Z");
     let outcome = outcome_of(&world.upstream, &message).await;
-    assert_eq!((&outcome["status"], &outcome["reason"]["code"]), (&json!("expired"), &json!("expired")));
+    assert_eq!(
+        (&outcome["status"], &outcome["reason"]["code"]),
+        (&json!("expired"), &json!("expired"))
+    );
     assert_eq!(outcome["lane_seq"], 1, "it is in the journal");
     stages.stop().await;
 }
@@ -137,7 +173,10 @@ async fn a_request_made_more_than_a_minute_after_it_was_sent_is_rejected() {
     let mut message = envelope(SPOT, "r-1", opened());
     message["header"]["initiated_at"] = json!("2126-01-01T00:00:00Z");
     let outcome = outcome_of(&world.upstream, &message).await;
-    assert_eq!((&outcome["status"], &outcome["reason"]["code"]), (&json!("rejected"), &json!("initiated_in_the_future")));
+    assert_eq!(
+        (&outcome["status"], &outcome["reason"]["code"]),
+        (&json!("rejected"), &json!("initiated_in_the_future"))
+    );
     stages.stop().await;
 }
 
@@ -148,8 +187,14 @@ async fn a_message_group_that_stands_for_no_account_is_parked_and_never_dropped(
     let message = json!({ "header": header(SPOT, "r-1"), "event": opened() });
     upstream.send("clearing-acme_spot", "A-1", "r-1", &message.to_string()).await;
     let letters = upstream.dead_letters("clearing-acme_spot", 1).await;
-    assert!(letters[0].1["error"].contains("message group \"A-1\" stands for no account of scope acme_spot"));
+    assert!(
+        letters[0].1["error"]
+            .contains("message group \"A-1\" stands for no account of scope acme_spot")
+    );
     let outcome = upstream.outcome("acme_spot").await;
-    assert_eq!((&outcome["outcome"]["status"], &outcome["header"]["request_id"]), (&json!("parked"), &json!("r-1")));
+    assert_eq!(
+        (&outcome["outcome"]["status"], &outcome["header"]["request_id"]),
+        (&json!("parked"), &json!("r-1"))
+    );
     stages.stop().await;
 }

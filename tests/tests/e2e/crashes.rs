@@ -31,7 +31,8 @@ async fn survives(stage: StageName, failpoint: &str) {
     let start = |failpoints: String| {
         let (world, log) = (&world, log.clone());
         async move {
-            let extra = [("CAP_FAILPOINTS", failpoints.as_str()), ("CAP_VISIBILITY_SECS", VISIBILITY_SECS)];
+            let extra =
+                [("CAP_FAILPOINTS", failpoints.as_str()), ("CAP_VISIBILITY_SECS", VISIBILITY_SECS)];
             Service::start(stage, &binaries(), &world.installation, &extra, log).await.unwrap()
         }
     };
@@ -48,7 +49,8 @@ async fn survives(stage: StageName, failpoint: &str) {
     let heir = start(String::new()).await;
 
     let outcomes = world.upstream.outcomes("acme_spot", 6).await;
-    let deposits: Vec<_> = outcomes.iter().filter(|outcome| outcome["header"]["account"] == "A-1").collect();
+    let deposits: Vec<_> =
+        outcomes.iter().filter(|outcome| outcome["header"]["account"] == "A-1").collect();
     for (index, outcome) in deposits.iter().enumerate() {
         assert_eq!(outcome["outcome"]["lane_seq"], 3 + index, "{failpoint}: out of order or twice");
         assert!(outcome["outcome"].get("replayed").is_none(), "a redelivery is not a repetition");

@@ -18,7 +18,13 @@ pub(crate) fn reserve(order: &str, currency: &str, amount: &str) -> Value {
     json!({ "type": "order.reserved", "order_id": order, "currency": currency, "amount": amount })
 }
 
-pub(crate) fn spot_buy(order: &str, quantity: &str, price: &str, reserved: &str, fee: &str) -> Value {
+pub(crate) fn spot_buy(
+    order: &str,
+    quantity: &str,
+    price: &str,
+    reserved: &str,
+    fee: &str,
+) -> Value {
     json!({
         "type": "trade.filled", "trade_id": format!("t-{order}"), "order_id": order, "base": "BTC", "quote": "USDT",
         "side": "buy", "quantity": quantity, "price": price, "reserved": reserved,
@@ -26,7 +32,13 @@ pub(crate) fn spot_buy(order: &str, quantity: &str, price: &str, reserved: &str,
     })
 }
 
-pub(crate) fn perpetual_fill(order: &str, side: &str, quantity: &str, price: &str, fee: &str) -> Value {
+pub(crate) fn perpetual_fill(
+    order: &str,
+    side: &str,
+    quantity: &str,
+    price: &str,
+    fee: &str,
+) -> Value {
     json!({
         "type": "trade.filled", "trade_id": format!("t-{order}"), "order_id": order, "symbol": "BTC-USDT", "side": side,
         "quantity": quantity, "price": price, "leverage": "10", "margin_mode": "cross",
@@ -39,11 +51,17 @@ pub(crate) async fn funded(upstream: &Upstream, account: &str, scope: &str) {
     upstream.publish(&envelope(account, "open", opened())).await;
     upstream.publish(&envelope(account, "fund", deposit("USDT", "1000"))).await;
     let outcomes = upstream.outcomes(scope, 2).await;
-    assert!(outcomes.iter().all(|outcome| outcome["outcome"]["status"] == "posted"), "{outcomes:#?}");
+    assert!(
+        outcomes.iter().all(|outcome| outcome["outcome"]["status"] == "posted"),
+        "{outcomes:#?}"
+    );
 }
 
 /// One currency's balance in an outcome.
 pub(crate) fn balance<'a>(outcome: &'a Value, currency: &str) -> &'a Value {
     let balances = outcome["outcome"]["balances"].as_array().expect("an outcome has balances");
-    balances.iter().find(|balance| balance["currency"] == currency).expect("the currency was touched")
+    balances
+        .iter()
+        .find(|balance| balance["currency"] == currency)
+        .expect("the currency was touched")
 }

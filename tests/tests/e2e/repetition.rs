@@ -7,7 +7,10 @@ use crate::events::{SPOT, balance, deposit, funded, opened};
 
 /// Sends a message again as SQS would not recognise it: under another deduplication id.
 async fn again(world: &World, message: &serde_json::Value, deduplication_id: &str) {
-    world.upstream.send("clearing-acme_spot", "retail_A-1", deduplication_id, &message.to_string()).await;
+    world
+        .upstream
+        .send("clearing-acme_spot", "retail_A-1", deduplication_id, &message.to_string())
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +28,10 @@ async fn the_same_request_again_gets_its_first_outcome_again() {
     second["outcome"].as_object_mut().unwrap().remove("replayed");
     assert_eq!(second["outcome"], first["outcome"]);
     again(&world, &envelope(SPOT, "look", deposit("USDT", "1")), "look").await;
-    assert_eq!(balance(&world.upstream.outcome("acme_spot").await, "USDT")["available"], "1006.000000");
+    assert_eq!(
+        balance(&world.upstream.outcome("acme_spot").await, "USDT")["available"],
+        "1006.000000"
+    );
     stages.stop().await;
 }
 
@@ -42,7 +48,10 @@ async fn a_request_is_recognised_after_all_services_were_restarted() {
     again(&world, &message, "second").await;
     let second = world.upstream.outcome("acme_spot").await;
 
-    assert_eq!((&second["outcome"]["replayed"], &second["outcome"]["lane_seq"]), (&json!(true), &json!(3)));
+    assert_eq!(
+        (&second["outcome"]["replayed"], &second["outcome"]["lane_seq"]),
+        (&json!(true), &json!(3))
+    );
     assert_eq!(balance(&second, "USDT")["available"], "1005.000000");
     stages.stop().await;
 }

@@ -30,7 +30,10 @@ async fn two_consumers_on_one_queue_apply_everything_once_and_in_order() {
     }
     for n in 0..15 {
         for (index, account) in accounts.iter().enumerate() {
-            world.upstream.publish(&envelope(account, &format!("d-{index}-{n}"), deposit("USDT", "1"))).await;
+            world
+                .upstream
+                .publish(&envelope(account, &format!("d-{index}-{n}"), deposit("USDT", "1")))
+                .await;
         }
     }
 
@@ -41,7 +44,11 @@ async fn two_consumers_on_one_queue_apply_everything_once_and_in_order() {
         assert_eq!(outcome["outcome"]["status"], "posted");
         let last = seqs.entry(outcome["header"]["account"].as_str().unwrap()).or_default();
         *last += 1;
-        assert_eq!(outcome["outcome"]["lane_seq"].as_u64(), Some(*last), "out of order: {outcome:#}");
+        assert_eq!(
+            outcome["outcome"]["lane_seq"].as_u64(),
+            Some(*last),
+            "out of order: {outcome:#}"
+        );
     }
     world.upstream.no_outcome("acme_spot").await;
     first.stop().await;
@@ -56,9 +63,11 @@ async fn a_consumer_that_outlives_its_visibility_timeout_is_fenced_off() {
     let mut zombie = Stages::default();
     zombie.run(world.pipeline::<Clearing>(limits()).await);
     zombie.run(world.pipeline::<Positions>(limits()).await);
-    let mut accounts = world.pipeline::<Accounts>(cap_pipeline::Limits { visibility_secs: 2, ..limits() }).await;
+    let mut accounts =
+        world.pipeline::<Accounts>(cap_pipeline::Limits { visibility_secs: 2, ..limits() }).await;
     let stalled = Arc::new(Stall::default());
-    accounts.store = Arc::new(StallingStore { inner: Arc::clone(&accounts.store), stall: Arc::clone(&stalled) });
+    accounts.store =
+        Arc::new(StallingStore { inner: Arc::clone(&accounts.store), stall: Arc::clone(&stalled) });
     accounts.queues = Arc::new(NeverExtends(Arc::clone(&accounts.queues)));
     zombie.run(accounts);
     world.upstream.publish(&envelope(SPOT, "open", opened())).await;
@@ -74,7 +83,10 @@ async fn a_consumer_that_outlives_its_visibility_timeout_is_fenced_off() {
     // Then the zombie, when it wakes, changes nothing and says nothing new.
     stalled.released.notify_one();
     world.upstream.no_outcome("acme_spot").await;
-    assert_eq!((&first["outcome"]["lane_seq"], &second["outcome"]["lane_seq"]), (&1.into(), &2.into()));
+    assert_eq!(
+        (&first["outcome"]["lane_seq"], &second["outcome"]["lane_seq"]),
+        (&1.into(), &2.into())
+    );
     assert_eq!(balance(&second, "USDT")["available"], "7.000000");
     zombie.stop().await;
     heir.stop().await;
@@ -116,7 +128,10 @@ struct StallingStore {
 
 #[async_trait]
 impl LaneStore<Accounts> for StallingStore {
-    async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<Accounts>>, LoadError> {
+    async fn load(
+        &self,
+        wanted: &[Wanted],
+    ) -> Result<HashMap<AccountKey, Loaded<Accounts>>, LoadError> {
         self.inner.load(wanted).await
     }
 
@@ -136,20 +151,40 @@ struct NeverExtends(Arc<dyn Queues>);
 
 #[async_trait]
 impl Queues for NeverExtends {
-    async fn receive(&self, queue: &QueueName, wait_secs: u32, visibility_secs: u32) -> Result<Vec<Received>, Unreachable> {
+    async fn receive(
+        &self,
+        queue: &QueueName,
+        wait_secs: u32,
+        visibility_secs: u32,
+    ) -> Result<Vec<Received>, Unreachable> {
         self.0.receive(queue, wait_secs, visibility_secs).await
     }
 
-    async fn send(&self, queue: &QueueName, messages: &[Outgoing]) -> Result<Vec<EntryResult>, Unreachable> {
+    async fn send(
+        &self,
+        queue: &QueueName,
+        messages: &[Outgoing],
+    ) -> Result<Vec<EntryResult>, Unreachable> {
         self.0.send(queue, messages).await
     }
 
-    async fn delete(&self, queue: &QueueName, receipt_handles: &[&str]) -> Result<Vec<EntryResult>, Unreachable> {
+    async fn delete(
+        &self,
+        queue: &QueueName,
+        receipt_handles: &[&str],
+    ) -> Result<Vec<EntryResult>, Unreachable> {
         self.0.delete(queue, receipt_handles).await
     }
 
-    async fn extend(&self, _: &QueueName, _: &[&str], _: u32) -> Result<Vec<EntryResult>, Unreachable> {
-        Err(Unreachable { attempted: "extending".to_owned(), cause: "this consumer is stalled".to_owned() })
+    async fn extend(
+        &self,
+        _: &QueueName,
+        _: &[&str],
+        _: u32,
+    ) -> Result<Vec<EntryResult>, Unreachable> {
+        Err(Unreachable {
+            attempted: "extending".to_owned(),
+            cause: "this consumer is stalled".to_owned(),
+        })
     }
 }
-

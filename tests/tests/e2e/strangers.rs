@@ -12,13 +12,16 @@ const UP_SECS_MAX: u64 = 60;
 async fn a_boto3_program_trades_and_reads_its_outcomes() {
     let python = Command::new("python3").args(["-c", "import boto3"]).output().await;
     if !python.is_ok_and(|output| output.status.success()) {
-        assert!(std::env::var_os("CI").is_none(), "python3 with boto3 is needed here: pip install boto3");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "python3 with boto3 is needed here: pip install boto3"
+        );
         eprintln!("SKIPPED: python3 with boto3 is not installed (pip install boto3)");
         return;
     }
     let folder = std::env::temp_dir().join(format!("cap-up-{}", std::process::id()));
     let mut up = Command::new(binaries().join("xtask"))
-        .args(["up", "--env-file"])
+        .args(["up", "--built", "--env-file"])
         .arg(folder.join("env"))
         .kill_on_drop(true)
         .spawn()
@@ -26,13 +29,19 @@ async fn a_boto3_program_trades_and_reads_its_outcomes() {
     wait_for_env(&folder, &mut up).await;
 
     let program = repository().join("tests/python/first_trade.py");
-    let output = Command::new("python3").arg(program).arg(folder.join("env")).output().await.unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output =
+        Command::new("python3").arg(program).arg(folder.join("env")).output().await.unwrap();
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.status.success(), "{said}");
 
     let id = up.id().unwrap().to_string();
     Command::new("kill").args(["-TERM", &id]).status().await.unwrap();
-    let status = tokio::time::timeout(Duration::from_secs(30), up.wait()).await.expect("up stops").unwrap();
+    let status =
+        tokio::time::timeout(Duration::from_secs(30), up.wait()).await.expect("up stops").unwrap();
     assert!(status.success(), "up stops cleanly: {status}");
     assert!(!folder.join("env").exists(), "the addresses are gone with the stack");
     let _ = std::fs::remove_dir_all(folder);

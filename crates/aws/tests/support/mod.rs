@@ -1,10 +1,6 @@
 //! A local stack of a test's own, and the adapters on it.
 
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    reason = "helpers of tests fail the test, as tests do"
-)]
+#![allow(clippy::unwrap_used, dead_code, reason = "helpers of tests fail the test, as tests do")]
 
 use std::sync::Arc;
 
@@ -25,21 +21,13 @@ impl Stack {
         let broker = Broker::start(BrokerConfig::default()).await.unwrap();
         let dynamodb = DynamoDb::start().await.unwrap();
         let aws = connect_to(&broker.endpoint_url(), &dynamodb.endpoint_url()).await;
-        Self {
-            broker,
-            dynamodb,
-            aws,
-        }
+        Self { broker, dynamodb, aws }
     }
 
     /// The queues of these scopes, newly created.
     pub(crate) async fn queues(&self, scope_names: &[&str]) -> SqsQueues {
-        create_queues(&self.aws.sqs, "", &scopes(scope_names))
-            .await
-            .unwrap();
-        let directory = QueueDirectory::load(self.aws.sqs.clone(), "")
-            .await
-            .unwrap();
+        create_queues(&self.aws.sqs, "", &scopes(scope_names)).await.unwrap();
+        let directory = QueueDirectory::load(self.aws.sqs.clone(), "").await.unwrap();
         SqsQueues::new(&self.aws.sqs, Arc::new(directory))
     }
 }

@@ -1,10 +1,6 @@
 //! A broker of a test's own with queues, and messages for it.
 
-#![allow(
-    clippy::unwrap_used,
-    dead_code,
-    reason = "helpers of tests fail the test, as tests do"
-)]
+#![allow(clippy::unwrap_used, dead_code, reason = "helpers of tests fail the test, as tests do")]
 
 use std::sync::Arc;
 
@@ -28,11 +24,7 @@ impl Stack {
         create(&aws, scopes).await;
         let directory = QueueDirectory::load(aws.sqs.clone(), "").await.unwrap();
         let queues = SqsQueues::new(&aws.sqs, Arc::new(directory));
-        Self {
-            broker,
-            aws,
-            queues,
-        }
+        Self { broker, aws, queues }
     }
 
     /// Lets entries of batches fail inside of SQS and answers get lost.
@@ -45,12 +37,7 @@ impl Stack {
         };
         let rules = vec![
             rule(Fault::PartialFailure, 0.2),
-            rule(
-                Fault::LostReply {
-                    seen: Default::default(),
-                },
-                0.1,
-            ),
+            rule(Fault::LostReply { seen: Default::default() }, 0.1),
             rule(Fault::Throttle, 0.1),
         ];
         self.broker.set_faults(FaultPlan { seed, rules }).unwrap();

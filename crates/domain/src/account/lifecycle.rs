@@ -11,15 +11,13 @@ pub(super) fn check_status(account: &AccountState, event: &Event) -> Result<(), 
     let kind = event.kind();
     let (code, reason) = match (account.status, event) {
         (AccountStatus::Unopened, Event::AccountOpened { .. }) => return Ok(()),
-        (AccountStatus::Open, Event::AccountOpened { .. }) => (
-            RejectionCode::AccountAlreadyOpen,
-            "the account is open already",
-        ),
+        (AccountStatus::Open, Event::AccountOpened { .. }) => {
+            (RejectionCode::AccountAlreadyOpen, "the account is open already")
+        }
         (AccountStatus::Open, _) => return Ok(()),
-        (AccountStatus::Unopened, _) => (
-            RejectionCode::AccountNotFound,
-            "the account was never opened",
-        ),
+        (AccountStatus::Unopened, _) => {
+            (RejectionCode::AccountNotFound, "the account was never opened")
+        }
         (AccountStatus::Closed, _) => (RejectionCode::AccountClosed, "the account was closed"),
     };
     Err(match kind.class() {
@@ -35,10 +33,7 @@ pub(super) fn check_status(account: &AccountState, event: &Event) -> Result<(), 
 pub(super) fn open(account: &mut AccountState, customer: &ExternalId, credit_limit: Option<Money>) {
     account.status = AccountStatus::Open;
     account.customer = Some(customer.clone());
-    account.credit = credit_limit.map(|limit| Credit {
-        limit,
-        enabled: true,
-    });
+    account.credit = credit_limit.map(|limit| Credit { limit, enabled: true });
 }
 
 /// Only an account with nothing in it closes; positions were checked before, by their stage.
@@ -57,9 +52,8 @@ pub(super) fn close(account: &mut AccountState) -> Result<(), Refusal> {
                 ("borrowed", balance.borrowed),
             ];
             let shares = shares.iter().filter(|(_, money)| !money.is_zero());
-            let shares: Vec<String> = shares
-                .map(|(name, money)| format!("{} {name}", money.amount()))
-                .collect();
+            let shares: Vec<String> =
+                shares.map(|(name, money)| format!("{} {name}", money.amount())).collect();
             format!("{currency} {}", shares.join(" and "))
         })
         .collect();

@@ -40,18 +40,11 @@ pub fn post(account: &mut AccountState, kind: &str, plan: &[PlannedLeg]) -> Resu
     for leg in plan {
         let PlannedAmount::Known(money) = leg.amount else {
             let reason = format!("nobody computed the amount from {} to {}", leg.from, leg.to);
-            return Err(Stop::Poisoned(Poison::Contradiction {
-                kind: kind.to_owned(),
-                reason,
-            }));
+            return Err(Stop::Poisoned(Poison::Contradiction { kind: kind.to_owned(), reason }));
         };
         let currency = open_currency(&mut open, account, money)?;
         move_leg(currency, kind, leg, money)?;
-        legs.push(Leg {
-            from: leg.from,
-            to: leg.to,
-            money,
-        });
+        legs.push(Leg { from: leg.from, to: leg.to, money });
     }
     let mut balances = Vec::with_capacity(open.len());
     for open in open.into_values() {
@@ -59,7 +52,9 @@ pub fn post(account: &mut AccountState, kind: &str, plan: &[PlannedLeg]) -> Resu
         legs.extend(made_good);
         balances.push(balance);
     }
-    account.balances.extend(balances.iter().map(|balance| (balance.available.currency().code, *balance)));
+    account
+        .balances
+        .extend(balances.iter().map(|balance| (balance.available.currency().code, *balance)));
     Ok(Posted { legs, balances })
 }
 
@@ -76,11 +71,7 @@ fn open_currency<'a>(
             let mut balance = held.unwrap_or_else(|| Balance::zero(money.currency()));
             let net_before = balance.available.minus(balance.borrowed)?;
             balance.available = net_before;
-            vacant.insert(Open {
-                balance,
-                net_before,
-                policy: None,
-            })
+            vacant.insert(Open { balance, net_before, policy: None })
         }
     })
 }
@@ -90,10 +81,8 @@ fn move_leg(open: &mut Open, kind: &str, leg: &PlannedLeg, money: Money) -> Resu
         let held = *share;
         *share = held.minus(money)?;
         if leg.from == Subject::Available {
-            open.policy = Some(
-                open.policy
-                    .map_or(leg.shortfall, |policy| policy.min(leg.shortfall)),
-            );
+            open.policy =
+                Some(open.policy.map_or(leg.shortfall, |policy| policy.min(leg.shortfall)));
         } else if share.is_negative() {
             return Err(not_enough_held(kind, leg, money, held));
         }
@@ -108,21 +97,16 @@ fn not_enough_held(kind: &str, leg: &PlannedLeg, money: Money, held: Money) -> S
     let reason = format!("needs {money} {}, has {held} {}", leg.from, leg.from);
     match leg.shortfall {
         Shortfall::Reject => Refusal::rejected(RejectionCode::InsufficientFrozen, reason).into(),
-        Shortfall::Borrow | Shortfall::Force => Stop::Poisoned(Poison::Contradiction {
-            kind: kind.to_owned(),
-            reason,
-        }),
+        Shortfall::Borrow | Shortfall::Force => {
+            Stop::Poisoned(Poison::Contradiction { kind: kind.to_owned(), reason })
+        }
     }
 }
 
 /// Splits the net into available and borrowed again, within what the policy and the credit line
 /// allow, and tells the leg that borrowed or repaid.
 fn close_currency(open: Open, credit: Option<&Credit>) -> Result<(Balance, Option<Leg>), Stop> {
-    let Open {
-        mut balance,
-        net_before,
-        policy,
-    } = open;
+    let Open { mut balance, net_before, policy } = open;
     let net = balance.available;
     let owed_before = net_before.negated().or_zero();
     balance.available = net.or_zero();

@@ -48,10 +48,7 @@ impl Stage for Accounts {
     type Ruling = AccountRuling;
 
     fn rules(&self) -> Rules {
-        Rules {
-            version: RULES_VERSION,
-            configuration: 0,
-        }
+        Rules { version: RULES_VERSION, configuration: 0 }
     }
 
     fn read(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item>> {
@@ -80,7 +77,9 @@ impl Stage for Accounts {
             Body::Planned { event, legs, .. } => (event, legs),
         };
         let mut after = state.clone();
-        match apply(&mut after, event, legs, now).map_err(|stop| stop.of_class(event.kind().class())) {
+        match apply(&mut after, event, legs, now)
+            .map_err(|stop| stop.of_class(event.kind().class()))
+        {
             Ok(ruling) => Ok((ruling, after)),
             Err(Stop::Refused(refusal)) => Ok((AccountRuling::Refused(refusal), state.clone())),
             Err(Stop::Poisoned(poison)) => Err(poison),
@@ -103,17 +102,12 @@ impl Stage for Accounts {
             (EchoKind::Repeated, Some(row)) => OutcomeMessage::of_row(account, row)?.replayed(),
             (EchoKind::Repeated, None) => {
                 let detail = "the first message of this request is parked; its outcome follows when it is redriven";
-                unapplied(Unapplied::Parked {
-                    stage: Self::NAME,
-                    detail,
-                })
-                .replayed()
+                unapplied(Unapplied::Parked { stage: Self::NAME, detail }).replayed()
             }
             (EchoKind::Conflict { detail }, _) => unapplied(Unapplied::Conflict { detail }),
-            (EchoKind::Parked { stage, detail }, _) => unapplied(Unapplied::Parked {
-                stage: *stage,
-                detail,
-            }),
+            (EchoKind::Parked { stage, detail }, _) => {
+                unapplied(Unapplied::Parked { stage: *stage, detail })
+            }
         };
         answer.output(account, &echo.source_id)
     }
@@ -130,18 +124,14 @@ fn apply(
     let mut payable_at = None;
     let mut withdrawn = None;
     match event {
-        Event::AccountOpened {
-            customer,
-            credit_limit,
-        } => lifecycle::open(account, customer, *credit_limit),
+        Event::AccountOpened { customer, credit_limit } => {
+            lifecycle::open(account, customer, *credit_limit)
+        }
         Event::AccountClosed => lifecycle::close(account)?,
         Event::CreditChanged { limit, enabled } => {
             lifecycle::change_credit(account, *limit, *enabled)?
         }
-        Event::WithdrawalRequested {
-            withdrawal_id,
-            amount,
-        } => {
+        Event::WithdrawalRequested { withdrawal_id, amount } => {
             payable_at = withdrawal::request(account, withdrawal_id, *amount, now)?;
         }
         Event::WithdrawalSettled { withdrawal_id } => {
@@ -167,9 +157,5 @@ fn apply(
         _ => None,
     });
     let posted = posting::post(account, kind, &legs)?;
-    Ok(AccountRuling::Posted {
-        legs: posted.legs,
-        balances: posted.balances,
-        payable_at,
-    })
+    Ok(AccountRuling::Posted { legs: posted.legs, balances: posted.balances, payable_at })
 }

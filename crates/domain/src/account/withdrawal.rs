@@ -28,15 +28,10 @@ pub(super) fn request(
             "withdrawal_id: {PENDING_MAX} withdrawals are under way, more are not allowed"
         ));
     }
-    let margin_in_use = account
-        .balances
-        .values()
-        .any(|balance| balance.margin.is_positive());
+    let margin_in_use = account.balances.values().any(|balance| balance.margin.is_positive());
     let payable_at =
         (account.liquidating && margin_in_use).then(|| now.plus_seconds(LIQUIDATION_DELAY_SECS));
-    account
-        .withdrawals
-        .insert(id.clone(), Withdrawal { amount, payable_at });
+    account.withdrawals.insert(id.clone(), Withdrawal { amount, payable_at });
     Ok(payable_at)
 }
 
@@ -47,10 +42,7 @@ pub(super) fn finish(
     id: &ExternalId,
     settled_at: Option<Timestamp>,
 ) -> Result<Money, Poison> {
-    let contradiction = |reason: String| Poison::Contradiction {
-        kind: kind.to_owned(),
-        reason,
-    };
+    let contradiction = |reason: String| Poison::Contradiction { kind: kind.to_owned(), reason };
     let withdrawal = account
         .withdrawals
         .get(id)

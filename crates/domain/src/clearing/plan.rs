@@ -19,19 +19,14 @@ pub(super) fn plan(event: &Event, rule: &[RuleLeg]) -> Result<Vec<PlannedLeg>, M
         .collect();
     let figures = figures(event)?;
     Ok(resolve(legs, |name| {
-        figures
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, money)| *money)
+        figures.iter().find(|(known, _)| *known == name).map(|(_, money)| *money)
     }))
 }
 
 /// What an event itself says of a shortfall, for legs whose rule leaves it to the event.
 const fn shortfall_of(event: &Event) -> Shortfall {
     match event {
-        Event::OrderReserved {
-            may_borrow: true, ..
-        } => Shortfall::Borrow,
+        Event::OrderReserved { may_borrow: true, .. } => Shortfall::Borrow,
         Event::AdjustmentPosted { force: true, .. } => Shortfall::Force,
         _ => Shortfall::Reject,
     }
@@ -69,15 +64,9 @@ fn pair_figures(fill: &PairFill) -> Result<Vec<(AmountName, Money)>, MoneyError>
     let from_reserve = fill.reserved.min(fill.paid)?;
     Ok(vec![
         (AmountName::PaidFromReserve, from_reserve),
-        (
-            AmountName::PaidFromAvailable,
-            fill.paid.minus(from_reserve)?,
-        ),
+        (AmountName::PaidFromAvailable, fill.paid.minus(from_reserve)?),
         (AmountName::Received, fill.received),
-        (
-            AmountName::ReserveReturned,
-            fill.reserved.minus(from_reserve)?,
-        ),
+        (AmountName::ReserveReturned, fill.reserved.minus(from_reserve)?),
         (AmountName::Fee, fill.fee.or_zero()),
         (AmountName::Rebate, fill.fee.negated().or_zero()),
     ])

@@ -90,10 +90,7 @@ impl Stage for Clearing {
     type Ruling = ClearingRuling;
 
     fn rules(&self) -> Rules {
-        Rules {
-            version: RULES_VERSION,
-            configuration: self.configuration.revision,
-        }
+        Rules { version: RULES_VERSION, configuration: self.configuration.revision }
     }
 
     fn read(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Submission>> {
@@ -140,15 +137,7 @@ impl Stage for Clearing {
         let Submission { envelope, held_by } = &message.input;
         let rulebook = self.configuration.rulebook(&envelope.header.product);
         let by_position = goes_by_position(rulebook);
-        let refused = |refusal| {
-            Ok((
-                ClearingRuling::Refused {
-                    refusal,
-                    by_position,
-                },
-                (),
-            ))
-        };
+        let refused = |refusal| Ok((ClearingRuling::Refused { refusal, by_position }, ()));
         if let Some(refusal) = check_age(&envelope.header, message.sent_at) {
             return refused(refusal);
         }
@@ -166,11 +155,10 @@ impl Stage for Clearing {
             return invalid(kind, reason).and_then(refused);
         };
         match rulebook.rule(kind) {
-            None => invalid(
-                kind,
-                format!("type: product {} has no rule for {kind}", rulebook.product),
-            )
-            .and_then(refused),
+            None => {
+                invalid(kind, format!("type: product {} has no rule for {kind}", rulebook.product))
+                    .and_then(refused)
+            }
             Some(Rule::Refused(reason)) => {
                 invalid(kind, format!("type: {reason}")).and_then(refused)
             }
@@ -180,15 +168,7 @@ impl Stage for Clearing {
                     Ok(event) => {
                         let legs = plan(&event, legs)?;
                         let (event, rulebook) = (Box::new(event), rulebook.version);
-                        Ok((
-                            ClearingRuling::Planned {
-                                event,
-                                rulebook,
-                                legs,
-                                by_position,
-                            },
-                            (),
-                        ))
+                        Ok((ClearingRuling::Planned { event, rulebook, legs, by_position }, ()))
                     }
                 }
             }
@@ -200,24 +180,12 @@ impl Stage for Clearing {
         let ruling: ClearingRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
         let envelope = Self::replay(row)?.input.envelope;
         let (body, by_position) = match ruling {
-            ClearingRuling::Planned {
-                event,
-                rulebook,
-                legs,
-                by_position,
-            } => (
-                Body::Planned {
-                    event,
-                    rulebook,
-                    legs,
-                    position: None,
-                },
-                by_position,
-            ),
-            ClearingRuling::Refused {
-                refusal,
-                by_position,
-            } => (Body::Refused(refusal), by_position),
+            ClearingRuling::Planned { event, rulebook, legs, by_position } => {
+                (Body::Planned { event, rulebook, legs, position: None }, by_position)
+            }
+            ClearingRuling::Refused { refusal, by_position } => {
+                (Body::Refused(refusal), by_position)
+            }
         };
         let traceparent = Some(traceparent(&envelope));
         let header = Header { traceparent, ..envelope.header };
@@ -253,11 +221,7 @@ fn goes_by_position(rulebook: Option<&Rulebook>) -> bool {
 
 /// The stage after clearing. The path is the product's, so all messages of an account take it.
 const fn next(by_position: bool) -> StageName {
-    if by_position {
-        StageName::Position
-    } else {
-        StageName::Account
-    }
+    if by_position { StageName::Position } else { StageName::Account }
 }
 
 /// The trace a message belongs to: its own, or one that every redelivery derives alike.
@@ -271,10 +235,7 @@ fn in_its_lane(lane: &AccountKey, envelope: Envelope) -> Result<Envelope, Poison
     if named == *lane {
         Ok(envelope)
     } else {
-        Err(Poison::WrongLane {
-            header: named.to_string(),
-            lane: lane.to_string(),
-        })
+        Err(Poison::WrongLane { header: named.to_string(), lane: lane.to_string() })
     }
 }
 
@@ -283,11 +244,7 @@ fn message_of(
     held_by: Option<AccountKey>,
     sent_at: Timestamp,
 ) -> Message<Submission> {
-    let kind = envelope
-        .event
-        .get("type")
-        .and_then(serde_json::Value::as_str)
-        .unwrap_or_default();
+    let kind = envelope.event.get("type").and_then(serde_json::Value::as_str).unwrap_or_default();
     Message {
         fingerprint: envelope.fingerprint(),
         upstream_seq: None,
@@ -303,12 +260,15 @@ fn check_age(header: &Header, sent_at: Timestamp) -> Option<Refusal> {
     let age_micros = sent_at.micros_since(at);
     let age = age_micros / 1_000;
     if age_micros > EXPIRY_MILLIS * 1_000 {
-        let detail =
-            format!("made at {at} and sent at {sent_at}, {age} ms later; {EXPIRY_MILLIS} ms is the most");
+        let detail = format!(
+            "made at {at} and sent at {sent_at}, {age} ms later; {EXPIRY_MILLIS} ms is the most"
+        );
         Some(Refusal::Expired { detail })
     } else if -age_micros > FUTURE_MILLIS_MAX * 1_000 {
-        let detail =
-            format!("made at {at} but sent at {sent_at}, {} ms earlier; {FUTURE_MILLIS_MAX} ms is the most", -age);
+        let detail = format!(
+            "made at {at} but sent at {sent_at}, {} ms earlier; {FUTURE_MILLIS_MAX} ms is the most",
+            -age
+        );
         Some(Refusal::rejected(RejectionCode::InitiatedInTheFuture, detail))
     } else {
         None
@@ -319,9 +279,6 @@ fn check_age(header: &Header, sent_at: Timestamp) -> Option<Refusal> {
 fn invalid(kind: EventKind, reason: String) -> Result<Refusal, Poison> {
     match kind.class() {
         EventClass::Request => Ok(Refusal::rejected(RejectionCode::InvalidRequest, reason)),
-        EventClass::Fact => Err(Poison::InvalidFact {
-            kind: kind.to_string(),
-            reason,
-        }),
+        EventClass::Fact => Err(Poison::InvalidFact { kind: kind.to_string(), reason }),
     }
 }

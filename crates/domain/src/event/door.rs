@@ -32,10 +32,7 @@ pub struct InvalidField {
 }
 
 fn invalid(field: impl Into<String>, reason: impl ToString) -> InvalidField {
-    InvalidField {
-        field: field.into(),
-        reason: reason.to_string(),
-    }
+    InvalidField { field: field.into(), reason: reason.to_string() }
 }
 
 fn not_supported_yet<T>(field: &str) -> Result<T, InvalidField> {
@@ -58,11 +55,7 @@ pub fn read_event(
     rulebook: &Rulebook,
     configuration: &Configuration,
 ) -> Result<Event, InvalidField> {
-    let door = Door {
-        event,
-        rulebook,
-        configuration,
-    };
+    let door = Door { event, rulebook, configuration };
     match kind {
         EventKind::AccountOpened => door.account_opened(),
         EventKind::AccountClosed => door.fields::<NoFields>().map(|_| Event::AccountClosed),
@@ -127,14 +120,7 @@ impl Door<'_> {
         serde_path_to_error::deserialize(event).map_err(|error| {
             let path = error.path().to_string();
             let reason = error.into_inner().to_string();
-            invalid(
-                if path == "." {
-                    "event".to_owned()
-                } else {
-                    path
-                },
-                reason,
-            )
+            invalid(if path == "." { "event".to_owned() } else { path }, reason)
         })
     }
 
@@ -146,10 +132,7 @@ impl Door<'_> {
             .ok_or_else(|| {
                 invalid(
                     field,
-                    format!(
-                        "{code} is not a currency of product {}",
-                        self.rulebook.product
-                    ),
+                    format!("{code} is not a currency of product {}", self.rulebook.product),
                 )
             })
     }
@@ -204,11 +187,7 @@ impl Door<'_> {
     fn no_rates(&self, rates: Rates) -> Result<(), InvalidField> {
         // Exchange into and out of a card currency is not built yet; to ignore a rate would repay
         // nothing where the contract says it repays.
-        if rates.is_some() {
-            not_supported_yet("rates")
-        } else {
-            Ok(())
-        }
+        if rates.is_some() { not_supported_yet("rates") } else { Ok(()) }
     }
 
     fn account_opened(&self) -> Result<Event, InvalidField> {
@@ -242,10 +221,7 @@ impl Door<'_> {
                 self.amount("credit.limit", currency, &credit.limit, Sign::NotNegative)
             })
             .transpose()?;
-        Ok(Event::AccountOpened {
-            customer: wire.customer,
-            credit_limit,
-        })
+        Ok(Event::AccountOpened { customer: wire.customer, credit_limit })
     }
 
     fn credit_changed(&self) -> Result<Event, InvalidField> {
@@ -259,10 +235,7 @@ impl Door<'_> {
         let wire: Wire = self.fields()?;
         let currency = self.currency("currency", &wire.currency)?;
         let limit = self.amount("limit", currency, &wire.limit, Sign::NotNegative)?;
-        Ok(Event::CreditChanged {
-            limit,
-            enabled: wire.enabled,
-        })
+        Ok(Event::CreditChanged { limit, enabled: wire.enabled })
     }
 
     fn deposit_received(&self) -> Result<Event, InvalidField> {
@@ -277,10 +250,7 @@ impl Door<'_> {
         let wire: Wire = self.fields()?;
         self.no_rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::DepositReceived {
-            amount,
-            reference: wire.reference,
-        })
+        Ok(Event::DepositReceived { amount, reference: wire.reference })
     }
 
     fn withdrawal_requested(&self) -> Result<Event, InvalidField> {
@@ -293,10 +263,7 @@ impl Door<'_> {
         }
         let wire: Wire = self.fields()?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::WithdrawalRequested {
-            withdrawal_id: wire.withdrawal_id,
-            amount,
-        })
+        Ok(Event::WithdrawalRequested { withdrawal_id: wire.withdrawal_id, amount })
     }
 
     fn withdrawal_settled(&self) -> Result<Event, InvalidField> {
@@ -335,11 +302,7 @@ impl Door<'_> {
         let wire: Wire = self.fields()?;
         self.no_rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::OrderReserved {
-            order_id: wire.order_id,
-            amount,
-            may_borrow: wire.may_borrow,
-        })
+        Ok(Event::OrderReserved { order_id: wire.order_id, amount, may_borrow: wire.may_borrow })
     }
 
     fn order_released(&self) -> Result<Event, InvalidField> {
@@ -354,10 +317,7 @@ impl Door<'_> {
         let wire: Wire = self.fields()?;
         self.no_rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::OrderReleased {
-            order_id: wire.order_id,
-            amount,
-        })
+        Ok(Event::OrderReleased { order_id: wire.order_id, amount })
     }
 
     fn fee(&self, fee: &FeeWire) -> Result<Money, InvalidField> {
@@ -383,20 +343,12 @@ impl Door<'_> {
         }
         let wire: Wire = self.fields()?;
         self.no_rates(wire.rates)?;
-        let (base, quote) = (
-            self.currency("base", &wire.base)?,
-            self.currency("quote", &wire.quote)?,
-        );
-        if !pairs.contains(&Pair {
-            base: base.code,
-            quote: quote.code,
-        }) {
+        let (base, quote) =
+            (self.currency("base", &wire.base)?, self.currency("quote", &wire.quote)?);
+        if !pairs.contains(&Pair { base: base.code, quote: quote.code }) {
             return Err(invalid(
                 "base",
-                format!(
-                    "{base}/{quote} is not a pair of product {}",
-                    self.rulebook.product
-                ),
+                format!("{base}/{quote} is not a pair of product {}", self.rulebook.product),
             ));
         }
         let quantity = self.amount("quantity", base, &wire.quantity, Sign::Positive)?;
@@ -433,10 +385,7 @@ impl Door<'_> {
         .ok_or_else(|| {
             invalid(
                 "symbol",
-                format!(
-                    "{symbol} is not a symbol of product {}",
-                    self.rulebook.product
-                ),
+                format!("{symbol} is not a symbol of product {}", self.rulebook.product),
             )
         })
     }
@@ -543,10 +492,7 @@ impl Door<'_> {
         let wire: Wire = self.fields()?;
         self.no_rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::FeeCharged {
-            amount,
-            reason: self.text("reason", wire.reason)?,
-        })
+        Ok(Event::FeeCharged { amount, reason: self.text("reason", wire.reason)? })
     }
 
     fn interest_charged(&self) -> Result<Event, InvalidField> {

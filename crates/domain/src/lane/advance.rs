@@ -149,13 +149,7 @@ pub fn advance<S: Stage>(
         parked: Vec::new(),
         steps: Vec::with_capacity(arrivals.len()),
     };
-    let mut turn = Turn {
-        stage,
-        account,
-        memory,
-        now,
-        advance,
-    };
+    let mut turn = Turn { stage, account, memory, now, advance };
     for arrival in arrivals {
         let step = turn.take(arrival)?;
         turn.advance.steps.push(step);
@@ -192,13 +186,8 @@ impl<S: Stage> Turn<'_, S> {
 
     fn answer(&self, echo: &Echo) -> Result<Step, Poison> {
         let first = self.memory.rows.get(&echo.request_id);
-        let output = self
-            .stage
-            .answer(self.account, &self.advance.lane, echo, first)?;
-        Ok(Step {
-            output,
-            dead_letter: None,
-        })
+        let output = self.stage.answer(self.account, &self.advance.lane, echo, first)?;
+        Ok(Step { output, dead_letter: None })
     }
 
     /// The request was journaled before: a redelivery of the same message, a repetition by the
@@ -210,10 +199,7 @@ impl<S: Stage> Turn<'_, S> {
         row: &Row,
     ) -> Result<Step, Poison> {
         if row.fingerprint == message.fingerprint && row.source_id == arrival.source_id {
-            return Ok(Step {
-                output: S::output(self.account, row)?,
-                dead_letter: None,
-            });
+            return Ok(Step { output: S::output(self.account, row)?, dead_letter: None });
         }
         let kind = if row.fingerprint == message.fingerprint {
             EchoKind::Repeated
@@ -252,9 +238,7 @@ impl<S: Stage> Turn<'_, S> {
             let first = lane
                 .suspension
                 .as_ref()
-                .map_or("an earlier message", |suspension| {
-                    suspension.reason.as_str()
-                });
+                .map_or("an earlier message", |suspension| suspension.reason.as_str());
             let error =
                 format!("parked untried behind the message that suspended the lane: {first}");
             return self.park(arrival, content.ok(), error);
@@ -282,9 +266,16 @@ impl<S: Stage> Turn<'_, S> {
 
     /// Decides one message, changing nothing. A row is good only if its output can be made from
     /// it again: what could not be sent on after a crash must not be journaled before it.
-    fn decide(&self, arrival: &Arrival<S::Input>, message: &Message<S::Input>) -> Result<Decided<S>, Poison> {
+    fn decide(
+        &self,
+        arrival: &Arrival<S::Input>,
+        message: &Message<S::Input>,
+    ) -> Result<Decided<S>, Poison> {
         if arrival.receives > RECEIVES_MAX {
-            return Err(Poison::TooManyReceives { received: arrival.receives, receives_max: RECEIVES_MAX });
+            return Err(Poison::TooManyReceives {
+                received: arrival.receives,
+                receives_max: RECEIVES_MAX,
+            });
         }
         let lane = &self.advance.lane;
         if let Some(found) = message.upstream_seq {
@@ -293,8 +284,10 @@ impl<S: Stage> Turn<'_, S> {
                 return Err(Poison::Gap { expected, found });
             }
         }
-        let (ruling, state) = self.stage.decide(self.account, &self.advance.state, message, self.now)?;
-        let result = serde_json::to_string(&ruling).map_err(|error| Poison::OutOfRange(error.to_string()))?;
+        let (ruling, state) =
+            self.stage.decide(self.account, &self.advance.state, message, self.now)?;
+        let result = serde_json::to_string(&ruling)
+            .map_err(|error| Poison::OutOfRange(error.to_string()))?;
         let rules = self.stage.rules();
         let mut row = Row {
             seq: lane.seq + 1,
@@ -329,7 +322,8 @@ impl<S: Stage> Turn<'_, S> {
         {
             lane.upstream_seq = upstream_seq;
         }
-        let letter = DeadLetter { parked_seq: lane.parked_seq, parked_at: self.now, error: error.clone() };
+        let letter =
+            DeadLetter { parked_seq: lane.parked_seq, parked_at: self.now, error: error.clone() };
         self.advance.parked.push(ParkedMessage {
             parked_seq: letter.parked_seq,
             request_id: arrival.request_id.clone(),
@@ -339,24 +333,14 @@ impl<S: Stage> Turn<'_, S> {
             parked_at: self.now,
             error,
         });
-        self.memory
-            .parked
-            .insert(arrival.source_id.clone(), letter.clone());
+        self.memory.parked.insert(arrival.source_id.clone(), letter.clone());
         self.parked_step(arrival, letter)
     }
 
     fn parked_step(&self, arrival: &Arrival<S::Input>, letter: DeadLetter) -> Result<Step, Poison> {
-        let kind = EchoKind::Parked {
-            stage: S::NAME,
-            detail: letter.error.clone(),
-        };
+        let kind = EchoKind::Parked { stage: S::NAME, detail: letter.error.clone() };
         let echo = self.echo(arrival, letter.parked_at, kind);
-        let output = self
-            .stage
-            .answer(self.account, &self.advance.lane, &echo, None)?;
-        Ok(Step {
-            output,
-            dead_letter: Some(letter),
-        })
+        let output = self.stage.answer(self.account, &self.advance.lane, &echo, None)?;
+        Ok(Step { output, dead_letter: Some(letter) })
     }
 }

@@ -36,10 +36,7 @@ pub fn pack(account: &AccountKey, units: &[&str]) -> Vec<(String, String)> {
             .count()
             .max(1);
         let (units, behind) = rest.split_at(fitting);
-        let body = format!(
-            "{{\"account\":\"{account}\",\"units\":[{}]}}",
-            units.join(",")
-        );
+        let body = format!("{{\"account\":\"{account}\",\"units\":[{}]}}", units.join(","));
         packs.push((hex::encode(Sha256::digest(&body)), body));
         rest = behind;
     }
@@ -58,16 +55,9 @@ pub fn read_pack(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item
             Poison::Unreadable(error.to_string()),
         )],
         Ok(pack) if pack.account != *lane => {
-            let poison = Poison::WrongLane {
-                header: pack.account.to_string(),
-                lane: lane.to_string(),
-            };
-            vec![unreadable(
-                &message,
-                message.body,
-                message.message_id.to_owned(),
-                poison,
-            )]
+            let poison =
+                Poison::WrongLane { header: pack.account.to_string(), lane: lane.to_string() };
+            vec![unreadable(&message, message.body, message.message_id.to_owned(), poison)]
         }
         Ok(pack) => pack
             .units
@@ -114,12 +104,7 @@ fn read_unit(
         },
         Err(error) => Poison::Unreadable(error.to_string()),
     };
-    unreadable(
-        message,
-        raw,
-        format!("{}:{index}", message.message_id),
-        poison,
-    )
+    unreadable(message, raw, format!("{}:{index}", message.message_id), poison)
 }
 
 /// The message that deciding an item needs.
@@ -140,12 +125,8 @@ pub fn unreadable<I>(
     source_id: String,
     poison: Poison,
 ) -> Arrival<I> {
-    let from_ids = || {
-        message
-            .deduplication_id
-            .cloned()
-            .or_else(|| RequestId::new(message.message_id).ok())
-    };
+    let from_ids =
+        || message.deduplication_id.cloned().or_else(|| RequestId::new(message.message_id).ok());
     let request_id = salvage_request_id(raw).or_else(from_ids);
     Arrival {
         source_id,
@@ -175,11 +156,7 @@ mod tests {
             .map(|unit| unit.get().to_owned())
             .collect();
         assert_eq!(back, units);
-        assert_eq!(
-            pack(&account, &units),
-            packs,
-            "the same units are the same messages"
-        );
+        assert_eq!(pack(&account, &units), packs, "the same units are the same messages");
     }
 
     #[test]

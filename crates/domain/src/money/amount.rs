@@ -130,29 +130,19 @@ impl Money {
     /// The same amount the other way.
     #[must_use]
     pub const fn negated(self) -> Self {
-        Self {
-            currency: self.currency,
-            units: -self.units,
-        }
+        Self { currency: self.currency, units: -self.units }
     }
 
     /// The amount if it is above zero, else nothing.
     #[must_use]
     pub fn or_zero(self) -> Self {
-        Self {
-            units: self.units.max(0),
-            ..self
-        }
+        Self { units: self.units.max(0), ..self }
     }
 
     /// The smaller of two amounts of one currency.
     pub fn min(self, other: Self) -> Result<Self, MoneyError> {
         self.same(other)?;
-        Ok(if self.units <= other.units {
-            self
-        } else {
-            other
-        })
+        Ok(if self.units <= other.units { self } else { other })
     }
 
     fn same(self, other: Self) -> Result<(), MoneyError> {
@@ -175,12 +165,7 @@ pub(crate) fn format_units(units: i128, decimals: u32) -> String {
     let (units, one) = (units.unsigned_abs(), 10_u128.pow(decimals));
     match decimals {
         0 => format!("{sign}{units}"),
-        _ => format!(
-            "{sign}{}.{:0width$}",
-            units / one,
-            units % one,
-            width = decimals as usize
-        ),
+        _ => format!("{sign}{}.{:0width$}", units / one, units % one, width = decimals as usize),
     }
 }
 
@@ -221,19 +206,10 @@ impl<'de> Deserialize<'de> for Money {
             amount: String,
         }
         let wire = Wire::deserialize(deserializer)?;
-        let decimals = wire
-            .amount
-            .split_once('.')
-            .map_or(0, |(_, fraction)| fraction.len());
+        let decimals = wire.amount.split_once('.').map_or(0, |(_, fraction)| fraction.len());
         let decimals = u8::try_from(decimals).map_err(serde::de::Error::custom)?;
-        Money::parse(
-            Currency {
-                code: wire.currency,
-                decimals,
-            },
-            &wire.amount,
-        )
-        .map_err(serde::de::Error::custom)
+        Money::parse(Currency { code: wire.currency, decimals }, &wire.amount)
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -242,10 +218,7 @@ mod tests {
     use super::*;
 
     fn usdt() -> Currency {
-        Currency {
-            code: "USDT".parse().unwrap(),
-            decimals: 6,
-        }
+        Currency { code: "USDT".parse().unwrap(), decimals: 6 }
     }
 
     #[test]
@@ -258,10 +231,7 @@ mod tests {
         ] {
             assert_eq!(Money::parse(usdt(), text).unwrap().amount(), printed);
         }
-        let yen = Currency {
-            code: "JPY".parse().unwrap(),
-            decimals: 0,
-        };
+        let yen = Currency { code: "JPY".parse().unwrap(), decimals: 0 };
         assert_eq!(Money::parse(yen, "-12").unwrap().to_string(), "-12 JPY");
     }
 
@@ -275,10 +245,7 @@ mod tests {
             (".5", "\".5\" is not a decimal number"),
             ("1e3", "\"1e3\" is not a decimal number"),
             ("+1", "\"+1\" is not a decimal number"),
-            (
-                "1000000000000000",
-                "an amount of USDT has more than 15 digits before the point",
-            ),
+            ("1000000000000000", "an amount of USDT has more than 15 digits before the point"),
         ];
         for (text, reason) in cases {
             assert_eq!(Money::parse(usdt(), text).unwrap_err().to_string(), reason);
@@ -287,10 +254,7 @@ mod tests {
 
     #[test]
     fn currencies_do_not_mix() {
-        let usd = Currency {
-            code: "USD".parse().unwrap(),
-            decimals: 2,
-        };
+        let usd = Currency { code: "USD".parse().unwrap(), decimals: 2 };
         assert!(Money::zero(usdt()).plus(Money::zero(usd)).is_err());
     }
 

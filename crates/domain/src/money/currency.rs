@@ -26,10 +26,8 @@ impl FromStr for CurrencyCode {
     type Err = InvalidCurrency;
 
     fn from_str(text: &str) -> Result<Self, InvalidCurrency> {
-        let valid = text.len() >= 2
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        let valid =
+            text.len() >= 2 && text.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         match ArrayString::from(text) {
             Ok(code) if valid => Ok(Self(code)),
             _ => Err(InvalidCurrency(text.chars().take(24).collect())),

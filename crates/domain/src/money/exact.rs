@@ -32,30 +32,21 @@ pub struct Exact {
 impl Exact {
     /// `units / 10^scale`.
     pub fn new(units: i128, scale: u32) -> Self {
-        Self {
-            mantissa: I256::from(units),
-            scale,
-        }
+        Self { mantissa: I256::from(units), scale }
     }
 
     /// The product.
     pub fn times(self, other: impl Into<Self>) -> Result<Self, TooLarge> {
         let other = other.into();
         let mantissa = self.mantissa.checked_mul(other.mantissa).ok_or(TooLarge)?;
-        Ok(Self {
-            mantissa,
-            scale: self.scale + other.scale,
-        })
+        Ok(Self { mantissa, scale: self.scale + other.scale })
     }
 
     /// The difference.
     pub fn minus(self, other: impl Into<Self>) -> Result<Self, TooLarge> {
         let other = other.into();
         let scale = self.scale.max(other.scale);
-        let mantissa = self
-            .at(scale)?
-            .checked_sub(other.at(scale)?)
-            .ok_or(TooLarge)?;
+        let mantissa = self.at(scale)?.checked_sub(other.at(scale)?).ok_or(TooLarge)?;
         Ok(Self { mantissa, scale })
     }
 
@@ -70,14 +61,9 @@ impl Exact {
         // (m1 / 10^s1) / (m2 / 10^s2) * 10^d = m1 * 10^(s2 + d) / (m2 * 10^s1)
         let (up, down) = (divisor.scale + decimals, self.scale);
         let common = up.min(down);
-        let numerator = self
-            .mantissa
-            .checked_mul(power_of_ten(up - common)?)
-            .ok_or(TooLarge)?;
-        let denominator = divisor
-            .mantissa
-            .checked_mul(power_of_ten(down - common)?)
-            .ok_or(TooLarge)?;
+        let numerator = self.mantissa.checked_mul(power_of_ten(up - common)?).ok_or(TooLarge)?;
+        let denominator =
+            divisor.mantissa.checked_mul(power_of_ten(down - common)?).ok_or(TooLarge)?;
         let quotient = divide(numerator, denominator, rounding).ok_or(TooLarge)?;
         i128::try_from(quotient).map_err(|_| TooLarge)
     }
@@ -94,9 +80,7 @@ impl Exact {
     }
 
     fn at(self, scale: u32) -> Result<I256, TooLarge> {
-        self.mantissa
-            .checked_mul(power_of_ten(scale - self.scale)?)
-            .ok_or(TooLarge)
+        self.mantissa.checked_mul(power_of_ten(scale - self.scale)?).ok_or(TooLarge)
     }
 }
 
@@ -129,16 +113,8 @@ fn divide(numerator: I256, denominator: I256, rounding: Rounding) -> Option<I256
             remainder > rest || (remainder == rest && quotient % 2 != I256::ZERO)
         }
     };
-    let step = if (numerator < 0) == (denominator < 0) {
-        1
-    } else {
-        -1
-    };
-    if away {
-        quotient.checked_add(I256::new(step))
-    } else {
-        Some(quotient)
-    }
+    let step = if (numerator < 0) == (denominator < 0) { 1 } else { -1 };
+    if away { quotient.checked_add(I256::new(step)) } else { Some(quotient) }
 }
 
 /// A text that is not a decimal within the bounds of the door.
@@ -169,8 +145,7 @@ pub fn parse_decimal(text: &str) -> Result<Decimal, InvalidDecimal> {
     {
         return Err(InvalidDecimal::TooLong(shown()));
     }
-    text.parse::<Decimal>()
-        .map_err(|_| InvalidDecimal::NotANumber(shown()))
+    text.parse::<Decimal>().map_err(|_| InvalidDecimal::NotANumber(shown()))
 }
 
 #[cfg(test)]
@@ -213,9 +188,7 @@ mod tests {
     #[test]
     fn a_quotient_keeps_its_sign() {
         let third = |n: &str| {
-            Exact::from(decimal(n))
-                .divided_by(decimal("3"), 4, Rounding::HalfEven)
-                .unwrap()
+            Exact::from(decimal(n)).divided_by(decimal("3"), 4, Rounding::HalfEven).unwrap()
         };
         assert_eq!((third("1"), third("-1"), third("2")), (3333, -3333, 6667));
     }

@@ -36,11 +36,7 @@ pub struct Filled {
 pub fn fill(position: &Position, fill: &ContractFill) -> Result<Filled, Poison> {
     let nothing = Money::zero(fill.contract.settled_in);
     let opposite = position.is_open() && position.sign() != fill.side.sign();
-    let closing = if opposite {
-        fill.quantity.min(position.quantity.abs())
-    } else {
-        Decimal::ZERO
-    };
+    let closing = if opposite { fill.quantity.min(position.quantity.abs()) } else { Decimal::ZERO };
     let opening = fill.quantity - closing;
 
     let mut position = position.clone();
@@ -64,22 +60,11 @@ pub fn fill(position: &Position, fill: &ContractFill) -> Result<Filled, Poison> 
     check_bounds(&position)?;
     let closing_fee = closing_fee(fill, closing)?;
     let opening_fee = fill.fee.minus(closing_fee)?;
-    Ok(Filled {
-        position,
-        margin_added,
-        margin_released,
-        realised,
-        closing_fee,
-        opening_fee,
-    })
+    Ok(Filled { position, margin_added, margin_released, realised, closing_fee, opening_fee })
 }
 
 fn signed(fill: &ContractFill, quantity: Decimal) -> Decimal {
-    if fill.side.sign() < 0 {
-        -quantity
-    } else {
-        quantity
-    }
+    if fill.side.sign() < 0 { -quantity } else { quantity }
 }
 
 fn released_cost(position: &Position, closing: Decimal) -> Result<i128, TooLarge> {
@@ -105,14 +90,9 @@ fn profit(
         ContractKind::Linear => exit.numerator.minus(entry)?,
         ContractKind::Inverse => entry.minus(exit.numerator)?,
     };
-    let gain = gain
-        .times(Exact::new(position.sign(), 0))?
-        .times(fill.contract.multiplier)?;
-    let units = gain.divided_by(
-        exit.denominator,
-        u32::from(currency.decimals),
-        Rounding::HalfEven,
-    )?;
+    let gain = gain.times(Exact::new(position.sign(), 0))?.times(fill.contract.multiplier)?;
+    let units =
+        gain.divided_by(exit.denominator, u32::from(currency.decimals), Rounding::HalfEven)?;
     Money::from_units(currency, units).map_err(|_| TooLarge)
 }
 
@@ -122,11 +102,8 @@ fn closing_fee(fill: &ContractFill, closing: Decimal) -> Result<Money, Poison> {
     }
     let currency = fill.fee.currency();
     let share = Exact::from(fill.fee).times(closing)?;
-    let units = share.divided_by(
-        fill.quantity,
-        u32::from(currency.decimals),
-        Rounding::HalfEven,
-    )?;
+    let units =
+        share.divided_by(fill.quantity, u32::from(currency.decimals), Rounding::HalfEven)?;
     Ok(Money::from_units(currency, units)?)
 }
 

@@ -15,13 +15,9 @@ pub fn funding(
     mark_price: Decimal,
 ) -> Result<Money, TooLarge> {
     let currency = contract.settled_in;
-    let factor = Exact::from(-position.quantity)
-        .times(contract.multiplier)?
-        .times(rate)?;
+    let factor = Exact::from(-position.quantity).times(contract.multiplier)?.times(rate)?;
     match contract.kind {
-        ContractKind::Linear => factor
-            .times(mark_price)?
-            .money(currency, Rounding::HalfEven),
+        ContractKind::Linear => factor.times(mark_price)?.money(currency, Rounding::HalfEven),
         ContractKind::Inverse => {
             let units =
                 factor.divided_by(mark_price, u32::from(currency.decimals), Rounding::HalfEven)?;

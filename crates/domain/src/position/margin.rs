@@ -23,17 +23,13 @@ impl Value {
                 numerator: Exact::from(quantity).times(price)?,
                 denominator: Exact::new(1, 0),
             },
-            ContractKind::Inverse => Self {
-                numerator: quantity.into(),
-                denominator: price.into(),
-            },
+            ContractKind::Inverse => Self { numerator: quantity.into(), denominator: price.into() },
         })
     }
 
     /// What it adds to a position's cost: the value at [`COST_DECIMALS`].
     pub fn cost(self) -> Result<i128, TooLarge> {
-        self.numerator
-            .divided_by(self.denominator, COST_DECIMALS, Rounding::HalfEven)
+        self.numerator.divided_by(self.denominator, COST_DECIMALS, Rounding::HalfEven)
     }
 }
 

@@ -45,10 +45,7 @@ impl Stage for Positions {
     type Ruling = PositionRuling;
 
     fn rules(&self) -> Rules {
-        Rules {
-            version: RULES_VERSION,
-            configuration: 0,
-        }
+        Rules { version: RULES_VERSION, configuration: 0 }
     }
 
     fn read(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item>> {
@@ -85,27 +82,15 @@ impl Stage for Positions {
         let ruling: PositionRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
         let item = replay_item(row)?.input;
         let body = match (item.body, ruling) {
-            (
-                Body::Planned {
-                    event, rulebook, ..
-                },
-                PositionRuling::Changed { legs, position },
-            ) => Body::Planned {
-                event,
-                rulebook,
-                legs,
-                position: Some(position),
-            },
+            (Body::Planned { event, rulebook, .. }, PositionRuling::Changed { legs, position }) => {
+                Body::Planned { event, rulebook, legs, position: Some(position) }
+            }
             (_, PositionRuling::Refused(refusal)) => Body::Refused(refusal),
             (body, _) => body,
         };
         forward(
             StageName::Account,
-            &Transit::Item(Box::new(Item {
-                upstream_seq: row.seq,
-                body,
-                ..item
-            })),
+            &Transit::Item(Box::new(Item { upstream_seq: row.seq, body, ..item })),
         )
     }
 
@@ -146,11 +131,7 @@ fn rule(
             PositionRuling::Passed
         }
         Event::ContractFilled(filled) => apply_fill(&mut state, filled, legs)?,
-        Event::FundingCharged {
-            contract,
-            rate,
-            mark_price,
-        } => {
+        Event::FundingCharged { contract, rate, mark_price } => {
             let position = position(&state, &contract.symbol, contract.settled_in)?;
             let received =
                 funding(&position, contract, *rate, *mark_price).map_err(Poison::from)?;
@@ -173,11 +154,10 @@ fn check_opened(state: &PositionState, event: &Event) -> Result<(), Stop> {
     let kind = event.kind();
     match (state.opened, event, kind.class()) {
         (true, ..) | (false, Event::AccountOpened { .. }, _) => Ok(()),
-        (false, _, EventClass::Request) => Err(Refusal::rejected(
-            RejectionCode::AccountNotFound,
-            "the account was never opened",
-        )
-        .into()),
+        (false, _, EventClass::Request) => {
+            Err(Refusal::rejected(RejectionCode::AccountNotFound, "the account was never opened")
+                .into())
+        }
         (false, _, EventClass::Fact) => Err(Stop::Poisoned(Poison::Contradiction {
             kind: kind.to_string(),
             reason: "the account was never opened".to_owned(),
@@ -211,11 +191,7 @@ fn position(
     symbol: &crate::ids::Symbol,
     currency: crate::money::Currency,
 ) -> Result<Position, Poison> {
-    let position = state
-        .positions
-        .get(symbol)
-        .cloned()
-        .unwrap_or_else(|| Position::flat(currency));
+    let position = state.positions.get(symbol).cloned().unwrap_or_else(|| Position::flat(currency));
     if position.margin.currency() == currency {
         Ok(position)
     } else {
@@ -223,10 +199,7 @@ fn position(
             "{symbol} is settled in {currency}, the position in {}",
             position.margin.currency()
         );
-        Err(Poison::Contradiction {
-            kind: "trade.filled".to_owned(),
-            reason,
-        })
+        Err(Poison::Contradiction { kind: "trade.filled".to_owned(), reason })
     }
 }
 
@@ -236,20 +209,11 @@ fn apply_fill(
     legs: &[PlannedLeg],
 ) -> Result<PositionRuling, Poison> {
     let contract = &event.contract;
-    let filled = fill(
-        &position(state, &contract.symbol, contract.settled_in)?,
-        event,
-    )?;
+    let filled = fill(&position(state, &contract.symbol, contract.settled_in)?, event)?;
     let from_reserve = event.reserved.min(filled.margin_added)?;
     let from_available = filled.margin_added.minus(from_reserve)?;
     let reserve_returned = event.reserved.minus(from_reserve)?;
-    let Filled {
-        margin_released,
-        realised,
-        closing_fee,
-        opening_fee,
-        ..
-    } = filled;
+    let Filled { margin_released, realised, closing_fee, opening_fee, .. } = filled;
     let legs = resolve(legs.to_vec(), |name| match name {
         AmountName::MarginFromReserve => Some(from_reserve),
         AmountName::MarginFromAvailable => Some(from_available),
@@ -264,11 +228,6 @@ fn apply_fill(
         _ => None,
     });
     let change = PositionChange::new(contract, &filled.position, realised)?;
-    state
-        .positions
-        .insert(contract.symbol.clone(), filled.position);
-    Ok(PositionRuling::Changed {
-        legs,
-        position: change,
-    })
+    state.positions.insert(contract.symbol.clone(), filled.position);
+    Ok(PositionRuling::Changed { legs, position: change })
 }

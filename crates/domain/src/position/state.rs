@@ -71,10 +71,8 @@ impl Position {
         if !self.is_open() || self.cost == 0 {
             return Ok(None);
         }
-        let (cost, quantity) = (
-            Exact::new(self.cost, COST_DECIMALS),
-            Exact::from(self.quantity.abs()),
-        );
+        let (cost, quantity) =
+            (Exact::new(self.cost, COST_DECIMALS), Exact::from(self.quantity.abs()));
         let units = match kind {
             ContractKind::Linear => {
                 cost.divided_by(quantity, ENTRY_PRICE_DECIMALS, Rounding::HalfEven)?

@@ -23,10 +23,7 @@ pub struct RulebookError {
 }
 
 fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Result<T, RulebookError> {
-    Err(RulebookError {
-        place: place.into(),
-        reason: reason.into(),
-    })
+    Err(RulebookError { place: place.into(), reason: reason.into() })
 }
 
 type Subjects = BTreeMap<Subject, SubjectKind>;
@@ -51,10 +48,7 @@ impl Rulebook {
                 );
             }
             if !held.insert(*code) {
-                return wrong(
-                    format!("currencies[{index}]"),
-                    format!("{code} is listed twice"),
-                );
+                return wrong(format!("currencies[{index}]"), format!("{code} is listed twice"));
             }
         }
         check_instruments(&instruments, &held)?;
@@ -85,14 +79,12 @@ fn check_path(document: &RulebookDocument) -> Result<bool, RulebookError> {
         }
     };
     match (document.instruments, has_positions) {
-        (InstrumentKind::Contracts, false) => wrong(
-            "path",
-            "contracts make positions, but position is not in the path",
-        ),
-        (InstrumentKind::Pairs, true) => wrong(
-            "path",
-            "pairs make no positions, but position is in the path",
-        ),
+        (InstrumentKind::Contracts, false) => {
+            wrong("path", "contracts make positions, but position is not in the path")
+        }
+        (InstrumentKind::Pairs, true) => {
+            wrong("path", "pairs make no positions, but position is in the path")
+        }
         _ => Ok(has_positions),
     }
 }
@@ -103,10 +95,7 @@ fn check_instruments(
 ) -> Result<(), RulebookError> {
     let need = |code: CurrencyCode, what: String| match held.contains(&code) {
         true => Ok(()),
-        false => wrong(
-            "currencies",
-            format!("{code} is missing, which {what} needs"),
-        ),
+        false => wrong("currencies", format!("{code} is missing, which {what} needs")),
     };
     match instruments {
         Instruments::Pairs(pairs) => pairs.iter().try_for_each(|pair| {
@@ -115,10 +104,7 @@ fn check_instruments(
             need(pair.quote, what())
         }),
         Instruments::Contracts(contracts) => contracts.values().try_for_each(|contract| {
-            need(
-                contract.settled_in.code,
-                format!("symbol {}", contract.symbol),
-            )
+            need(contract.settled_in.code, format!("symbol {}", contract.symbol))
         }),
     }
 }
@@ -132,11 +118,8 @@ fn check_subjects(document: &BTreeMap<String, SubjectKind>) -> Result<Subjects, 
         };
     }
     for subject in Subject::OF_ACCOUNT {
-        let due = if subject == Subject::Borrowed {
-            SubjectKind::Asset
-        } else {
-            SubjectKind::Liability
-        };
+        let due =
+            if subject == Subject::Borrowed { SubjectKind::Asset } else { SubjectKind::Liability };
         match subjects.get(&subject) {
             Some(kind) if *kind == due => {}
             Some(_) => {
@@ -146,10 +129,7 @@ fn check_subjects(document: &BTreeMap<String, SubjectKind>) -> Result<Subjects, 
                 );
             }
             None => {
-                return wrong(
-                    "subjects",
-                    format!("{subject} is missing: every account has it"),
-                );
+                return wrong("subjects", format!("{subject} is missing: every account has it"));
             }
         }
     }
@@ -196,10 +176,7 @@ fn check_legs(
 ) -> Result<Vec<RuleLeg>, RulebookError> {
     let place = format!("events.{kind}.legs");
     if legs.len() > LEGS_MAX {
-        return wrong(
-            place,
-            format!("has {} legs, {LEGS_MAX} is the most", legs.len()),
-        );
+        return wrong(place, format!("has {} legs, {LEGS_MAX} is the most", legs.len()));
     }
     let words = vocabulary(kind, instruments);
     let legs: Vec<RuleLeg> = legs
@@ -235,10 +212,9 @@ fn check_leg(
             format!("{place}.{field}"),
             "borrowed is moved by account itself: move available, and state the shortfall",
         ),
-        Ok(subject) if !subjects.contains_key(&subject) => wrong(
-            format!("{place}.{field}"),
-            format!("{subject} is not declared in subjects"),
-        ),
+        Ok(subject) if !subjects.contains_key(&subject) => {
+            wrong(format!("{place}.{field}"), format!("{subject} is not declared in subjects"))
+        }
         Ok(subject) => Ok(subject),
     };
     let (from, to) = (subject("from", &leg.from)?, subject("to", &leg.to)?);
@@ -255,27 +231,16 @@ fn check_leg(
         Ok(amount) if words.contains(&amount) => amount,
         _ => {
             let known: Vec<_> = words.iter().map(|word| word.text()).collect();
-            let known = if known.is_empty() {
-                "no amount at all".to_owned()
-            } else {
-                known.join(", ")
-            };
+            let known =
+                if known.is_empty() { "no amount at all".to_owned() } else { known.join(", ") };
             return wrong(
                 format!("{place}.amount"),
-                format!(
-                    "{:?} is not an amount of {kind}, which brings {known}",
-                    leg.amount
-                ),
+                format!("{:?} is not an amount of {kind}, which brings {known}", leg.amount),
             );
         }
     };
     let shortfall = check_shortfall(kind, from, leg.shortfall, place)?;
-    Ok(RuleLeg {
-        from,
-        to,
-        amount,
-        shortfall,
-    })
+    Ok(RuleLeg { from, to, amount, shortfall })
 }
 
 fn check_shortfall(
@@ -287,10 +252,9 @@ fn check_shortfall(
     let place = || format!("{place}.shortfall");
     let event_says = matches!(kind, EventKind::OrderReserved | EventKind::AdjustmentPosted);
     match (from, shortfall, kind.class()) {
-        (Subject::Available, None, _) => wrong(
-            place(),
-            "is missing: a leg from available says reject, borrow, force or event",
-        ),
+        (Subject::Available, None, _) => {
+            wrong(place(), "is missing: a leg from available says reject, borrow, force or event")
+        }
         (Subject::Available, Some(LegShortfall::Force), _) => Ok(Some(Shortfall::Force)),
         (Subject::Available, Some(_), EventClass::Fact) => wrong(
             place(),
@@ -299,14 +263,12 @@ fn check_shortfall(
         (Subject::Available, Some(LegShortfall::Reject), _) => Ok(Some(Shortfall::Reject)),
         (Subject::Available, Some(LegShortfall::Borrow), _) => Ok(Some(Shortfall::Borrow)),
         (Subject::Available, Some(LegShortfall::Event), _) if event_says => Ok(None),
-        (Subject::Available, Some(LegShortfall::Event), _) => wrong(
-            place(),
-            format!("{kind} does not say what to do on shortfall"),
-        ),
-        (_, Some(_), _) => wrong(
-            place(),
-            format!("only available can fall short and be made good, not {from}"),
-        ),
+        (Subject::Available, Some(LegShortfall::Event), _) => {
+            wrong(place(), format!("{kind} does not say what to do on shortfall"))
+        }
+        (_, Some(_), _) => {
+            wrong(place(), format!("only available can fall short and be made good, not {from}"))
+        }
         (_, None, EventClass::Request) => Ok(Some(Shortfall::Reject)),
         (_, None, EventClass::Fact) => Ok(Some(Shortfall::Force)),
     }

@@ -25,14 +25,9 @@ pub const fn vocabulary(kind: EventKind, instruments: InstrumentKind) -> &'stati
         EventKind::MarginChanged | EventKind::AdjustmentPosted => &[Credit, Debit],
         EventKind::FundingCharged => &[FundingPaid, FundingReceived],
         EventKind::TradeFilled => match instruments {
-            InstrumentKind::Pairs => &[
-                PaidFromReserve,
-                PaidFromAvailable,
-                Received,
-                ReserveReturned,
-                Fee,
-                Rebate,
-            ],
+            InstrumentKind::Pairs => {
+                &[PaidFromReserve, PaidFromAvailable, Received, ReserveReturned, Fee, Rebate]
+            }
             InstrumentKind::Contracts => &[
                 MarginFromReserve,
                 MarginFromAvailable,

@@ -15,10 +15,7 @@ pub(crate) fn with(mut event: Value, fields: Value) -> Value {
 
 fn amount_of(kind: &str, money: &str, more: Value) -> Value {
     let (amount, currency) = money.split_once(' ').unwrap();
-    with(
-        json!({ "type": kind, "currency": currency, "amount": amount }),
-        more,
-    )
+    with(json!({ "type": kind, "currency": currency, "amount": amount }), more)
 }
 
 pub(crate) fn opened() -> Value {
@@ -27,10 +24,7 @@ pub(crate) fn opened() -> Value {
 
 pub(crate) fn opened_with_credit(limit: &str) -> Value {
     let (limit, currency) = limit.split_once(' ').unwrap();
-    with(
-        opened(),
-        json!({ "credit": { "currency": currency, "limit": limit } }),
-    )
+    with(opened(), json!({ "credit": { "currency": currency, "limit": limit } }))
 }
 
 pub(crate) fn closed() -> Value {
@@ -47,11 +41,7 @@ pub(crate) fn deposit(money: &str) -> Value {
 }
 
 pub(crate) fn withdrawal(id: &str, money: &str) -> Value {
-    amount_of(
-        "withdrawal.requested",
-        money,
-        json!({ "withdrawal_id": id }),
-    )
+    amount_of("withdrawal.requested", money, json!({ "withdrawal_id": id }))
 }
 
 pub(crate) fn settled(id: &str) -> Value {
@@ -117,10 +107,7 @@ pub(crate) fn perpetual(side: &str, quantity: &str, price: &str) -> Value {
 /// `trade` with a fee, below zero a rebate.
 pub(crate) fn at_fee(trade: Value, money: &str) -> Value {
     let (amount, currency) = money.split_once(' ').unwrap();
-    with(
-        trade,
-        json!({ "fee": { "currency": currency, "amount": amount } }),
-    )
+    with(trade, json!({ "fee": { "currency": currency, "amount": amount } }))
 }
 
 /// `trade` using up `amount` of what its order froze.

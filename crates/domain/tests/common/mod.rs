@@ -1,14 +1,8 @@
 //! Builders that the specifications of the domain share: money as people write it, events, the
 //! shipped configuration, and three stages chained in memory.
 
-#![allow(
-    dead_code,
-    reason = "each test binary uses its own part of the builders"
-)]
-#![allow(
-    clippy::unwrap_used,
-    reason = "a specification that cannot be set up stops there"
-)]
+#![allow(dead_code, reason = "each test binary uses its own part of the builders")]
+#![allow(clippy::unwrap_used, reason = "a specification that cannot be set up stops there")]
 
 pub(crate) mod events;
 pub(crate) mod story;
@@ -25,9 +19,7 @@ use serde_json::{Value, json};
 /// The shipped `config/` as one document.
 pub(crate) fn shipped() -> Value {
     let read = |file: &str| -> Value {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../../config")
-            .join(file);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config").join(file);
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     };
     json!({
@@ -50,10 +42,7 @@ pub(crate) fn currency(code: &str) -> Currency {
         "USDT" => 6,
         _ => 2,
     };
-    Currency {
-        code: code.parse().unwrap(),
-        decimals,
-    }
+    Currency { code: code.parse().unwrap(), decimals }
 }
 
 /// `100 USDT` as money.
@@ -121,11 +110,8 @@ pub(crate) fn show_balances<'a>(balances: impl IntoIterator<Item = &'a Balance>)
             .collect();
         format!("{} {}", balance.available.currency(), shares.join(", "))
     };
-    let shown: Vec<String> = balances
-        .into_iter()
-        .filter(|balance| !balance.is_zero())
-        .map(one)
-        .collect();
+    let shown: Vec<String> =
+        balances.into_iter().filter(|balance| !balance.is_zero()).map(one).collect();
     shown.join("; ")
 }
 

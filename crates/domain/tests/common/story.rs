@@ -38,10 +38,7 @@ pub(crate) struct Sent {
 impl Sent {
     /// The same request sent again: another SQS message.
     pub(crate) fn again(&self) -> Self {
-        Self {
-            message_id: format!("{}-again", self.message_id),
-            ..self.clone()
-        }
+        Self { message_id: format!("{}-again", self.message_id), ..self.clone() }
     }
 
     pub(crate) fn raw(&self) -> RawMessage<'_> {
@@ -93,12 +90,8 @@ impl<S: Stage> LaneOf<S> {
         };
         let parked = self.parked.iter().filter(came);
         Memory {
-            rows: rows
-                .map(|row| (row.request_id.clone(), row.clone()))
-                .collect(),
-            parked: parked
-                .map(|p| (p.source_id.clone(), letter(p)))
-                .collect::<HashMap<_, _>>(),
+            rows: rows.map(|row| (row.request_id.clone(), row.clone())).collect(),
+            parked: parked.map(|p| (p.source_id.clone(), letter(p))).collect::<HashMap<_, _>>(),
         }
     }
 
@@ -130,12 +123,7 @@ impl<S: Stage> LaneOf<S> {
         self.state = advance.state;
         self.journal.extend(advance.rows);
         self.parked.extend(advance.parked);
-        self.dead_letters.extend(
-            advance
-                .steps
-                .iter()
-                .filter_map(|step| step.dead_letter.clone()),
-        );
+        self.dead_letters.extend(advance.steps.iter().filter_map(|step| step.dead_letter.clone()));
         advance.steps
     }
 
@@ -156,9 +144,7 @@ impl<S: Stage> LaneOf<S> {
             assert_eq!(message.kind, row.kind, "{place}");
             assert_eq!(message.upstream_seq, row.upstream_seq, "{place}");
             assert_eq!(message.sent_at, row.sent_at, "{place}");
-            let decided = self
-                .stage
-                .decide(&self.account, &state, &message, row.decided_at);
+            let decided = self.stage.decide(&self.account, &state, &message, row.decided_at);
             let (ruling, after) = decided.unwrap_or_else(|error| panic!("{place}: {error}"));
             assert_eq!(
                 serde_json::to_string(&ruling).unwrap(),
@@ -167,16 +153,8 @@ impl<S: Stage> LaneOf<S> {
             );
             state = after;
         }
-        assert_eq!(
-            (self.lane.seq, self.lane.head),
-            (self.journal.len() as u64, head)
-        );
-        assert_eq!(
-            self.state,
-            state,
-            "{}: the state is the fold of the journal",
-            S::NAME
-        );
+        assert_eq!((self.lane.seq, self.lane.head), (self.journal.len() as u64, head));
+        assert_eq!(self.state, state, "{}: the state is the fold of the journal", S::NAME);
     }
 }
 
@@ -206,20 +184,12 @@ impl Told {
     }
 
     pub(crate) fn reason(&self) -> &Reason {
-        self.message
-            .outcome
-            .reason
-            .as_ref()
-            .unwrap_or_else(|| panic!("no reason in {}", self.body))
+        self.message.outcome.reason.as_ref().unwrap_or_else(|| panic!("no reason in {}", self.body))
     }
 
     /// The reason's word as programs read it.
     pub(crate) fn code(&self) -> String {
-        serde_json::to_value(self.reason().code)
-            .unwrap()
-            .as_str()
-            .unwrap()
-            .to_owned()
+        serde_json::to_value(self.reason().code).unwrap().as_str().unwrap().to_owned()
     }
 
     pub(crate) fn detail(&self) -> &str {
@@ -274,10 +244,7 @@ impl Story {
 
     /// The account may borrow so much.
     pub(crate) fn with_credit(mut self, limit: &str) -> Self {
-        self.account.state.credit = Some(Credit {
-            limit: money(limit),
-            enabled: true,
-        });
+        self.account.state.credit = Some(Credit { limit: money(limit), enabled: true });
         self
     }
 
@@ -327,10 +294,7 @@ impl Story {
         let mut queued: Vec<(StageName, Vec<&str>)> = Vec::new();
         for step in steps {
             match &step.output {
-                Output::Outcome {
-                    deduplication_id,
-                    body,
-                } => told.push(Told {
+                Output::Outcome { deduplication_id, body } => told.push(Told {
                     deduplication_id: deduplication_id.clone(),
                     body: body.clone(),
                     message: serde_json::from_str(body).unwrap(),
@@ -351,12 +315,12 @@ impl Story {
                     body: &body,
                 };
                 let steps = match stage {
-                    StageName::Position => self
-                        .position
-                        .take(&Positions::read(&self.account_key, message), self.now),
-                    StageName::Account => self
-                        .account
-                        .take(&Accounts::read(&self.account_key, message), self.now),
+                    StageName::Position => {
+                        self.position.take(&Positions::read(&self.account_key, message), self.now)
+                    }
+                    StageName::Account => {
+                        self.account.take(&Accounts::read(&self.account_key, message), self.now)
+                    }
                     StageName::Clearing => panic!("nothing goes back to clearing"),
                 };
                 told.extend(self.onwards(&steps));

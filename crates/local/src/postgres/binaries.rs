@@ -73,23 +73,15 @@ impl SearchPath {
 
     /// Every place to look in, in the order of preference.
     fn candidates(&self) -> Vec<PathBuf> {
-        let mut versioned: Vec<(u32, PathBuf)> = self
-            .versioned
-            .iter()
-            .flat_map(|(before, after)| versions_of(before, after))
-            .collect();
+        let mut versioned: Vec<(u32, PathBuf)> =
+            self.versioned.iter().flat_map(|(before, after)| versions_of(before, after)).collect();
         versioned.sort_by_key(|(version, _)| Reverse(*version));
         let on_path = self.directories.iter().cloned();
-        on_path
-            .chain(versioned.into_iter().map(|(_, directory)| directory))
-            .collect()
+        on_path.chain(versioned.into_iter().map(|(_, directory)| directory)).collect()
     }
 
     fn program(&self, name: &str) -> Option<PathBuf> {
-        self.directories
-            .iter()
-            .map(|directory| directory.join(name))
-            .find(|path| path.is_file())
+        self.directories.iter().map(|directory| directory.join(name)).find(|path| path.is_file())
     }
 }
 
@@ -110,19 +102,13 @@ impl Binaries {
         if let Some(found) = first_fitting(search, &mut too_old) {
             return Ok(found);
         }
-        if let Some(apt_get) = search
-            .may_install
-            .then(|| search.program("apt-get"))
-            .flatten()
-        {
+        if let Some(apt_get) = search.may_install.then(|| search.program("apt-get")).flatten() {
             install(&apt_get)?;
             if let Some(found) = first_fitting(search, &mut too_old) {
                 return Ok(found);
             }
         }
-        Err(BinariesError::Missing {
-            too_old: too_old.join(""),
-        })
+        Err(BinariesError::Missing { too_old: too_old.join("") })
     }
 
     /// The path of one of the programs.
@@ -143,16 +129,10 @@ fn first_fitting(search: &SearchPath, too_old: &mut Vec<String>) -> Option<Binar
         let directory = directory_of_programs(candidate)?;
         let version_major = version_of(&directory.join("postgres"))?;
         if version_major < VERSION_MAJOR_MIN {
-            too_old.push(format!(
-                "; {} is version {version_major}",
-                directory.display()
-            ));
+            too_old.push(format!("; {} is version {version_major}", directory.display()));
             return None;
         }
-        Some(Binaries {
-            directory,
-            version_major,
-        })
+        Some(Binaries { directory, version_major })
     })
 }
 
@@ -160,10 +140,7 @@ fn first_fitting(search: &SearchPath, too_old: &mut Vec<String>) -> Option<Binar
 /// so the link is followed to where its siblings are.
 fn directory_of_programs(candidate: &Path) -> Option<PathBuf> {
     let real = candidate.join("postgres").canonicalize().ok()?;
-    let places = [
-        real.parent().map(Path::to_path_buf),
-        Some(candidate.to_path_buf()),
-    ];
+    let places = [real.parent().map(Path::to_path_buf), Some(candidate.to_path_buf())];
     places
         .into_iter()
         .flatten()
@@ -172,11 +149,7 @@ fn directory_of_programs(candidate: &Path) -> Option<PathBuf> {
 
 /// Reads `postgres (PostgreSQL) 17.2 (Debian …)`.
 fn version_of(postgres: &Path) -> Option<u32> {
-    let output = Command::new(postgres)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let output = Command::new(postgres).arg("--version").stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     leading_number(text.split(' ').nth(2)?)
 }
@@ -186,10 +159,7 @@ fn versions_of(before: &str, after: &str) -> Vec<(u32, PathBuf)> {
     let (parent, prefix) = if before.as_os_str().as_encoded_bytes().ends_with(b"/") {
         (before, OsStr::new(""))
     } else {
-        (
-            before.parent().unwrap_or(before),
-            before.file_name().unwrap_or_default(),
-        )
+        (before.parent().unwrap_or(before), before.file_name().unwrap_or_default())
     };
     let Ok(entries) = parent.read_dir() else {
         return Vec::new();
@@ -206,9 +176,7 @@ fn versions_of(before: &str, after: &str) -> Vec<(u32, PathBuf)> {
 }
 
 fn leading_number(text: &str) -> Option<u32> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text[..end].parse().ok()
 }
 
@@ -223,10 +191,7 @@ fn install(apt_get: &Path) -> Result<(), BinariesError> {
             .stdin(Stdio::null())
             .stdout(std::io::stderr())
             .status()
-            .map_err(|source| BinariesError::InstallStart {
-                attempt: attempt.clone(),
-                source,
-            })?;
+            .map_err(|source| BinariesError::InstallStart { attempt: attempt.clone(), source })?;
         if !status.success() {
             return Err(BinariesError::Install { attempt, status });
         }

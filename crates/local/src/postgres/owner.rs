@@ -31,15 +31,10 @@ impl Owner {
             .ok()
             .filter(|metadata| metadata.uid() != 0)
             .and_then(|metadata| User::from_uid(Uid::from_raw(metadata.uid())).ok().flatten());
-        let stand_in = owner_of_data.or_else(|| {
-            UNPRIVILEGED
-                .iter()
-                .find_map(|name| User::from_name(name).ok().flatten())
-        });
+        let stand_in = owner_of_data
+            .or_else(|| UNPRIVILEGED.iter().find_map(|name| User::from_name(name).ok().flatten()));
         match stand_in {
-            Some(user) => Ok(Self {
-                stand_in: Some(user),
-            }),
+            Some(user) => Ok(Self { stand_in: Some(user) }),
             None => Err(OwnerError::NoStandIn),
         }
     }
@@ -52,10 +47,7 @@ impl Owner {
                 command.env_remove(name);
             }
         }
-        command
-            .env("LC_ALL", "C")
-            .current_dir("/")
-            .stdin(Stdio::null());
+        command.env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
         if let Some(user) = &self.stand_in {
             command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
         }
@@ -67,10 +59,8 @@ impl Owner {
         let Some(user) = &self.stand_in else {
             return Ok(());
         };
-        chown(directory, Some(user.uid), Some(user.gid)).map_err(|source| OwnerError::Own {
-            directory: directory.to_path_buf(),
-            source,
-        })
+        chown(directory, Some(user.uid), Some(user.gid))
+            .map_err(|source| OwnerError::Own { directory: directory.to_path_buf(), source })
     }
 
     /// Checks that this user can reach a directory through all of its parents.
@@ -78,10 +68,7 @@ impl Owner {
         let Some(user) = &self.stand_in else {
             return Ok(());
         };
-        match directory
-            .ancestors()
-            .find(|ancestor| !may_enter(user.uid, user.gid, ancestor))
-        {
+        match directory.ancestors().find(|ancestor| !may_enter(user.uid, user.gid, ancestor)) {
             None => Ok(()),
             Some(closed) => Err(OwnerError::Closed {
                 user: user.name.clone(),

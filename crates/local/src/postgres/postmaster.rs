@@ -90,27 +90,16 @@ impl Postmaster {
         port: u16,
     ) -> Result<Self, PostgresError> {
         let attempt = |source| PostgresError::io("starting the PostgreSQL server", source);
-        let log = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&place.log)
-            .map_err(attempt)?;
+        let log = OpenOptions::new().create(true).append(true).open(&place.log).map_err(attempt)?;
         let log_start = log.metadata().map_err(attempt)?.len();
 
         let mut command = owner.command(&binaries.program("postgres"));
-        command
-            .arg("-D")
-            .arg(&place.data)
-            .arg("-p")
-            .arg(port.to_string());
+        command.arg("-D").arg(&place.data).arg("-p").arg(port.to_string());
         for (name, value) in SETTINGS {
             command.arg("-c").arg(format!("{name}={value}"));
         }
         // Its own process group: Ctrl-C in a terminal must reach the services first.
-        command
-            .process_group(0)
-            .stdout(log.try_clone().map_err(attempt)?)
-            .stderr(log);
+        command.process_group(0).stdout(log.try_clone().map_err(attempt)?).stderr(log);
         let mut child = command.spawn().map_err(attempt)?;
         let guard = Guard::watch(child.id(), place).or_else(|error| {
             child.kill()?;
@@ -123,18 +112,14 @@ impl Postmaster {
         loop {
             if child.try_wait().map_err(attempt)?.is_some() {
                 guard.release();
-                return Err(PostgresError::Start {
-                    log: log_since(&place.log, log_start),
-                });
+                return Err(PostgresError::Start { log: log_since(&place.log, log_start) });
             }
             if is_ready(&place.data, child.id()) {
                 return Ok(Self { child, guard });
             }
             if Instant::now() > deadline {
                 Self { child, guard }.stop()?;
-                return Err(PostgresError::StartTimeout {
-                    secs: STARTUP_SECS_MAX,
-                });
+                return Err(PostgresError::StartTimeout { secs: STARTUP_SECS_MAX });
             }
             std::thread::sleep(POLL);
         }
@@ -148,21 +133,13 @@ impl Postmaster {
     /// Disconnects everyone, writes a checkpoint and ends; forced when that takes too long.
     pub(super) fn stop(mut self) -> Result<(), PostgresError> {
         let attempt = |source| PostgresError::io("stopping the PostgreSQL server", source);
-        let ended = self
-            .signal(Signal::SIGINT, STOP_SECS_MAX)
-            .map_err(attempt)?;
+        let ended = self.signal(Signal::SIGINT, STOP_SECS_MAX).map_err(attempt)?;
         if !ended {
             self.child.kill().map_err(attempt)?;
             self.child.wait().map_err(attempt)?;
         }
         self.guard.release();
-        if ended {
-            Ok(())
-        } else {
-            Err(PostgresError::StopTimeout {
-                secs: STOP_SECS_MAX,
-            })
-        }
+        if ended { Ok(()) } else { Err(PostgresError::StopTimeout { secs: STOP_SECS_MAX }) }
     }
 
     /// Ends it the way a power cut would, with SIGKILL.
@@ -213,12 +190,7 @@ rm -rf -- "$3"
 impl Guard {
     fn watch(process_id: u32, place: &Place) -> std::io::Result<Self> {
         let mut shell = Command::new("/bin/sh")
-            .args([
-                "-c",
-                GUARD_SCRIPT,
-                "postgres-guard",
-                &process_id.to_string(),
-            ])
+            .args(["-c", GUARD_SCRIPT, "postgres-guard", &process_id.to_string()])
             .arg(&place.data)
             .arg(place.remove_after_kill.as_deref().unwrap_or(Path::new("")))
             .current_dir("/")
@@ -257,10 +229,7 @@ fn stop_left_over(data: &Path) -> Result<(), PostgresError> {
 }
 
 fn end_left_over(data: &Path, process_id: u32) -> Result<(), Errno> {
-    for (signal, secs_max) in [
-        (Signal::SIGINT, STOP_SECS_MAX),
-        (Signal::SIGKILL, STOP_SECS_MAX),
-    ] {
+    for (signal, secs_max) in [(Signal::SIGINT, STOP_SECS_MAX), (Signal::SIGKILL, STOP_SECS_MAX)] {
         match kill(pid(process_id), signal) {
             Ok(()) => {}
             Err(Errno::ESRCH) => return Ok(()),
@@ -283,9 +252,8 @@ fn is_server_of(data: &Path, process_id: u32) -> bool {
         let working_directory = std::fs::read_link(format!("/proc/{process_id}/cwd"));
         return working_directory.is_ok_and(|directory| directory == data);
     }
-    let listing = Command::new("ps")
-        .args(["-o", "command=", "-p", &process_id.to_string()])
-        .output();
+    let listing =
+        Command::new("ps").args(["-o", "command=", "-p", &process_id.to_string()]).output();
     listing.is_ok_and(|output| {
         String::from_utf8_lossy(&output.stdout).contains(&*data.to_string_lossy())
     })
@@ -310,9 +278,7 @@ fn held(log: &str) -> bool {
 fn log_since(path: &Path, start: u64) -> String {
     let text = std::fs::read(path).unwrap_or_default();
     let start = usize::try_from(start).unwrap_or(usize::MAX).min(text.len());
-    String::from_utf8_lossy(&text[start..])
-        .trim()
-        .replace('\n', " | ")
+    String::from_utf8_lossy(&text[start..]).trim().replace('\n', " | ")
 }
 
 fn pid(process_id: u32) -> Pid {

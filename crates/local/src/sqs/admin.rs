@@ -50,10 +50,7 @@ pub(crate) async fn set_faults(
     State(service): State<Arc<Service>>,
     Json(plan): Json<FaultPlan>,
 ) -> Result<Json<FaultPlan>, (StatusCode, String)> {
-    service
-        .faults
-        .set(plan)
-        .map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
+    service.faults.set(plan).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))?;
     Ok(Json(service.faults.plan()))
 }
 
@@ -77,8 +74,6 @@ pub(crate) async fn advance_clock(
     State(service): State<Arc<Service>>,
     Json(step): Json<Advance>,
 ) -> StatusCode {
-    service
-        .clock
-        .advance(Duration::from_millis(step.advance_millis));
+    service.clock.advance(Duration::from_millis(step.advance_millis));
     StatusCode::NO_CONTENT
 }

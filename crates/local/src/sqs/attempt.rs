@@ -23,9 +23,7 @@ pub(crate) struct Attempts {
 impl Attempts {
     pub(crate) fn received(&mut self, attempt_id: &str, now: u64) -> Option<Vec<ReceiptHandle>> {
         self.forget_old(now);
-        self.received
-            .get(attempt_id)
-            .map(|(_, handles)| handles.clone())
+        self.received.get(attempt_id).map(|(_, handles)| handles.clone())
     }
 
     pub(crate) fn remember(&mut self, attempt_id: &str, now: u64, handles: Vec<ReceiptHandle>) {

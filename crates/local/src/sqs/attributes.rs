@@ -156,11 +156,8 @@ impl QueueSettings {
                 }
             }
             "RedrivePolicy" => {
-                self.redrive_policy = if value.is_empty() {
-                    None
-                } else {
-                    Some(RedrivePolicy::parse(value)?)
-                };
+                self.redrive_policy =
+                    if value.is_empty() { None } else { Some(RedrivePolicy::parse(value)?) };
             }
             "SqsManagedSseEnabled" => {
                 flag(name, value)?;
@@ -191,22 +188,13 @@ impl QueueSettings {
     pub fn to_attributes(&self) -> AttributeMap {
         let mut attributes = self.kept.clone();
         let mut put = |name: &str, value: String| attributes.insert(name.to_owned(), value);
-        put(
-            "VisibilityTimeout",
-            self.visibility_timeout_secs.to_string(),
-        );
+        put("VisibilityTimeout", self.visibility_timeout_secs.to_string());
         put("MessageRetentionPeriod", self.retention_secs.to_string());
         put("DelaySeconds", self.delay_secs.to_string());
-        put(
-            "ReceiveMessageWaitTimeSeconds",
-            self.receive_wait_secs.to_string(),
-        );
+        put("ReceiveMessageWaitTimeSeconds", self.receive_wait_secs.to_string());
         put("MaximumMessageSize", self.message_bytes_max.to_string());
         put("FifoQueue", "true".to_owned());
-        put(
-            "ContentBasedDeduplication",
-            self.content_based_dedup.to_string(),
-        );
+        put("ContentBasedDeduplication", self.content_based_dedup.to_string());
         put(
             "DeduplicationScope",
             match self.dedup_scope {
@@ -234,10 +222,7 @@ impl QueueSettings {
     ) -> Result<Option<&'a str>, SqsError> {
         let mine = self.to_attributes();
         let wanted = self.changed_by(requested)?.to_attributes();
-        Ok(requested
-            .keys()
-            .find(|name| mine.get(*name) != wanted.get(*name))
-            .map(String::as_str))
+        Ok(requested.keys().find(|name| mine.get(*name) != wanted.get(*name)).map(String::as_str))
     }
 }
 
@@ -265,9 +250,7 @@ impl RedrivePolicy {
             .filter(|count| (1..=1_000).contains(count))
             .ok_or_else(|| bad("Invalid value for maxReceiveCount: must be between 1 and 1000."))?;
         if !policy.dead_letter_arn.ends_with(".fifo") {
-            return Err(bad(
-                "Dead-letter queue must be same type of queue as the source.",
-            ));
+            return Err(bad("Dead-letter queue must be same type of queue as the source."));
         }
         Ok(Self {
             dead_letter_arn: policy.dead_letter_arn,

@@ -30,9 +30,7 @@ impl Clock {
     /// The machine's time now, running on by itself.
     #[must_use]
     pub fn system() -> Self {
-        let since_1970 = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(Arc::new(Inner {
             epoch_millis: millis(since_1970),
             started: Instant::now(),

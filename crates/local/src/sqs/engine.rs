@@ -76,10 +76,7 @@ impl<B: Bell> Engine<B> {
     /// The ARN of a queue of that name.
     #[must_use]
     pub fn arn_of(&self, name: &str) -> String {
-        format!(
-            "arn:aws:sqs:{}:{}:{name}",
-            self.config.region, self.config.account_id
-        )
+        format!("arn:aws:sqs:{}:{}:{name}", self.config.region, self.config.account_id)
     }
 
     /// The account that all queues belong to.
@@ -98,14 +95,9 @@ impl<B: Bell> Engine<B> {
     }
 
     pub(super) fn queue_by_arn(&self, arn: &str) -> Result<Arc<NamedQueue<B>>, SqsError> {
-        self.queue(arn.rsplit(':').next().unwrap_or_default())
-            .and_then(|queue| {
-                if *queue.arn == *arn {
-                    Ok(queue)
-                } else {
-                    Err(SqsError::QueueDoesNotExist)
-                }
-            })
+        self.queue(arn.rsplit(':').next().unwrap_or_default()).and_then(|queue| {
+            if *queue.arn == *arn { Ok(queue) } else { Err(SqsError::QueueDoesNotExist) }
+        })
     }
 
     /// Creates a queue, or finds the one that has these attributes already.
@@ -158,15 +150,13 @@ impl<B: Bell> Engine<B> {
         let Some(policy) = &settings.redrive_policy else {
             return Ok(());
         };
-        self.queue_by_arn(&policy.dead_letter_arn)
-            .map(drop)
-            .map_err(|_| {
-                SqsError::bad_parameter(
-                    "RedrivePolicy",
-                    &policy.dead_letter_arn,
-                    "Dead letter target does not exist.",
-                )
-            })
+        self.queue_by_arn(&policy.dead_letter_arn).map(drop).map_err(|_| {
+            SqsError::bad_parameter(
+                "RedrivePolicy",
+                &policy.dead_letter_arn,
+                "Dead letter target does not exist.",
+            )
+        })
     }
 
     /// Deletes a queue with everything in it; whoever waits on it is woken.
@@ -174,11 +164,7 @@ impl<B: Bell> Engine<B> {
     /// # Errors
     /// [`SqsError::QueueDoesNotExist`].
     pub fn delete_queue(&self, name: &str, now: u64) -> Result<(), SqsError> {
-        let removed = self
-            .queues
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
+        let removed = self.queues.write().unwrap_or_else(PoisonError::into_inner).remove(name);
         let queue = removed.ok_or(SqsError::QueueDoesNotExist)?;
         lock(&self.deleted).insert(Arc::clone(&queue.name), now);
         queue.bell.ring_all();
@@ -220,12 +206,7 @@ impl<B: Bell> Engine<B> {
     /// All queues, in order of their names.
     #[must_use]
     pub fn queues(&self) -> Vec<Arc<NamedQueue<B>>> {
-        self.queues
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect()
+        self.queues.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// Names of the queues whose dead letters go to that ARN, in order.
@@ -233,10 +214,7 @@ impl<B: Bell> Engine<B> {
     pub fn dead_letter_sources(&self, arn: &str) -> Vec<Arc<str>> {
         let leads_here = |queue: &Arc<NamedQueue<B>>| {
             let settings = queue.settings();
-            settings
-                .redrive_policy
-                .as_ref()
-                .is_some_and(|policy| policy.dead_letter_arn == arn)
+            settings.redrive_policy.as_ref().is_some_and(|policy| policy.dead_letter_arn == arn)
         };
         let queues = self.queues();
         queues

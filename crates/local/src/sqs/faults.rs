@@ -97,10 +97,7 @@ impl Faults {
     }
 
     pub(crate) fn set(&self, plan: FaultPlan) -> Result<(), BadProbability> {
-        if let Some(rule) = plan
-            .rules
-            .iter()
-            .find(|rule| !(0.0..=1.0).contains(&rule.probability))
+        if let Some(rule) = plan.rules.iter().find(|rule| !(0.0..=1.0).contains(&rule.probability))
         {
             return Err(BadProbability(rule.probability));
         }
@@ -131,8 +128,7 @@ pub(crate) struct Weather<'a> {
 
 impl Weather<'_> {
     pub(crate) fn duplicate(self) -> bool {
-        self.draw(|fault| (fault == Fault::Duplicate).then_some(()))
-            .is_some()
+        self.draw(|fault| (fault == Fault::Duplicate).then_some(())).is_some()
     }
 
     pub(crate) fn lost_reply(self) -> Option<LostReply> {
@@ -143,13 +139,11 @@ impl Weather<'_> {
     }
 
     pub(crate) fn throttle(self) -> bool {
-        self.draw(|fault| (fault == Fault::Throttle).then_some(()))
-            .is_some()
+        self.draw(|fault| (fault == Fault::Throttle).then_some(())).is_some()
     }
 
     pub(crate) fn partial_failure(self) -> bool {
-        self.draw(|fault| (fault == Fault::PartialFailure).then_some(()))
-            .is_some()
+        self.draw(|fault| (fault == Fault::PartialFailure).then_some(())).is_some()
     }
 
     pub(crate) fn delay_millis(self) -> Option<u64> {
@@ -160,8 +154,7 @@ impl Weather<'_> {
     }
 
     pub(crate) fn expired_receive(self) -> bool {
-        self.draw(|fault| (fault == Fault::ExpiredReceive).then_some(()))
-            .is_some()
+        self.draw(|fault| (fault == Fault::ExpiredReceive).then_some(())).is_some()
     }
 
     fn draw<T>(self, wanted: impl Fn(Fault) -> Option<T>) -> Option<T> {
@@ -172,10 +165,7 @@ impl Weather<'_> {
         let (plan, dice) = &mut *state;
         plan.rules
             .iter()
-            .filter(|rule| {
-                rule.operation
-                    .is_none_or(|operation| operation == self.operation)
-            })
+            .filter(|rule| rule.operation.is_none_or(|operation| operation == self.operation))
             .filter(|rule| match (&rule.queue_prefix, self.queue) {
                 (None, _) => true,
                 (Some(prefix), Some(queue)) => queue.starts_with(prefix.as_str()),

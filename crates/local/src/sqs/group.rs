@@ -36,12 +36,8 @@ impl Groups {
         if let Some(index) = self.by_id.get(id) {
             return *index;
         }
-        let group = Group {
-            id: Arc::clone(id),
-            line: VecDeque::new(),
-            in_flight: 0,
-            listed: false,
-        };
+        let group =
+            Group { id: Arc::clone(id), line: VecDeque::new(), in_flight: 0, listed: false };
         let index = match self.unused.pop() {
             Some(index) => {
                 self.groups[index as usize] = group;

@@ -20,10 +20,7 @@ pub struct MessageId(u128);
 
 impl fmt::Display for MessageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        uuid::Builder::from_random_bytes(self.0.to_be_bytes())
-            .as_uuid()
-            .hyphenated()
-            .fmt(f)
+        uuid::Builder::from_random_bytes(self.0.to_be_bytes()).as_uuid().hyphenated().fmt(f)
     }
 }
 
@@ -39,11 +36,7 @@ pub struct SequenceNumber(pub(crate) u64);
 
 impl fmt::Display for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:020}",
-            SEQUENCE_BASE.saturating_add(self.0.saturating_mul(SEQUENCE_STEP))
-        )
+        write!(f, "{:020}", SEQUENCE_BASE.saturating_add(self.0.saturating_mul(SEQUENCE_STEP)))
     }
 }
 
@@ -115,10 +108,6 @@ impl ReceiptHandle {
 
 impl fmt::Display for ReceiptHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:08x}{:08x}{:016x}{:08x}",
-            self.queue, self.slot, self.serial, self.delivery
-        )
+        write!(f, "{:08x}{:08x}{:016x}{:08x}", self.queue, self.slot, self.serial, self.delivery)
     }
 }

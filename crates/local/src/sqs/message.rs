@@ -113,9 +113,7 @@ impl Draft {
                 "The request include parameter that is not valid for this queue type.",
             ));
         }
-        let group_id = self
-            .group_id
-            .ok_or(SqsError::MissingParameter("MessageGroupId"))?;
+        let group_id = self.group_id.ok_or(SqsError::MissingParameter("MessageGroupId"))?;
         check_id("MessageGroupId", &group_id)?;
         let dedup_id = match self.dedup_id {
             Some(id) => {
@@ -130,8 +128,7 @@ impl Draft {
             }
         };
         check_attributes(&self.attributes)?;
-        self.attributes
-            .sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.attributes.sort_by(|(one, _), (other, _)| one.cmp(other));
         Ok(Payload {
             body_md5: Md5::digest(self.body.as_bytes()).into(),
             body: self.body.into(),

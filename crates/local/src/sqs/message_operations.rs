@@ -41,24 +41,14 @@ impl Service {
             let id = entry.id.as_deref().unwrap_or_default().to_owned();
             drafts.push((id, entry.into_draft()));
         }
-        let sent = drafts
-            .iter()
-            .flat_map(|(_, draft)| draft)
-            .map(|draft| draft.size_bytes())
-            .sum();
+        let sent = drafts.iter().flat_map(|(_, draft)| draft).map(|draft| draft.size_bytes()).sum();
         if sent > MESSAGE_BYTES_MAX {
-            return Err(SqsError::BatchRequestTooLong {
-                sent,
-                limit: MESSAGE_BYTES_MAX,
-            });
+            return Err(SqsError::BatchRequestTooLong { sent, limit: MESSAGE_BYTES_MAX });
         }
         let mut failed = Vec::new();
         let mut checked: Vec<(String, Digests, Payload)> = Vec::with_capacity(drafts.len());
         for (id, draft) in drafts {
-            match spared(weather)
-                .and(draft)
-                .and_then(|draft| draft.check(&settings))
-            {
+            match spared(weather).and(draft).and_then(|draft| draft.check(&settings)) {
                 Ok(payload) => checked.push((id, Digests::of(&payload), payload)),
                 Err(error) => failed.push(FailedEntry::new(id, &error)),
             }
@@ -68,13 +58,9 @@ impl Service {
             let send = |(id, digests, payload)| (id, queue.send(payload, now), digests);
             checked.into_iter().map(send).collect()
         });
-        let successful = accepted
-            .into_iter()
-            .map(|(id, sent, digests)| Sent::new(Some(id), sent, &digests));
-        json(&BatchReply {
-            successful: successful.collect(),
-            failed,
-        })
+        let successful =
+            accepted.into_iter().map(|(id, sent, digests)| Sent::new(Some(id), sent, &digests));
+        json(&BatchReply { successful: successful.collect(), failed })
     }
 
     pub(crate) async fn receive_message(
@@ -91,21 +77,12 @@ impl Service {
             wait_default,
             0..=RECEIVE_WAIT_SECS_MAX,
         )?;
-        let messages_max = within(
-            "MaxNumberOfMessages",
-            request.max_number_of_messages,
-            1,
-            1..=10,
-        )?;
+        let messages_max =
+            within("MaxNumberOfMessages", request.max_number_of_messages, 1, 1..=10)?;
         let timeout = match request.visibility_timeout {
             _ if weather.expired_receive() => Some(0),
             None => None,
-            given => Some(within(
-                "VisibilityTimeout",
-                given,
-                0,
-                0..=VISIBILITY_TIMEOUT_SECS_MAX,
-            )?),
+            given => Some(within("VisibilityTimeout", given, 0, 0..=VISIBILITY_TIMEOUT_SECS_MAX)?),
         };
         let ask = Receive {
             messages_max: messages_max as usize,
@@ -113,10 +90,7 @@ impl Service {
             attempt_id: request.receive_request_attempt_id.as_deref(),
         };
         let received = self.receive_within(&queue, ask, wait).await?;
-        let names = request
-            .attribute_names
-            .iter()
-            .chain(&request.message_system_attribute_names);
+        let names = request.attribute_names.iter().chain(&request.message_system_attribute_names);
         let system = WantedSystem::named(names.map(|name| &**name));
         let sender = self.engine.account_id();
         let wanted = &request.message_attribute_names;
@@ -206,10 +180,7 @@ impl Service {
         let entries = batch.into_checked_entries()?;
         let results: Vec<_> =
             queue.change(|queue| entries.iter().map(|entry| each(queue, entry)).collect());
-        let mut reply = BatchReply {
-            successful: Vec::new(),
-            failed: Vec::new(),
-        };
+        let mut reply = BatchReply { successful: Vec::new(), failed: Vec::new() };
         for (entry, result) in entries.into_iter().zip(results) {
             let id = entry.id.unwrap_or_default().into_owned();
             match result {
@@ -230,11 +201,7 @@ impl Service {
 pub(crate) struct Nothing {}
 
 fn spared(weather: Weather<'_>) -> Result<(), SqsError> {
-    if weather.partial_failure() {
-        Err(SqsError::InternalError)
-    } else {
-        Ok(())
-    }
+    if weather.partial_failure() { Err(SqsError::InternalError) } else { Ok(()) }
 }
 
 fn handle_of(request: &HandleRequest<'_>) -> Result<ReceiptHandle, SqsError> {

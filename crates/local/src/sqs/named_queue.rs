@@ -86,10 +86,7 @@ impl<B: Bell> NamedQueue<B> {
         attributes: &AttributeMap,
         now: u64,
     ) -> Result<(), SqsError> {
-        let mut settings = self
-            .settings
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut settings = self.settings.write().unwrap_or_else(PoisonError::into_inner);
         let changed = Arc::new(settings.changed_by(attributes)?);
         *settings = Arc::clone(&changed);
         drop(settings);
@@ -170,14 +167,8 @@ impl<B: Bell> NamedQueue<B> {
         let modified_at = self.modified_at.load(Ordering::Relaxed);
         put("LastModifiedTimestamp", (modified_at / 1_000).to_string());
         put("ApproximateNumberOfMessages", counts.visible.to_string());
-        put(
-            "ApproximateNumberOfMessagesNotVisible",
-            counts.in_flight.to_string(),
-        );
-        put(
-            "ApproximateNumberOfMessagesDelayed",
-            counts.delayed.to_string(),
-        );
+        put("ApproximateNumberOfMessagesNotVisible", counts.in_flight.to_string());
+        put("ApproximateNumberOfMessagesDelayed", counts.delayed.to_string());
         attributes
     }
 

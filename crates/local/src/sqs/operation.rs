@@ -77,10 +77,7 @@ impl RequestCounts {
         Operation::ALL
             .iter()
             .map(|operation| {
-                (
-                    operation.as_str(),
-                    self.0[*operation as usize].load(Ordering::Relaxed),
-                )
+                (operation.as_str(), self.0[*operation as usize].load(Ordering::Relaxed))
             })
             .filter(|(_, count)| *count > 0)
             .collect()

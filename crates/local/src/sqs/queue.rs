@@ -94,28 +94,15 @@ impl FifoQueue {
         };
         let key = DedupKey::new(scope, &payload.dedup_id);
         if let Some((id, sequence)) = self.dedup.first_send(key, now) {
-            return Accepted {
-                id,
-                sequence,
-                duplicate: true,
-            };
+            return Accepted { id, sequence, duplicate: true };
         }
         let id = self.ids.message_id();
         let sequence = self.append(
-            Moving {
-                id,
-                payload: Arc::new(payload),
-                first_received_at: None,
-                receive_count: 0,
-            },
+            Moving { id, payload: Arc::new(payload), first_received_at: None, receive_count: 0 },
             now,
         );
         self.dedup.remember(key, now, (id, sequence));
-        Accepted {
-            id,
-            sequence,
-            duplicate: false,
-        }
+        Accepted { id, sequence, duplicate: false }
     }
 
     /// Takes in a message that a redrive policy moved here: it keeps its id and its receive
@@ -132,12 +119,7 @@ impl FifoQueue {
         payload.dead_letter_source_arn = None;
         let id = self.ids.message_id();
         self.append(
-            Moving {
-                id,
-                payload: Arc::new(payload),
-                first_received_at: None,
-                receive_count: 0,
-            },
+            Moving { id, payload: Arc::new(payload), first_received_at: None, receive_count: 0 },
             now,
         );
     }
@@ -147,10 +129,7 @@ impl FifoQueue {
         self.next_serial += 1;
         let delayed = self.settings.delay_secs > 0;
         let searched = self.unsearched.is_empty()
-            && self
-                .limits
-                .searched_max
-                .is_none_or(|max| self.searched_count < max);
+            && self.limits.searched_max.is_none_or(|max| self.searched_count < max);
         let group = self.groups.find_or_open(&moving.payload.group_id);
         let key = self.slots.put(Message {
             id: moving.id,
@@ -161,11 +140,7 @@ impl FifoQueue {
             first_received_at: moving.first_received_at,
             receive_count: moving.receive_count,
             receive_count_elsewhere: moving.receive_count,
-            phase: if delayed {
-                Phase::Delayed
-            } else {
-                Phase::Waiting
-            },
+            phase: if delayed { Phase::Delayed } else { Phase::Waiting },
             searched,
         });
         self.groups.get_mut(group).line.push_back(key.slot);
@@ -190,9 +165,7 @@ impl FifoQueue {
     /// messages has been deleted, or its visibility changed, since.
     pub fn receive(&mut self, ask: Receive<'_>, now: u64) -> Result<Vec<Delivery>, SqsError> {
         self.tick(now);
-        let timeout = ask
-            .visibility_timeout_secs
-            .unwrap_or(self.settings.visibility_timeout_secs);
+        let timeout = ask.visibility_timeout_secs.unwrap_or(self.settings.visibility_timeout_secs);
         let until = now + u64::from(timeout) * 1_000;
         if let Some(attempt_id) = ask.attempt_id
             && let Some(replayed) = self.replay(attempt_id, until, now)?
@@ -255,12 +228,7 @@ impl FifoQueue {
         let message = self.slots.get_mut(key)?;
         message.receive_count += 1;
         message.first_received_at.get_or_insert(now);
-        message.phase = Phase::InFlight {
-            delivery,
-            since: now,
-            until,
-            touched: false,
-        };
+        message.phase = Phase::InFlight { delivery, since: now, until, touched: false };
         let group = message.group;
         self.next_delivery = self.next_delivery.wrapping_add(1);
         self.in_flight_count += 1;
@@ -301,11 +269,8 @@ impl FifoQueue {
         let mut lapsed = false;
         for handle in &handles {
             match self.slots.get(key_of(handle)).map(|message| message.phase) {
-                Some(Phase::InFlight {
-                    delivery,
-                    touched: false,
-                    ..
-                }) if delivery == handle.delivery => {}
+                Some(Phase::InFlight { delivery, touched: false, .. })
+                    if delivery == handle.delivery => {}
                 Some(Phase::InFlight { delivery, .. }) if delivery == handle.delivery => {
                     return Err(not_retryable(attempt_id));
                 }
@@ -363,9 +328,7 @@ impl FifoQueue {
         self.check_handle(&handle)?;
         let key = key_of(&handle);
         match self.slots.get(key).map(|message| message.phase) {
-            Some(Phase::InFlight {
-                delivery, since, ..
-            }) if delivery == handle.delivery => {
+            Some(Phase::InFlight { delivery, since, .. }) if delivery == handle.delivery => {
                 let until = now + u64::from(timeout_secs) * 1_000;
                 if until > since + u64::from(VISIBILITY_TIMEOUT_SECS_MAX) * 1_000 {
                     return Err(SqsError::bad_parameter(
@@ -400,10 +363,7 @@ impl FifoQueue {
 }
 
 fn key_of(handle: &ReceiptHandle) -> Key {
-    Key {
-        slot: handle.slot,
-        serial: handle.serial,
-    }
+    Key { slot: handle.slot, serial: handle.serial }
 }
 
 fn not_retryable(attempt_id: &str) -> SqsError {

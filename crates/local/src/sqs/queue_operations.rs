@@ -25,14 +25,10 @@ impl Service {
         request: QueueRequest<'_>,
         base_url: &str,
     ) -> Result<Vec<u8>, SqsError> {
-        let name = request
-            .queue_name
-            .ok_or(SqsError::MissingParameter("QueueName"))?;
+        let name = request.queue_name.ok_or(SqsError::MissingParameter("QueueName"))?;
         let mut tags = request.tags_at_creation;
         tags.extend(request.tags);
-        let queue = self
-            .engine
-            .create_queue(&name, &request.attributes, tags, self.now())?;
+        let queue = self.engine.create_queue(&name, &request.attributes, tags, self.now())?;
         json(&value!({ "QueueUrl": self.url_of(&queue.name, base_url) }))
     }
 
@@ -41,9 +37,7 @@ impl Service {
         request: QueueRequest<'_>,
         base_url: &str,
     ) -> Result<Vec<u8>, SqsError> {
-        let name = request
-            .queue_name
-            .ok_or(SqsError::MissingParameter("QueueName"))?;
+        let name = request.queue_name.ok_or(SqsError::MissingParameter("QueueName"))?;
         let queue = self.engine.queue(&name)?;
         json(&value!({ "QueueUrl": self.url_of(&queue.name, base_url) }))
     }
@@ -55,8 +49,7 @@ impl Service {
     }
 
     pub(crate) fn purge_queue(&self, request: QueueRequest<'_>) -> Result<Vec<u8>, SqsError> {
-        self.queue_at(request.queue_url.as_deref())?
-            .purge(self.now())?;
+        self.queue_at(request.queue_url.as_deref())?.purge(self.now())?;
         json(&Nothing {})
     }
 
@@ -69,10 +62,7 @@ impl Service {
         let (page, after) = page_of(&request)?;
         let names = self.engine.list(prefix, after.as_deref(), page + 1);
         let (names, next) = cut(names, page, request.max_results.is_some());
-        let urls: Vec<String> = names
-            .iter()
-            .map(|name| self.url_of(name, base_url))
-            .collect();
+        let urls: Vec<String> = names.iter().map(|name| self.url_of(name, base_url)).collect();
         json(&listing("QueueUrls", urls.into(), next))
     }
 
@@ -86,10 +76,7 @@ impl Service {
         let mut names = self.engine.dead_letter_sources(&queue.arn);
         names.retain(|name| after.as_deref().is_none_or(|after| **name > *after));
         let (names, next) = cut(names, page, request.max_results.is_some());
-        let urls: Vec<String> = names
-            .iter()
-            .map(|name| self.url_of(name, base_url))
-            .collect();
+        let urls: Vec<String> = names.iter().map(|name| self.url_of(name, base_url)).collect();
         // The one reply whose list begins with a small letter.
         json(&listing("queueUrls", urls.into(), next))
     }
@@ -118,20 +105,17 @@ impl Service {
         request: QueueRequest<'_>,
     ) -> Result<Vec<u8>, SqsError> {
         let name = queue_name(request.queue_url.as_deref())?;
-        self.engine
-            .set_attributes(name, &request.attributes, self.now())?;
+        self.engine.set_attributes(name, &request.attributes, self.now())?;
         json(&Nothing {})
     }
 
     pub(crate) fn tag_queue(&self, request: QueueRequest<'_>) -> Result<Vec<u8>, SqsError> {
-        self.queue_at(request.queue_url.as_deref())?
-            .tag(request.tags)?;
+        self.queue_at(request.queue_url.as_deref())?.tag(request.tags)?;
         json(&Nothing {})
     }
 
     pub(crate) fn untag_queue(&self, request: QueueRequest<'_>) -> Result<Vec<u8>, SqsError> {
-        self.queue_at(request.queue_url.as_deref())?
-            .untag(&request.tag_keys);
+        self.queue_at(request.queue_url.as_deref())?.untag(&request.tag_keys);
         json(&Nothing {})
     }
 
@@ -144,9 +128,7 @@ impl Service {
         &self,
         request: QueueRequest<'_>,
     ) -> Result<Vec<u8>, SqsError> {
-        let source = request
-            .source_arn
-            .ok_or(SqsError::MissingParameter("SourceArn"))?;
+        let source = request.source_arn.ok_or(SqsError::MissingParameter("SourceArn"))?;
         let handle = self.engine.start_move_task(
             &source,
             request.destination_arn.as_deref(),
@@ -161,9 +143,7 @@ impl Service {
         &self,
         request: QueueRequest<'_>,
     ) -> Result<Vec<u8>, SqsError> {
-        let handle = request
-            .task_handle
-            .ok_or(SqsError::MissingParameter("TaskHandle"))?;
+        let handle = request.task_handle.ok_or(SqsError::MissingParameter("TaskHandle"))?;
         let moved = self.engine.cancel_move_task(&handle)?;
         json(&value!({ "ApproximateNumberOfMessagesMoved": moved }))
     }
@@ -172,9 +152,7 @@ impl Service {
         &self,
         request: QueueRequest<'_>,
     ) -> Result<Vec<u8>, SqsError> {
-        let source = request
-            .source_arn
-            .ok_or(SqsError::MissingParameter("SourceArn"))?;
+        let source = request.source_arn.ok_or(SqsError::MissingParameter("SourceArn"))?;
         let tasks_max = within("MaxResults", request.max_results, 1, 1..=10)?;
         let tasks = self.engine.list_move_tasks(&source, tasks_max as usize)?;
         let results: Vec<Value> = tasks.iter().map(described).collect();
@@ -202,10 +180,7 @@ fn is_attribute(name: &str, present: &AttributeMap) -> bool {
 fn page_of(request: &QueueRequest<'_>) -> Result<(usize, Option<String>), SqsError> {
     let page = within("MaxResults", request.max_results, PAGE_MAX, 1..=PAGE_MAX)?;
     let after = request.next_token.as_deref().map(|token| {
-        let name = TOKEN
-            .decode(token)
-            .ok()
-            .and_then(|name| String::from_utf8(name).ok());
+        let name = TOKEN.decode(token).ok().and_then(|name| String::from_utf8(name).ok());
         name.ok_or_else(|| {
             SqsError::bad_parameter("NextToken", token, "It is not a token of this listing.")
         })
@@ -232,32 +207,17 @@ fn described(task: &MoveTask) -> Value {
     let mut entry = serde_json::Map::from_iter([
         ("Status".to_owned(), task.status.as_str().into()),
         ("SourceArn".to_owned(), task.source_arn.clone().into()),
-        (
-            "ApproximateNumberOfMessagesMoved".to_owned(),
-            task.moved.into(),
-        ),
-        (
-            "ApproximateNumberOfMessagesToMove".to_owned(),
-            task.to_move.into(),
-        ),
+        ("ApproximateNumberOfMessagesMoved".to_owned(), task.moved.into()),
+        ("ApproximateNumberOfMessagesToMove".to_owned(), task.to_move.into()),
         ("StartedTimestamp".to_owned(), task.started_at.into()),
     ]);
     let mut put = |key: &str, value: Option<Value>| {
         entry.extend(value.map(|value| (key.to_owned(), value)));
     };
     // Only a running task can be cancelled, so only it is named.
-    put(
-        "TaskHandle",
-        task.is_active().then(|| task.handle.clone().into()),
-    );
-    put(
-        "DestinationArn",
-        task.destination_arn.clone().map(Into::into),
-    );
-    put(
-        "MaxNumberOfMessagesPerSecond",
-        task.moves_per_second_max.map(Into::into),
-    );
+    put("TaskHandle", task.is_active().then(|| task.handle.clone().into()));
+    put("DestinationArn", task.destination_arn.clone().map(Into::into));
+    put("MaxNumberOfMessagesPerSecond", task.moves_per_second_max.map(Into::into));
     put("FailureReason", task.failure.map(Into::into));
     entry.into()
 }

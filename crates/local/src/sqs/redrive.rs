@@ -37,12 +37,9 @@ impl<B: Bell> Engine<B> {
                 "The resource that you specified for the {which} parameter doesn't exist."
             ))
         };
-        let source = self
-            .queue_by_arn(source_arn)
-            .map_err(|_| missing("SourceArn"))?;
+        let source = self.queue_by_arn(source_arn).map_err(|_| missing("SourceArn"))?;
         if let Some(destination) = destination_arn {
-            self.queue_by_arn(destination)
-                .map_err(|_| missing("DestinationArn"))?;
+            self.queue_by_arn(destination).map_err(|_| missing("DestinationArn"))?;
             if destination == source_arn {
                 return Err(SqsError::InvalidParameterValue(
                     "Source queue arn and destination queue arn cannot be the same.".to_owned(),
@@ -60,10 +57,7 @@ impl<B: Bell> Engine<B> {
             ));
         }
         let mut tasks = lock(&self.move_tasks);
-        if tasks
-            .iter()
-            .any(|task| task.is_active() && task.source_arn == source_arn)
-        {
+        if tasks.iter().any(|task| task.is_active() && task.source_arn == source_arn) {
             return Err(SqsError::UnsupportedOperation(
                 "There is already a task running. Only one active task is allowed for a source queue arn at a given time.".to_owned(),
             ));
@@ -109,10 +103,7 @@ impl<B: Bell> Engine<B> {
             )
         })?;
         let tasks = lock(&self.move_tasks);
-        let of_source = tasks
-            .iter()
-            .rev()
-            .filter(|task| task.source_arn == source_arn);
+        let of_source = tasks.iter().rev().filter(|task| task.source_arn == source_arn);
         Ok(of_source.take(tasks_max).cloned().collect())
     }
 
@@ -185,7 +176,6 @@ impl<B: Bell> Engine<B> {
     ) -> Result<Arc<NamedQueue<B>>, &'static str> {
         let arn = task.destination_arn.as_deref().or(origin);
         let arn = arn.ok_or("CouldNotDetermineMessageSource")?;
-        self.queue_by_arn(arn)
-            .map_err(|_| "AWS.SimpleQueueService.NonExistentQueue")
+        self.queue_by_arn(arn).map_err(|_| "AWS.SimpleQueueService.NonExistentQueue")
     }
 }

@@ -24,15 +24,9 @@ pub(crate) struct Sent {
     sequence_number: String,
     #[serde(rename = "MD5OfMessageBody")]
     body_md5: String,
-    #[serde(
-        rename = "MD5OfMessageAttributes",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     attributes_md5: Option<String>,
-    #[serde(
-        rename = "MD5OfMessageSystemAttributes",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "MD5OfMessageSystemAttributes", skip_serializing_if = "Option::is_none")]
     system_attributes_md5: Option<String>,
 }
 
@@ -142,31 +136,19 @@ struct SystemAttributes<'a> {
     sender_id: Option<&'a str>,
     #[serde(rename = "SentTimestamp", skip_serializing_if = "Option::is_none")]
     sent_timestamp: Option<String>,
-    #[serde(
-        rename = "ApproximateReceiveCount",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ApproximateReceiveCount", skip_serializing_if = "Option::is_none")]
     receive_count: Option<String>,
-    #[serde(
-        rename = "ApproximateFirstReceiveTimestamp",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "ApproximateFirstReceiveTimestamp", skip_serializing_if = "Option::is_none")]
     first_receive: Option<String>,
     #[serde(rename = "SequenceNumber", skip_serializing_if = "Option::is_none")]
     sequence_number: Option<String>,
-    #[serde(
-        rename = "MessageDeduplicationId",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "MessageDeduplicationId", skip_serializing_if = "Option::is_none")]
     dedup_id: Option<&'a str>,
     #[serde(rename = "MessageGroupId", skip_serializing_if = "Option::is_none")]
     group_id: Option<&'a str>,
     #[serde(rename = "AWSTraceHeader", skip_serializing_if = "Option::is_none")]
     trace_header: Option<&'a str>,
-    #[serde(
-        rename = "DeadLetterQueueSourceArn",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "DeadLetterQueueSourceArn", skip_serializing_if = "Option::is_none")]
     dead_letter_source: Option<&'a str>,
 }
 
@@ -191,10 +173,7 @@ pub(crate) struct MessageReply<'a> {
     body: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     attributes: Option<SystemAttributes<'a>>,
-    #[serde(
-        rename = "MD5OfMessageAttributes",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(rename = "MD5OfMessageAttributes", skip_serializing_if = "Option::is_none")]
     attributes_md5: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     message_attributes: BTreeMap<&'a str, AttributeReply<'a>>,
@@ -218,21 +197,12 @@ impl<'a> MessageReply<'a> {
         let attributes = system.any.then(|| SystemAttributes {
             sender_id: system.sender_id.then_some(sender_id),
             sent_timestamp: system.sent_timestamp.then(|| delivery.sent_at.to_string()),
-            receive_count: system
-                .receive_count
-                .then(|| delivery.receive_count.to_string()),
-            first_receive: system
-                .first_receive
-                .then(|| delivery.first_received_at.to_string()),
-            sequence_number: system
-                .sequence_number
-                .then(|| delivery.sequence.to_string()),
+            receive_count: system.receive_count.then(|| delivery.receive_count.to_string()),
+            first_receive: system.first_receive.then(|| delivery.first_received_at.to_string()),
+            sequence_number: system.sequence_number.then(|| delivery.sequence.to_string()),
             dedup_id: system.dedup_id.then_some(&*payload.dedup_id),
             group_id: system.group_id.then_some(&*payload.group_id),
-            trace_header: payload
-                .trace_header
-                .as_deref()
-                .filter(|_| system.trace_header),
+            trace_header: payload.trace_header.as_deref().filter(|_| system.trace_header),
             dead_letter_source: payload
                 .dead_letter_source_arn
                 .as_deref()
@@ -264,11 +234,7 @@ impl<'a> AttributeReply<'a> {
             AttributeValue::Text(text) => (Some(Cow::Borrowed(text.as_str())), None),
             AttributeValue::Binary(bytes) => (None, Some(BASE64.encode(bytes))),
         };
-        Self {
-            data_type: &attribute.data_type,
-            string_value,
-            binary_value,
-        }
+        Self { data_type: &attribute.data_type, string_value, binary_value }
     }
 }
 
@@ -276,9 +242,7 @@ impl<'a> AttributeReply<'a> {
 fn matches_name(wanted: &str, name: &str) -> bool {
     wanted == "All"
         || wanted == name
-        || wanted
-            .strip_suffix(".*")
-            .is_some_and(|prefix| name.starts_with(prefix))
+        || wanted.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
 }
 
 /// An error of the JSON protocol.

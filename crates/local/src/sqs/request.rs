@@ -124,10 +124,7 @@ impl WireAttribute {
         } else {
             AttributeValue::Text(self.string_value.ok_or_else(empty)?)
         };
-        Ok(MessageAttribute {
-            data_type: self.data_type,
-            value,
-        })
+        Ok(MessageAttribute { data_type: self.data_type, value })
     }
 }
 
@@ -214,10 +211,7 @@ impl<E: Entry> Batch<'_, E> {
             if !well_formed(entry.id()) {
                 return Err(SqsError::InvalidBatchEntryId);
             }
-            if entries[..place]
-                .iter()
-                .any(|earlier| earlier.id() == entry.id())
-            {
+            if entries[..place].iter().any(|earlier| earlier.id() == entry.id()) {
                 return Err(SqsError::BatchEntryIdsNotDistinct(entry.id().to_owned()));
             }
         }
@@ -235,17 +229,10 @@ pub(crate) fn within(
     let Some(value) = value else {
         return Ok(default);
     };
-    u32::try_from(value)
-        .ok()
-        .filter(|value| range.contains(value))
-        .ok_or_else(|| {
-            let why = format!(
-                "Must be between {} and {}, if provided.",
-                range.start(),
-                range.end()
-            );
-            SqsError::bad_parameter(parameter, value, &why)
-        })
+    u32::try_from(value).ok().filter(|value| range.contains(value)).ok_or_else(|| {
+        let why = format!("Must be between {} and {}, if provided.", range.start(), range.end());
+        SqsError::bad_parameter(parameter, value, &why)
+    })
 }
 
 /// The queue's name: the last part of its URL.
@@ -266,9 +253,6 @@ struct OnlyQueue<'a> {
 /// The queue that a request of any kind is about, if it is about one.
 pub(crate) fn queue_named_in(body: &[u8]) -> Option<String> {
     let request: OnlyQueue<'_> = serde_json::from_slice(body).ok()?;
-    let url = request
-        .url
-        .as_deref()
-        .and_then(|url| queue_name(Some(url)).ok());
+    let url = request.url.as_deref().and_then(|url| queue_name(Some(url)).ok());
     url.or(request.name.as_deref()).map(str::to_owned)
 }

@@ -54,10 +54,7 @@ impl Default for BrokerConfig {
         let seed = rand::random();
         Self {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            engine: EngineConfig {
-                seed,
-                ..EngineConfig::default()
-            },
+            engine: EngineConfig { seed, ..EngineConfig::default() },
             clock: Clock::system(),
         }
     }
@@ -94,10 +91,7 @@ impl Broker {
     /// # Errors
     /// [`BrokerError::Listen`] when the address is not to be had.
     pub async fn start(config: BrokerConfig) -> Result<BrokerHandle, BrokerError> {
-        let listen = |source| BrokerError::Listen {
-            addr: config.addr,
-            source,
-        };
+        let listen = |source| BrokerError::Listen { addr: config.addr, source };
         let listener = TcpListener::bind(config.addr).await.map_err(listen)?;
         let addr = listener.local_addr().map_err(listen)?;
         let service = Arc::new(Service {
@@ -110,11 +104,7 @@ impl Broker {
         });
         let serving = tokio::spawn(serve(listener, Arc::clone(&service)));
         tracing::info!(%addr, "sqs broker listens");
-        Ok(BrokerHandle {
-            addr,
-            service,
-            serving,
-        })
+        Ok(BrokerHandle { addr, service, serving })
     }
 }
 
@@ -124,9 +114,7 @@ async fn serve(listener: TcpListener, service: Arc<Service>) {
         .route("/_admin/operations", get(admin::operations))
         .route(
             "/_admin/faults",
-            get(admin::faults)
-                .post(admin::set_faults)
-                .delete(admin::clear_faults),
+            get(admin::faults).post(admin::set_faults).delete(admin::clear_faults),
         )
         .route("/_admin/clock", post(admin::advance_clock))
         .fallback(answer)
@@ -237,17 +225,10 @@ fn response(status: StatusCode, body: Body) -> Response<Body> {
 }
 
 fn refusal(error: &SqsError) -> Response<Body> {
-    let reply = ErrorReply {
-        json_type: error.json_type(),
-        message: error.to_string(),
-    };
+    let reply = ErrorReply { json_type: error.json_type(), message: error.to_string() };
     let status = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = response(status, json(&reply).unwrap_or_default().into());
-    let fault = if error.sender_fault() {
-        "Sender"
-    } else {
-        "Receiver"
-    };
+    let fault = if error.sender_fault() { "Sender" } else { "Receiver" };
     if let Ok(value) = HeaderValue::from_str(&format!("{};{fault}", error.code())) {
         response.headers_mut().insert("x-amzn-query-error", value);
     }

@@ -78,16 +78,8 @@ impl Service {
             return Outcome::Replied(Err(SqsError::InvalidAction(name.to_owned())));
         };
         self.requests.count(operation);
-        let queue = if self.faults.armed() {
-            queue_named_in(body)
-        } else {
-            None
-        };
-        let weather = Weather {
-            faults: &self.faults,
-            operation,
-            queue: queue.as_deref(),
-        };
+        let queue = if self.faults.armed() { queue_named_in(body) } else { None };
+        let weather = Weather { faults: &self.faults, operation, queue: queue.as_deref() };
         if weather.throttle() {
             return Outcome::Replied(Err(SqsError::RequestThrottled));
         }

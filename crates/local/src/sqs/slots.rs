@@ -70,13 +70,11 @@ impl Slots {
     }
 
     pub(crate) fn get(&self, key: Key) -> Option<&Message> {
-        self.at(key.slot)
-            .filter(|message| message.serial == key.serial)
+        self.at(key.slot).filter(|message| message.serial == key.serial)
     }
 
     pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Message> {
-        self.at_mut(key.slot)
-            .filter(|message| message.serial == key.serial)
+        self.at_mut(key.slot).filter(|message| message.serial == key.serial)
     }
 
     pub(crate) fn at(&self, slot: u32) -> Option<&Message> {

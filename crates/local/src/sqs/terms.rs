@@ -24,10 +24,7 @@ pub struct QueueLimits {
 
 impl Default for QueueLimits {
     fn default() -> Self {
-        Self {
-            in_flight_max: 120_000,
-            searched_max: Some(120_000),
-        }
+        Self { in_flight_max: 120_000, searched_max: Some(120_000) }
     }
 }
 
@@ -74,11 +71,7 @@ pub struct Receive<'a> {
 
 impl Default for Receive<'_> {
     fn default() -> Self {
-        Self {
-            messages_max: BATCH_MAX,
-            visibility_timeout_secs: None,
-            attempt_id: None,
-        }
+        Self { messages_max: BATCH_MAX, visibility_timeout_secs: None, attempt_id: None }
     }
 }
 

@@ -107,22 +107,18 @@ impl FifoQueue {
         serials: std::ops::Range<u64>,
         wanted: impl FnOnce(&Moving) -> Result<(), E>,
     ) -> Result<Option<(u64, Moving)>, E> {
-        let from = self
-            .by_age
-            .partition_point(|key| key.serial < serials.start);
-        let found = self
-            .by_age
-            .range(from..)
-            .copied()
-            .take_while(|key| key.serial < serials.end)
-            .find(|key| {
-                self.slots.get(*key).is_some_and(|message| {
-                    let group = self.groups.get(message.group);
-                    message.phase == Phase::Waiting
-                        && group.in_flight == 0
-                        && group.line.front() == Some(&key.slot)
-                })
-            });
+        let from = self.by_age.partition_point(|key| key.serial < serials.start);
+        let found =
+            self.by_age.range(from..).copied().take_while(|key| key.serial < serials.end).find(
+                |key| {
+                    self.slots.get(*key).is_some_and(|message| {
+                        let group = self.groups.get(message.group);
+                        message.phase == Phase::Waiting
+                            && group.in_flight == 0
+                            && group.line.front() == Some(&key.slot)
+                    })
+                },
+            );
         let Some((key, message)) = found.and_then(|key| Some((key, self.slots.get(key)?))) else {
             return Ok(None);
         };
@@ -141,10 +137,8 @@ impl FifoQueue {
     pub(super) fn deliverable_at(&self, group: GroupIndex, place: usize) -> Option<Key> {
         let slot = *self.groups.get(group).line.get(place)?;
         let message = self.slots.at(slot)?;
-        (message.phase == Phase::Waiting && message.searched).then_some(Key {
-            slot,
-            serial: message.serial,
-        })
+        (message.phase == Phase::Waiting && message.searched)
+            .then_some(Key { slot, serial: message.serial })
     }
 
     /// Lists the group if it is free now, closes it if it is empty.
@@ -212,11 +206,7 @@ impl FifoQueue {
 
     /// Lets the next message in as one of the first, where SQS looks for free groups.
     fn search_further(&mut self) {
-        while self
-            .limits
-            .searched_max
-            .is_none_or(|max| self.searched_count < max)
-        {
+        while self.limits.searched_max.is_none_or(|max| self.searched_count < max) {
             let Some(key) = self.unsearched.pop_front() else {
                 return;
             };
@@ -245,10 +235,7 @@ impl FifoQueue {
     }
 
     pub(super) fn await_timeout(&mut self, key: Key, delivery: u32, until: u64) {
-        self.timeouts
-            .entry(until)
-            .or_default()
-            .push((key, delivery));
+        self.timeouts.entry(until).or_default().push((key, delivery));
         self.timeouts_count += 1;
         if self.timeouts_count > TIDY_MIN + 4 * self.in_flight_count {
             let slots = &self.slots;
@@ -265,13 +252,7 @@ impl FifoQueue {
         let Some(message) = self.slots.get_mut(key) else {
             return;
         };
-        if let Phase::InFlight {
-            until,
-            touched,
-            delivery,
-            ..
-        } = &mut message.phase
-        {
+        if let Phase::InFlight { until, touched, delivery, .. } = &mut message.phase {
             *until = hold_until;
             *touched |= by_consumer;
             let delivery = *delivery;
@@ -324,11 +305,7 @@ impl FifoQueue {
     fn expire(&mut self, now: u64) {
         let retention = u64::from(self.settings.retention_secs) * 1_000;
         while let Some(key) = self.by_age.front().copied() {
-            if self
-                .slots
-                .get(key)
-                .is_some_and(|message| message.sent_at + retention > now)
-            {
+            if self.slots.get(key).is_some_and(|message| message.sent_at + retention > now) {
                 return;
             }
             self.by_age.pop_front();
@@ -340,9 +317,7 @@ impl FifoQueue {
 /// When that delivery runs out, if it still stands.
 fn runs_out(slots: &Slots, key: Key, of_delivery: u32) -> Option<u64> {
     match slots.get(key)?.phase {
-        Phase::InFlight {
-            delivery, until, ..
-        } if delivery == of_delivery => Some(until),
+        Phase::InFlight { delivery, until, .. } if delivery == of_delivery => Some(until),
         _ => None,
     }
 }

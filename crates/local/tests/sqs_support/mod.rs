@@ -1,9 +1,6 @@
 //! A queue on a bench: time moves when the test says so.
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test, as tests do"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test, as tests do")]
 
 use std::sync::Arc;
 
@@ -24,10 +21,7 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn attributes(pairs: &[(&str, &str)]) -> AttributeMap {
-    pairs
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect()
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
 pub(crate) fn draft(group: &str, body: &str, dedup_id: Option<&str>) -> Draft {
@@ -52,19 +46,12 @@ impl Bench {
         let settings = QueueSettings::created_with(&attributes(pairs)).expect("good attributes");
         let arn = "arn:aws:sqs:us-east-1:000000000000:bench.fifo".into();
         let queue = FifoQueue::new(0, arn, Arc::new(settings), limits, IdSource::from_seed(7));
-        Self {
-            queue,
-            now: START,
-            sent: 0,
-        }
+        Self { queue, now: START, sent: 0 }
     }
 
     pub(crate) fn set(&mut self, pairs: &[(&str, &str)]) {
-        let changed = self
-            .queue
-            .settings()
-            .changed_by(&attributes(pairs))
-            .expect("good attributes");
+        let changed =
+            self.queue.settings().changed_by(&attributes(pairs)).expect("good attributes");
         self.queue.change_settings(Arc::new(changed), self.now);
     }
 
@@ -87,11 +74,7 @@ impl Bench {
     }
 
     pub(crate) fn receive(&mut self, messages_max: usize) -> Vec<Delivery> {
-        self.ask(Receive {
-            messages_max,
-            ..Receive::default()
-        })
-        .expect("a receive")
+        self.ask(Receive { messages_max, ..Receive::default() }).expect("a receive")
     }
 
     pub(crate) fn ask(&mut self, ask: Receive<'_>) -> Result<Vec<Delivery>, SqsError> {
@@ -104,9 +87,7 @@ impl Bench {
     }
 
     pub(crate) fn delete(&mut self, delivery: &Delivery) {
-        self.queue
-            .delete(delivery.handle, self.now)
-            .expect("deleted");
+        self.queue.delete(delivery.handle, self.now).expect("deleted");
     }
 
     pub(crate) fn try_delete(&mut self, handle: ReceiptHandle) -> Result<(), SqsError> {
@@ -114,8 +95,7 @@ impl Bench {
     }
 
     pub(crate) fn hold(&mut self, delivery: &Delivery, secs: u32) -> Result<(), SqsError> {
-        self.queue
-            .change_visibility(delivery.handle, secs, self.now)
+        self.queue.change_visibility(delivery.handle, secs, self.now)
     }
 
     pub(crate) fn wait_secs(&mut self, secs: u64) {
@@ -129,8 +109,5 @@ impl Bench {
 }
 
 pub(crate) fn bodies(deliveries: &[Delivery]) -> Vec<String> {
-    deliveries
-        .iter()
-        .map(|delivery| delivery.payload.body.to_string())
-        .collect()
+    deliveries.iter().map(|delivery| delivery.payload.body.to_string()).collect()
 }

@@ -1,9 +1,6 @@
 //! A running broker and the official SDK's client of it.
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(
-    clippy::unwrap_used,
-    reason = "helpers of tests fail the test, as tests do"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test, as tests do")]
 
 use std::io::{Read as _, Write as _};
 
@@ -34,10 +31,7 @@ impl Stage {
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .retry_config(RetryConfig::disabled())
             .build();
-        Self {
-            sqs: Client::from_conf(config),
-            broker,
-        }
+        Self { sqs: Client::from_conf(config), broker }
     }
 
     pub(crate) async fn queue(&self, name: &str, attributes: &[(Attribute, &str)]) -> String {
@@ -50,35 +44,19 @@ impl Stage {
     }
 
     pub(crate) async fn send(&self, url: &str, group: &str, body: &str) {
-        let send = self
-            .sqs
-            .send_message()
-            .queue_url(url)
-            .message_group_id(group);
-        send.message_body(body)
-            .message_deduplication_id(body)
-            .send()
-            .await
-            .unwrap();
+        let send = self.sqs.send_message().queue_url(url).message_group_id(group);
+        send.message_body(body).message_deduplication_id(body).send().await.unwrap();
     }
 
     pub(crate) async fn receive(&self, url: &str) -> Vec<Message> {
-        let receive = self
-            .sqs
-            .receive_message()
-            .queue_url(url)
-            .max_number_of_messages(10);
+        let receive = self.sqs.receive_message().queue_url(url).max_number_of_messages(10);
         let receive = receive.message_system_attribute_names(System::All);
         receive.send().await.unwrap().messages.unwrap_or_default()
     }
 
     pub(crate) async fn delete(&self, url: &str, message: &Message) {
         let delete = self.sqs.delete_message().queue_url(url);
-        delete
-            .receipt_handle(message.receipt_handle().unwrap())
-            .send()
-            .await
-            .unwrap();
+        delete.receipt_handle(message.receipt_handle().unwrap()).send().await.unwrap();
     }
 
     pub(crate) async fn batch(
@@ -86,11 +64,7 @@ impl Stage {
         url: &str,
         entries: Vec<SendMessageBatchRequestEntry>,
     ) -> Result<(usize, Vec<BatchResultErrorEntry>), String> {
-        let send = self
-            .sqs
-            .send_message_batch()
-            .queue_url(url)
-            .set_entries(Some(entries));
+        let send = self.sqs.send_message_batch().queue_url(url).set_entries(Some(entries));
         match send.send().await {
             Ok(sent) => Ok((sent.successful.len(), sent.failed)),
             Err(error) => Err(error.code().unwrap_or_default().to_owned()),
@@ -98,18 +72,8 @@ impl Stage {
     }
 
     pub(crate) fn faults(&self, fault: Fault, probability: f64, operation: Operation) {
-        let rule = FaultRule {
-            fault,
-            probability,
-            queue_prefix: None,
-            operation: Some(operation),
-        };
-        self.broker
-            .set_faults(FaultPlan {
-                seed: 1,
-                rules: vec![rule],
-            })
-            .unwrap();
+        let rule = FaultRule { fault, probability, queue_prefix: None, operation: Some(operation) };
+        self.broker.set_faults(FaultPlan { seed: 1, rules: vec![rule] }).unwrap();
     }
 
     /// One request of plain HTTP, and the whole answer.
@@ -139,8 +103,5 @@ pub(crate) fn entry(id: &str, body: &str) -> SendMessageBatchRequestEntry {
 }
 
 pub(crate) fn bodies(messages: &[Message]) -> Vec<&str> {
-    messages
-        .iter()
-        .map(|message| message.body().unwrap())
-        .collect()
+    messages.iter().map(|message| message.body().unwrap()).collect()
 }

@@ -37,14 +37,7 @@ impl<T: 'static> Setting<T> {
         parse: impl Fn(&str) -> Result<T, String> + 'static,
     ) -> Self {
         let parse = Box::new(parse);
-        Self {
-            name,
-            purpose,
-            example: None,
-            bounds: None,
-            secret: false,
-            parse,
-        }
+        Self { name, purpose, example: None, bounds: None, secret: false, parse }
     }
 
     /// A value to imitate, shown when the setting is missing or wrong.
@@ -101,13 +94,8 @@ impl Setting<Duration> {
     /// If the name does not say the unit.
     #[must_use]
     pub fn secs(name: &'static str, purpose: &'static str, bounds: RangeInclusive<u64>) -> Self {
-        assert!(
-            name.ends_with("_SECS"),
-            "{name} holds seconds and must say so"
-        );
-        Setting::new(name, purpose)
-            .bounded(bounds)
-            .map(Duration::from_secs)
+        assert!(name.ends_with("_SECS"), "{name} holds seconds and must say so");
+        Setting::new(name, purpose).bounded(bounds).map(Duration::from_secs)
     }
 
     /// A duration in whole milliseconds; the name ends in `_MILLIS`.
@@ -116,12 +104,7 @@ impl Setting<Duration> {
     /// If the name does not say the unit.
     #[must_use]
     pub fn millis(name: &'static str, purpose: &'static str, bounds: RangeInclusive<u64>) -> Self {
-        assert!(
-            name.ends_with("_MILLIS"),
-            "{name} holds milliseconds and must say so"
-        );
-        Setting::new(name, purpose)
-            .bounded(bounds)
-            .map(Duration::from_millis)
+        assert!(name.ends_with("_MILLIS"), "{name} holds milliseconds and must say so");
+        Setting::new(name, purpose).bounded(bounds).map(Duration::from_millis)
     }
 }

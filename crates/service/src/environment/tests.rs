@@ -15,26 +15,18 @@ impl Settings for Example {
         let database_url = environment.required(
             Setting::parsed_by("DATABASE_URL", "where the journal is", |text| {
                 let known = text.starts_with("postgres://");
-                known
-                    .then(|| text.to_owned())
-                    .ok_or_else(|| format!("{text} has no scheme"))
+                known.then(|| text.to_owned()).ok_or_else(|| format!("{text} has no scheme"))
             })
             .example("postgres://service@localhost/account")
             .secret(),
         );
         let batch_messages_max = environment.with_default(
-            Setting::new(
-                "BATCH_MESSAGES_MAX",
-                "how many messages one transaction takes",
-            )
-            .bounded(1..=10_000),
+            Setting::new("BATCH_MESSAGES_MAX", "how many messages one transaction takes")
+                .bounded(1..=10_000),
             "100",
         );
-        let wait = environment.required(Setting::millis(
-            "WAIT_MILLIS",
-            "how long to wait",
-            1..=60_000,
-        ));
+        let wait =
+            environment.required(Setting::millis("WAIT_MILLIS", "how long to wait", 1..=60_000));
         let region = environment.optional(Setting::new("REGION", "where the queues are"));
         Some(Self {
             database_url: database_url?,
@@ -47,10 +39,7 @@ impl Settings for Example {
 
 fn read_from(variables: &[(&str, &str)]) -> Result<Example, String> {
     let source = |name: &str| {
-        variables
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| (*value).to_owned())
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
     };
     read(&source).map_err(|error| error.to_string())
 }
@@ -119,10 +108,7 @@ fn bounds_include_both_ends() {
 
 #[test]
 fn all_settings_can_be_listed() {
-    let lines: Vec<String> = describe::<Example>()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let lines: Vec<String> = describe::<Example>().iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
         [
@@ -140,8 +126,5 @@ fn two_groups_report_their_problems_together() {
     let nothing = |_: &str| None;
     let error = read::<(Example, Example)>(&nothing).unwrap_err();
     let names: Vec<_> = error.names().collect();
-    assert_eq!(
-        names,
-        ["DATABASE_URL", "WAIT_MILLIS", "DATABASE_URL", "WAIT_MILLIS"]
-    );
+    assert_eq!(names, ["DATABASE_URL", "WAIT_MILLIS", "DATABASE_URL", "WAIT_MILLIS"]);
 }

@@ -20,18 +20,13 @@ pub struct LogFilter {
 
 impl Default for LogFilter {
     fn default() -> Self {
-        Self {
-            targets: Vec::new(),
-            everything_else: LevelFilter::INFO,
-        }
+        Self { targets: Vec::new(), everything_else: LevelFilter::INFO }
     }
 }
 
 impl LogFilter {
     pub(super) fn to_targets(&self) -> Targets {
-        Targets::new()
-            .with_default(self.everything_else)
-            .with_targets(self.targets.clone())
+        Targets::new().with_default(self.everything_else).with_targets(self.targets.clone())
     }
 }
 
@@ -73,10 +68,7 @@ fn level(text: &str) -> Result<LevelFilter, LogFilterError> {
 
 /// A Rust module path, as in `cap_pipeline::batch`.
 fn is_target(text: &str) -> bool {
-    !text.is_empty()
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
 }
 
 /// In the form it is parsed from.
@@ -116,10 +108,7 @@ mod tests {
             ("info", "info"),
             ("off", "off"),
             ("cap_pipeline=debug,warn", "cap_pipeline=debug,warn"),
-            (
-                "cap_pipeline::batch=trace",
-                "cap_pipeline::batch=trace,info",
-            ),
+            ("cap_pipeline::batch=trace", "cap_pipeline::batch=trace,info"),
             (" a=warn , error , a=debug ", "a=debug,error"),
         ] {
             assert_eq!(text.parse::<LogFilter>().unwrap().to_string(), expected);
@@ -139,9 +128,6 @@ mod tests {
             assert!(error.starts_with(expected), "{error}");
         }
         let many: Vec<_> = (0..=TARGETS_MAX).map(|n| format!("t{n}=info")).collect();
-        assert_eq!(
-            many.join(",").parse::<LogFilter>(),
-            Err(LogFilterError::TooManyTargets)
-        );
+        assert_eq!(many.join(",").parse::<LogFilter>(), Err(LogFilterError::TooManyTargets));
     }
 }

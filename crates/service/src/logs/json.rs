@@ -64,33 +64,19 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for JsonLines {
         }
         let metadata = event.metadata();
         let message = message.as_ref().and_then(Value::as_str).unwrap_or_default();
-        self.writer.put(line(
-            self.service,
-            *metadata.level(),
-            metadata.target(),
-            message,
-            &fields,
-        ));
+        self.writer.put(line(self.service, *metadata.level(), metadata.target(), message, &fields));
     }
 }
 
 /// What the writer says about lines it had to drop.
 pub(super) fn line_about_dropped(service: &'static str, count: u64) -> Vec<u8> {
     let fields = Fields(vec![("lines", count.into())]);
-    line(
-        service,
-        Level::WARN,
-        module_path!(),
-        "log lines were dropped",
-        &fields,
-    )
+    line(service, Level::WARN, module_path!(), "log lines were dropped", &fields)
 }
 
 fn line(service: &str, level: Level, target: &str, message: &str, fields: &Fields) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(256);
-    let timestamp = OffsetDateTime::now_utc()
-        .format(TIMESTAMP)
-        .unwrap_or_default();
+    let timestamp = OffsetDateTime::now_utc().format(TIMESTAMP).unwrap_or_default();
     let written = (|| -> Result<(), serde_json::Error> {
         let mut serializer = serde_json::Serializer::new(&mut bytes);
         let mut map = serializer.serialize_map(None)?;
@@ -104,20 +90,13 @@ fn line(service: &str, level: Level, target: &str, message: &str, fields: &Field
         }
         map.end()
     })();
-    debug_assert!(
-        written.is_ok(),
-        "names, strings and numbers always serialise into memory"
-    );
+    debug_assert!(written.is_ok(), "names, strings and numbers always serialise into memory");
     bytes.push(b'\n');
     bytes
 }
 
 fn free_name(name: &str) -> Cow<'_, str> {
-    if RESERVED.contains(&name) {
-        Cow::Owned(format!("{name}_"))
-    } else {
-        Cow::Borrowed(name)
-    }
+    if RESERVED.contains(&name) { Cow::Owned(format!("{name}_")) } else { Cow::Borrowed(name) }
 }
 
 /// Named values, each name once.

@@ -31,10 +31,7 @@ fn lines_of(filter: &str, happen: impl FnOnce(LogLevel)) -> Vec<Value> {
         .map(|line| {
             let mut line: Value = serde_json::from_str(line).unwrap();
             let timestamp = line.as_object_mut().unwrap().remove("timestamp").unwrap();
-            assert_eq!(
-                timestamp.as_str().unwrap().len(),
-                "2026-01-02T03:04:05.678901Z".len()
-            );
+            assert_eq!(timestamp.as_str().unwrap().len(), "2026-01-02T03:04:05.678901Z".len());
             line
         })
         .collect()
@@ -79,19 +76,13 @@ fn an_error_is_logged_with_everything_it_came_from() {
         let error = LogsError::Thread(source);
         error!(error = &error as &dyn std::error::Error, "giving up");
     });
-    assert_eq!(
-        lines[0]["error"],
-        "starting the thread that writes the log: the wire was cut"
-    );
+    assert_eq!(lines[0]["error"], "starting the thread that writes the log: the wire was cut");
 }
 
 #[test]
 fn a_field_cannot_take_a_name_of_the_line_itself() {
     let lines = lines_of("info", |_| info!(level = "high", "water"));
-    assert_eq!(
-        (&lines[0]["level"], &lines[0]["level_"]),
-        (&json!("INFO"), &json!("high"))
-    );
+    assert_eq!((&lines[0]["level"], &lines[0]["level_"]), (&json!("INFO"), &json!("high")));
 }
 
 #[test]
@@ -99,18 +90,13 @@ fn the_level_changes_while_the_service_runs() {
     let lines = lines_of("info", |level| {
         let work = || debug!("detail");
         work();
-        level
-            .set("cap_service=debug,warn".parse().unwrap())
-            .unwrap();
+        level.set("cap_service=debug,warn".parse().unwrap()).unwrap();
         work();
         info!(target: "elsewhere", "not wanted");
         assert_eq!(level.current().to_string(), "cap_service=debug,warn");
         level.set("info".parse().unwrap()).unwrap();
         work();
     });
-    let messages: Vec<_> = lines
-        .iter()
-        .map(|line| line["message"].as_str().unwrap())
-        .collect();
+    let messages: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
     assert_eq!(messages, ["detail"]);
 }

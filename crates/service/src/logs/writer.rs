@@ -82,9 +82,7 @@ fn write_all(
                 Entry::Line(line) => chunk.extend_from_slice(&line),
                 Entry::Flush(written) => flushed.push(written),
             }
-            next = (chunk.len() < CHUNK_BYTES_MAX)
-                .then(|| queue.try_recv().ok())
-                .flatten();
+            next = (chunk.len() < CHUNK_BYTES_MAX).then(|| queue.try_recv().ok()).flatten();
         }
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -140,10 +138,6 @@ mod tests {
             .map(|lost| lost.parse::<usize>().unwrap())
             .sum();
         assert!(lost > 0);
-        assert_eq!(
-            kept + lost,
-            3 * LINES_MAX,
-            "every line is either written or counted"
-        );
+        assert_eq!(kept + lost, 3 * LINES_MAX, "every line is either written or counted");
     }
 }

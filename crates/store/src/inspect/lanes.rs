@@ -35,11 +35,7 @@ async fn all(pool: &PgPool, after: &str, limit: u32) -> Result<Vec<LaneRecord>, 
         lane_columns!(),
         " from lane where account_id > $1 order by account_id limit $2"
     );
-    sqlx::query_as(lanes)
-        .bind(after)
-        .bind(i64::from(limit))
-        .fetch_all(pool)
-        .await
+    sqlx::query_as(lanes).bind(after).bind(i64::from(limit)).fetch_all(pool).await
 }
 
 async fn active(pool: &PgPool, after: &str, limit: u32) -> Result<Vec<LaneRecord>, sqlx::Error> {
@@ -48,11 +44,7 @@ async fn active(pool: &PgPool, after: &str, limit: u32) -> Result<Vec<LaneRecord
         lane_columns!(),
         " from lane where account_id > $1 and status = 'active' order by account_id limit $2"
     );
-    sqlx::query_as(lanes)
-        .bind(after)
-        .bind(i64::from(limit))
-        .fetch_all(pool)
-        .await
+    sqlx::query_as(lanes).bind(after).bind(i64::from(limit)).fetch_all(pool).await
 }
 
 /// It repeats what the partial index says, or the planner could not use it.
@@ -81,18 +73,9 @@ async fn not_active(
 /// # Errors
 /// See [`QueryError`].
 pub async fn show_lane(pool: &PgPool, account: &AccountKey) -> Result<Option<Lane>, QueryError> {
-    let lane = concat!(
-        "select ",
-        lane_columns!(),
-        " from lane where account_id = $1"
-    );
-    let lane = sqlx::query_as(lane)
-        .bind(account.as_str())
-        .fetch_all(pool)
-        .await;
-    Ok(read(lane.map_err(failed("reading a lane"))?)?
-        .pop()
-        .map(|(_, lane)| lane))
+    let lane = concat!("select ", lane_columns!(), " from lane where account_id = $1");
+    let lane = sqlx::query_as(lane).bind(account.as_str()).fetch_all(pool).await;
+    Ok(read(lane.map_err(failed("reading a lane"))?)?.pop().map(|(_, lane)| lane))
 }
 
 /// Up to [`FOUND_LANES_MAX`] lanes of accounts of that name, in whatever company, product and

@@ -73,10 +73,7 @@ impl ParkedRecord {
             parked_at: timestamp(self.parked_at),
             error: self.error,
         };
-        Ok(Parked {
-            message,
-            resolution,
-        })
+        Ok(Parked { message, resolution })
     }
 }
 
@@ -104,9 +101,7 @@ pub async fn list_parked(
         .await
         .map_err(failed("listing parked messages"))?;
     let read = |record: ParkedRecord| {
-        record
-            .read()
-            .map_err(|reason| QueryError::unreadable(account, reason))
+        record.read().map_err(|reason| QueryError::unreadable(account, reason))
     };
     parked.into_iter().map(read).collect()
 }

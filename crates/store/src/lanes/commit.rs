@@ -21,15 +21,9 @@ pub(super) async fn commit<S: StateTables>(
     }
     // All batches take their rows in one order, so that rivals wait rather than deadlock.
     changes.sort_unstable_by(|one, other| one.account.cmp(&other.account));
-    let mut transaction = pool
-        .begin()
-        .await
-        .map_err(refused("beginning a transaction"))?;
+    let mut transaction = pool.begin().await.map_err(refused("beginning a transaction"))?;
     match write(&mut transaction, &changes).await {
-        Ok(()) => transaction
-            .commit()
-            .await
-            .map_err(refused("committing a batch")),
+        Ok(()) => transaction.commit().await.map_err(refused("committing a batch")),
         Err(error) => {
             // Asked for at once, so that the lanes are free for the retry; if that fails too, the
             // connection is gone and the transaction with it.
@@ -90,11 +84,7 @@ async fn write<S: StateTables>(
 
 /// Fewer rows than lanes: a rival advanced one of them since it was read (C7).
 fn fence(affected: u64, lanes: usize) -> Result<(), CommitError> {
-    if affected == lanes as u64 {
-        Ok(())
-    } else {
-        Err(CommitError::Fenced)
-    }
+    if affected == lanes as u64 { Ok(()) } else { Err(CommitError::Fenced) }
 }
 
 /// The columns of lanes, as arrays.
@@ -121,13 +111,9 @@ impl<'a> LaneColumns<'a> {
         self.parked_seqs.push(bigint(lane.parked_seq));
         self.redriven_seqs.push(bigint(lane.redriven_seq));
         let suspension = lane.suspension.as_ref();
-        self.suspended_at.push(
-            suspension
-                .map(|suspension| timestamptz(suspension.at))
-                .transpose()?,
-        );
-        self.suspended_reasons
-            .push(suspension.map(|suspension| storable(&suspension.reason)));
+        self.suspended_at
+            .push(suspension.map(|suspension| timestamptz(suspension.at)).transpose()?);
+        self.suspended_reasons.push(suspension.map(|suspension| storable(&suspension.reason)));
         Ok(())
     }
 }
@@ -193,45 +179,23 @@ async fn append_rows(
         rows.iter().map(|(_, row)| bigint(value(row))).collect()
     };
     let times = |value: fn(&Row) -> cap_domain::time::Timestamp| -> Result<Vec<_>, CommitError> {
-        rows.iter()
-            .map(|(_, row)| timestamptz(value(row)))
-            .collect()
+        rows.iter().map(|(_, row)| timestamptz(value(row))).collect()
     };
     sqlx::query(include_str!("append_rows.sql"))
-        .bind(
-            rows.iter()
-                .map(|(account, _)| account.as_str())
-                .collect::<Vec<_>>(),
-        )
+        .bind(rows.iter().map(|(account, _)| account.as_str()).collect::<Vec<_>>())
         .bind(number(|row| row.seq))
         .bind(column(|row| row.request_id.as_str()))
-        .bind(
-            rows.iter()
-                .map(|(_, row)| row.fingerprint.0.as_slice())
-                .collect::<Vec<_>>(),
-        )
+        .bind(rows.iter().map(|(_, row)| row.fingerprint.0.as_slice()).collect::<Vec<_>>())
         .bind(column(|row| &row.source_id))
-        .bind(
-            rows.iter()
-                .map(|(_, row)| row.upstream_seq.map(bigint))
-                .collect::<Vec<_>>(),
-        )
+        .bind(rows.iter().map(|(_, row)| row.upstream_seq.map(bigint)).collect::<Vec<_>>())
         .bind(column(|row| &row.kind))
         .bind(times(|row| row.sent_at)?)
         .bind(times(|row| row.decided_at)?)
-        .bind(
-            rows.iter()
-                .map(|(_, row)| smallint(row.rules_version))
-                .collect::<Vec<_>>(),
-        )
+        .bind(rows.iter().map(|(_, row)| smallint(row.rules_version)).collect::<Vec<_>>())
         .bind(number(|row| row.configuration))
         .bind(column(|row| &row.input))
         .bind(column(|row| &row.result))
-        .bind(
-            rows.iter()
-                .map(|(_, row)| row.hash.0.as_slice())
-                .collect::<Vec<_>>(),
-        )
+        .bind(rows.iter().map(|(_, row)| row.hash.0.as_slice()).collect::<Vec<_>>())
         .execute(connection)
         .await
         .map_err(refused("appending to the journal"))
@@ -247,31 +211,15 @@ async fn park(
     parked: &[(&AccountKey, &ParkedMessage)],
 ) -> Result<PgQueryResult, CommitError> {
     let text = |value: fn(&ParkedMessage) -> &str| -> Vec<_> {
-        parked
-            .iter()
-            .map(|(_, parked)| storable(value(parked)))
-            .collect()
+        parked.iter().map(|(_, parked)| storable(value(parked))).collect()
     };
     let times =
         |value: fn(&ParkedMessage) -> cap_domain::time::Timestamp| -> Result<Vec<_>, CommitError> {
-            parked
-                .iter()
-                .map(|(_, parked)| timestamptz(value(parked)))
-                .collect()
+            parked.iter().map(|(_, parked)| timestamptz(value(parked))).collect()
         };
     sqlx::query(include_str!("park.sql"))
-        .bind(
-            parked
-                .iter()
-                .map(|(account, _)| account.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            parked
-                .iter()
-                .map(|(_, parked)| bigint(parked.parked_seq))
-                .collect::<Vec<_>>(),
-        )
+        .bind(parked.iter().map(|(account, _)| account.as_str()).collect::<Vec<_>>())
+        .bind(parked.iter().map(|(_, parked)| bigint(parked.parked_seq)).collect::<Vec<_>>())
         .bind(text(|parked| parked.request_id.as_str()))
         .bind(text(|parked| &parked.source_id))
         .bind(text(|parked| &parked.raw))

@@ -34,11 +34,7 @@ impl ParkedRecord {
             parked_at: timestamp(self.parked_at),
             error: self.error,
         };
-        Ok((
-            account.map_err(|error| unreadable(format!("{error}")))?,
-            self.source_id,
-            letter,
-        ))
+        Ok((account.map_err(|error| unreadable(format!("{error}")))?, self.source_id, letter))
     }
 }
 
@@ -47,14 +43,8 @@ pub(super) async fn load<S: StateTables>(
     pool: &PgPool,
     wanted: &[Wanted],
 ) -> Result<HashMap<AccountKey, Loaded<S>>, QueryError> {
-    let mut connection = pool
-        .acquire()
-        .await
-        .map_err(failed("connecting to the database"))?;
-    let accounts: Vec<&str> = wanted
-        .iter()
-        .map(|wanted| wanted.account.as_str())
-        .collect();
+    let mut connection = pool.acquire().await.map_err(failed("connecting to the database"))?;
+    let accounts: Vec<&str> = wanted.iter().map(|wanted| wanted.account.as_str()).collect();
     let mut lanes = lanes(&mut connection, &accounts).await?;
     let mut states = S::load_states(&mut connection, &accounts).await?;
     let mut memories = remember(&mut connection, wanted, &lanes).await?;
@@ -74,11 +64,7 @@ async fn lanes(
     connection: &mut PgConnection,
     accounts: &[&str],
 ) -> Result<HashMap<AccountKey, Lane>, QueryError> {
-    let lanes = concat!(
-        "select ",
-        lane_columns!(),
-        " from lane where account_id = any($1)"
-    );
+    let lanes = concat!("select ", lane_columns!(), " from lane where account_id = any($1)");
     let lanes: Vec<LaneRecord> = sqlx::query_as(lanes)
         .bind(accounts)
         .fetch_all(connection)
@@ -95,25 +81,16 @@ async fn remember(
 ) -> Result<HashMap<AccountKey, Memory>, QueryError> {
     let mut requests = (Vec::new(), Vec::new());
     let mut sources = (Vec::new(), Vec::new());
-    for Wanted {
-        account,
-        request_ids,
-        source_ids,
-    } in wanted
-    {
+    for Wanted { account, request_ids, source_ids } in wanted {
         let Some(lane) = lanes.get(account) else {
             continue;
         };
         if lane.seq > 0 {
-            requests
-                .0
-                .extend(request_ids.iter().map(|_| account.as_str()));
+            requests.0.extend(request_ids.iter().map(|_| account.as_str()));
             requests.1.extend(request_ids.iter().map(|id| id.as_str()));
         }
         if lane.parked_seq > 0 {
-            sources
-                .0
-                .extend(source_ids.iter().map(|_| account.as_str()));
+            sources.0.extend(source_ids.iter().map(|_| account.as_str()));
             sources.1.extend(source_ids.iter().map(String::as_str));
         }
     }
@@ -121,11 +98,7 @@ async fn remember(
     if !requests.0.is_empty() {
         for record in journaled(connection, &requests.0, &requests.1).await? {
             let (account, row) = record.read()?;
-            memories
-                .entry(account)
-                .or_default()
-                .rows
-                .insert(row.request_id.clone(), row);
+            memories.entry(account).or_default().rows.insert(row.request_id.clone(), row);
         }
     }
     if !sources.0.is_empty() {
@@ -149,11 +122,7 @@ async fn journaled(
         " from unnest($1::text[], $2::text[]) as wanted (wanted_account, wanted_request)
         join journal on account_id = wanted_account and request_id = wanted_request"
     );
-    let rows = sqlx::query_as(rows)
-        .bind(accounts)
-        .bind(request_ids)
-        .fetch_all(connection)
-        .await;
+    let rows = sqlx::query_as(rows).bind(accounts).bind(request_ids).fetch_all(connection).await;
     rows.map_err(failed("reading journal rows by request"))
 }
 
@@ -167,10 +136,6 @@ async fn parked(
         from unnest($1::text[], $2::text[]) as wanted (account_id, source_id)
         join parked_message as parked
             on parked.account_id = wanted.account_id and parked.source_id = wanted.source_id";
-    let parked = sqlx::query_as(parked)
-        .bind(accounts)
-        .bind(source_ids)
-        .fetch_all(connection)
-        .await;
+    let parked = sqlx::query_as(parked).bind(accounts).bind(source_ids).fetch_all(connection).await;
     parked.map_err(failed("reading parked messages by source"))
 }

@@ -35,19 +35,14 @@ pub struct PostgresLanes<S> {
 impl<S: StateTables> PostgresLanes<S> {
     /// The lanes in the database of `pool`.
     pub const fn new(pool: PgPool) -> Self {
-        Self {
-            pool,
-            stage: PhantomData,
-        }
+        Self { pool, stage: PhantomData }
     }
 }
 
 #[async_trait]
 impl<S: StateTables> LaneStore<S> for PostgresLanes<S> {
     async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<S>>, LoadError> {
-        load::load(&self.pool, wanted)
-            .await
-            .map_err(LoadError::from)
+        load::load(&self.pool, wanted).await.map_err(LoadError::from)
     }
 
     async fn commit(&self, changes: &[LaneChange<S>]) -> Result<(), CommitError> {

@@ -31,13 +31,9 @@ enum Scope {
 impl LanePages {
     /// From the first lane to the last, or only `account`.
     pub fn new(only: Option<&AccountKey>) -> Self {
-        let scope = only.map_or(Scope::After(String::new()), |account| {
-            Scope::Only(account.clone())
-        });
-        Self {
-            page: VecDeque::new(),
-            scope,
-        }
+        let scope =
+            only.map_or(Scope::After(String::new()), |account| Scope::Only(account.clone()));
+        Self { page: VecDeque::new(), scope }
     }
 
     /// The next page; empty at the end.
@@ -65,11 +61,7 @@ impl LanePages {
         account: &AccountKey,
     ) -> Result<Option<Lane>, QueryError> {
         loop {
-            match self
-                .page
-                .front()
-                .map(|(found, _)| found.as_str().cmp(account.as_str()))
-            {
+            match self.page.front().map(|(found, _)| found.as_str().cmp(account.as_str())) {
                 Some(Ordering::Less) => drop(self.page.pop_front()),
                 Some(Ordering::Equal) => return Ok(self.page.pop_front().map(|(_, lane)| lane)),
                 Some(Ordering::Greater) => return Ok(None),
@@ -86,10 +78,7 @@ impl LanePages {
             Scope::Done => Vec::new(),
         };
         let full = records.len() == PAGE_LANES_MAX;
-        self.page = records
-            .into_iter()
-            .map(LaneRecord::read)
-            .collect::<Result<_, _>>()?;
+        self.page = records.into_iter().map(LaneRecord::read).collect::<Result<_, _>>()?;
         self.scope = match self.page.back() {
             Some((last, _)) if full => Scope::After(last.to_string()),
             _ => Scope::Done,
@@ -104,10 +93,7 @@ async fn page(connection: &mut PgConnection, after: &str) -> Result<Vec<LaneReco
         lane_columns!(),
         " from lane where account_id > $1 order by account_id limit 500"
     );
-    let lanes = sqlx::query_as(lanes)
-        .bind(after)
-        .fetch_all(connection)
-        .await;
+    let lanes = sqlx::query_as(lanes).bind(after).fetch_all(connection).await;
     lanes.map_err(failed("reading a page of lanes"))
 }
 
@@ -115,14 +101,7 @@ async fn one(
     connection: &mut PgConnection,
     account: &AccountKey,
 ) -> Result<Vec<LaneRecord>, QueryError> {
-    let lane = concat!(
-        "select ",
-        lane_columns!(),
-        " from lane where account_id = $1"
-    );
-    let lane = sqlx::query_as(lane)
-        .bind(account.as_str())
-        .fetch_all(connection)
-        .await;
+    let lane = concat!("select ", lane_columns!(), " from lane where account_id = $1");
+    let lane = sqlx::query_as(lane).bind(account.as_str()).fetch_all(connection).await;
     lane.map_err(failed("reading a lane"))
 }

@@ -39,18 +39,13 @@ impl LaneRecord {
             .account_id
             .parse()
             .map_err(|error| QueryError::unreadable(&self.account_id, error))?;
-        let lane = self
-            .lane()
-            .map_err(|reason| QueryError::unreadable(&account, reason))?;
+        let lane = self.lane().map_err(|reason| QueryError::unreadable(&account, reason))?;
         Ok((account, lane))
     }
 
     fn lane(self) -> Result<Lane, String> {
         let suspension = match (self.suspended_at, self.suspended_reason) {
-            (Some(at), Some(reason)) => Some(Suspension {
-                at: timestamp(at),
-                reason,
-            }),
+            (Some(at), Some(reason)) => Some(Suspension { at: timestamp(at), reason }),
             _ => None,
         };
         Ok(Lane {
@@ -67,8 +62,5 @@ impl LaneRecord {
 
 /// A hash that was stored as `bytea`.
 pub(crate) fn hash(name: &str, stored: &[u8]) -> Result<RowHash, String> {
-    stored
-        .try_into()
-        .map(RowHash)
-        .map_err(|_| format!("{name} has {} bytes, not 32", stored.len()))
+    stored.try_into().map(RowHash).map_err(|_| format!("{name} has {} bytes, not 32", stored.len()))
 }

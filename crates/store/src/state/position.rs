@@ -60,23 +60,13 @@ impl StateTables for Positions {
     ) -> Result<HashMap<AccountKey, PositionState>, QueryError> {
         let mut states: HashMap<AccountKey, PositionState> = HashMap::new();
         for (account, opened) in account_records(connection, accounts).await? {
-            let key = account
-                .parse()
-                .map_err(|error| QueryError::unreadable(&account, error))?;
-            states.insert(
-                key,
-                PositionState {
-                    opened,
-                    positions: Default::default(),
-                },
-            );
+            let key = account.parse().map_err(|error| QueryError::unreadable(&account, error))?;
+            states.insert(key, PositionState { opened, positions: Default::default() });
         }
         for record in position_records(connection, accounts).await? {
             let unreadable = |reason: String| QueryError::unreadable(&record.account_id, reason);
-            let account = record
-                .account_id
-                .parse()
-                .map_err(|error| unreadable(format!("{error}")))?;
+            let account =
+                record.account_id.parse().map_err(|error| unreadable(format!("{error}")))?;
             let (symbol, position) = record.read().map_err(unreadable)?;
             let state: &mut PositionState = states.entry(account).or_default();
             state.positions.insert(symbol, position);
@@ -96,19 +86,12 @@ impl StateTables for Positions {
         }
         let mut written = Vec::new();
         for change in changes {
-            let (before, after) = (
-                &change.state_before.positions,
-                &change.state_after.positions,
-            );
+            let (before, after) = (&change.state_before.positions, &change.state_after.positions);
             if let Some(symbol) = before.keys().find(|symbol| !after.contains_key(symbol)) {
-                return Err(vanished(
-                    &change.account,
-                    format_args!("the position in {symbol}"),
-                ));
+                return Err(vanished(&change.account, format_args!("the position in {symbol}")));
             }
-            let changed = after
-                .iter()
-                .filter(|(symbol, position)| before.get(symbol) != Some(position));
+            let changed =
+                after.iter().filter(|(symbol, position)| before.get(symbol) != Some(position));
             written.extend(changed.map(|(symbol, position)| Written {
                 account: &change.account,
                 symbol,
@@ -131,27 +114,15 @@ impl StateTables for Positions {
             ) as state
             where not exists (select from lane where lane.account_id = state.account_id)
             order by account_id limit $1";
-        let accounts = sqlx::query_scalar(accounts)
-            .bind(limit)
-            .fetch_all(connection)
-            .await;
+        let accounts = sqlx::query_scalar(accounts).bind(limit).fetch_all(connection).await;
         accounts.map_err(failed("looking for positions without a lane"))
     }
 
     fn differences(stored: &PositionState, replayed: &PositionState) -> Vec<String> {
         let mut said = Vec::new();
-        compare(
-            &mut said,
-            "opened",
-            &stored.opened,
-            &replayed.opened,
-            bool::to_string,
-        );
-        let symbols: BTreeSet<_> = stored
-            .positions
-            .keys()
-            .chain(replayed.positions.keys())
-            .collect();
+        compare(&mut said, "opened", &stored.opened, &replayed.opened, bool::to_string);
+        let symbols: BTreeSet<_> =
+            stored.positions.keys().chain(replayed.positions.keys()).collect();
         for symbol in symbols {
             match (stored.positions.get(symbol), replayed.positions.get(symbol)) {
                 (Some(stored), Some(replayed)) => {
@@ -181,10 +152,7 @@ async fn account_records(
     accounts: &[&str],
 ) -> Result<Vec<(String, bool)>, QueryError> {
     let records = "select account_id, opened from position_account where account_id = any($1)";
-    let records = sqlx::query_as(records)
-        .bind(accounts)
-        .fetch_all(connection)
-        .await;
+    let records = sqlx::query_as(records).bind(accounts).fetch_all(connection).await;
     records.map_err(failed("reading accounts that have positions"))
 }
 
@@ -194,10 +162,7 @@ async fn position_records(
 ) -> Result<Vec<PositionRecord>, QueryError> {
     let records = "select account_id, symbol, currency, decimals, quantity, cost, margin, leverage, realised_profit
         from position where account_id = any($1)";
-    let records = sqlx::query_as(records)
-        .bind(accounts)
-        .fetch_all(connection)
-        .await;
+    let records = sqlx::query_as(records).bind(accounts).fetch_all(connection).await;
     records.map_err(failed("reading positions"))
 }
 
@@ -209,18 +174,8 @@ async fn write_accounts(
         select * from unnest($1::text[], $2::boolean[])
         on conflict (account_id) do update set opened = excluded.opened";
     sqlx::query(accounts)
-        .bind(
-            changes
-                .iter()
-                .map(|change| change.account.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            changes
-                .iter()
-                .map(|change| change.state_after.opened)
-                .collect::<Vec<_>>(),
-        )
+        .bind(changes.iter().map(|change| change.account.as_str()).collect::<Vec<_>>())
+        .bind(changes.iter().map(|change| change.state_after.opened).collect::<Vec<_>>())
         .execute(connection)
         .await
         .map(|_| ())
@@ -231,17 +186,10 @@ async fn write_positions(
     connection: &mut PgConnection,
     written: &[Written<'_>],
 ) -> Result<(), CommitError> {
-    let currencies = || {
-        written
-            .iter()
-            .map(|written| written.position.margin.currency())
-    };
+    let currencies = || written.iter().map(|written| written.position.margin.currency());
     let codes: Vec<_> = currencies().map(|currency| currency.code).collect();
     let amount = |amount: fn(&Position) -> Money| -> Result<Vec<Decimal>, CommitError> {
-        written
-            .iter()
-            .map(|written| numeric(amount(written.position)))
-            .collect()
+        written.iter().map(|written| numeric(amount(written.position))).collect()
     };
     let costs: Vec<Decimal> = written
         .iter()
@@ -249,48 +197,18 @@ async fn write_positions(
         .collect::<Result<_, _>>()?;
     let closed_at: Vec<_> = written
         .iter()
-        .map(|written| {
-            if written.position.is_open() {
-                None
-            } else {
-                written.decided_at
-            }
-        })
+        .map(|written| if written.position.is_open() { None } else { written.decided_at })
         .map(|closed_at| closed_at.map(timestamptz).transpose())
         .collect::<Result<_, _>>()?;
     sqlx::query(include_str!("write_positions.sql"))
-        .bind(
-            written
-                .iter()
-                .map(|written| written.account.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            written
-                .iter()
-                .map(|written| written.symbol.as_str())
-                .collect::<Vec<_>>(),
-        )
+        .bind(written.iter().map(|written| written.account.as_str()).collect::<Vec<_>>())
+        .bind(written.iter().map(|written| written.symbol.as_str()).collect::<Vec<_>>())
         .bind(codes.iter().map(|code| code.as_str()).collect::<Vec<_>>())
-        .bind(
-            currencies()
-                .map(|currency| i16::from(currency.decimals))
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            written
-                .iter()
-                .map(|written| written.position.quantity)
-                .collect::<Vec<_>>(),
-        )
+        .bind(currencies().map(|currency| i16::from(currency.decimals)).collect::<Vec<_>>())
+        .bind(written.iter().map(|written| written.position.quantity).collect::<Vec<_>>())
         .bind(costs)
         .bind(amount(|position| position.margin)?)
-        .bind(
-            written
-                .iter()
-                .map(|written| written.position.leverage)
-                .collect::<Vec<_>>(),
-        )
+        .bind(written.iter().map(|written| written.position.leverage).collect::<Vec<_>>())
         .bind(amount(|position| position.realised_profit)?)
         .bind(closed_at)
         .execute(connection)
@@ -310,20 +228,8 @@ fn compare_positions(
         Decimal::try_from_i128_with_scale(*cost, COST_DECIMALS)
             .map_or(cost.to_string(), |cost| decimal(&cost))
     };
-    compare(
-        said,
-        format_args!("{symbol} quantity"),
-        &stored.quantity,
-        &replayed.quantity,
-        decimal,
-    );
-    compare(
-        said,
-        format_args!("{symbol} cost"),
-        &stored.cost,
-        &replayed.cost,
-        cost,
-    );
+    compare(said, format_args!("{symbol} quantity"), &stored.quantity, &replayed.quantity, decimal);
+    compare(said, format_args!("{symbol} cost"), &stored.cost, &replayed.cost, cost);
     compare(
         said,
         format_args!("{symbol} margin"),
@@ -331,19 +237,7 @@ fn compare_positions(
         &replayed.margin,
         Money::to_string,
     );
-    compare(
-        said,
-        format_args!("{symbol} leverage"),
-        &stored.leverage,
-        &replayed.leverage,
-        decimal,
-    );
+    compare(said, format_args!("{symbol} leverage"), &stored.leverage, &replayed.leverage, decimal);
     let (stored, replayed) = (&stored.realised_profit, &replayed.realised_profit);
-    compare(
-        said,
-        format_args!("{symbol} realised profit"),
-        stored,
-        replayed,
-        Money::to_string,
-    );
+    compare(said, format_args!("{symbol} realised profit"), stored, replayed, Money::to_string);
 }

@@ -37,11 +37,7 @@ pub(super) async fn prove(
     options: &VerifyOptions,
     report: &mut VerifyReport,
 ) -> Result<(), QueryError> {
-    let Snapshots {
-        clearing,
-        position,
-        account: account_snapshot,
-    } = snapshots;
+    let Snapshots { clearing, position, account: account_snapshot } = snapshots;
     let only = options.account.as_ref();
     let mut cleared = JournalPages::new(only);
     let (mut into_position, mut from_position) = (JournalPages::new(only), JournalPages::new(only));
@@ -53,19 +49,9 @@ pub(super) async fn prove(
             .peek(clearing)
             .await?
             .map(|(account, row)| (account.clone(), sent_to(account, row)));
-        let moved = into_position
-            .peek(position)
-            .await?
-            .map(|(account, _)| account.clone());
-        let posted = accounted
-            .peek(account_snapshot)
-            .await?
-            .map(|(account, _)| account.clone());
-        let first = [
-            sent.as_ref().map(|(account, _)| account),
-            moved.as_ref(),
-            posted.as_ref(),
-        ];
+        let moved = into_position.peek(position).await?.map(|(account, _)| account.clone());
+        let posted = accounted.peek(account_snapshot).await?.map(|(account, _)| account.clone());
+        let first = [sent.as_ref().map(|(account, _)| account), moved.as_ref(), posted.as_ref()];
         let Some(account) = first.into_iter().flatten().min().cloned() else {
             break;
         };
@@ -75,58 +61,23 @@ pub(super) async fn prove(
 
         let lane = account_lanes.seek(account_snapshot, &account).await?;
         let accounts = downstream::<Accounts>(account_snapshot, &account, lane).await?;
-        let from_clearing = Reader {
-            journal: &mut cleared,
-            connection: &mut *clearing,
-        };
-        let to_account = Reader {
-            journal: &mut accounted,
-            connection: &mut *account_snapshot,
-        };
+        let from_clearing = Reader { journal: &mut cleared, connection: &mut *clearing };
+        let to_account = Reader { journal: &mut accounted, connection: &mut *account_snapshot };
         if by_position {
             let lane = position_lanes.seek(position, &account).await?;
             let positions = downstream::<Positions>(position, &account, lane).await?;
-            let to_position = Reader {
-                journal: &mut into_position,
-                connection: &mut *position,
-            };
-            follow::<Clearing>(
-                &account,
-                from_clearing,
-                to_position,
-                &positions,
-                options,
-                report,
-            )
-            .await?;
-            let from_position = Reader {
-                journal: &mut from_position,
-                connection: &mut *position,
-            };
-            follow::<Positions>(
-                &account,
-                from_position,
-                to_account,
-                &accounts,
-                options,
-                report,
-            )
-            .await?;
+            let to_position = Reader { journal: &mut into_position, connection: &mut *position };
+            follow::<Clearing>(&account, from_clearing, to_position, &positions, options, report)
+                .await?;
+            let from_position = Reader { journal: &mut from_position, connection: &mut *position };
+            follow::<Positions>(&account, from_position, to_account, &accounts, options, report)
+                .await?;
             if is_quiet(&positions.lane, &accounts.lane) {
-                margins
-                    .compare_later(account, position, account_snapshot, report)
-                    .await?;
+                margins.compare_later(account, position, account_snapshot, report).await?;
             }
         } else {
-            follow::<Clearing>(
-                &account,
-                from_clearing,
-                to_account,
-                &accounts,
-                options,
-                report,
-            )
-            .await?;
+            follow::<Clearing>(&account, from_clearing, to_account, &accounts, options, report)
+                .await?;
         }
     }
     margins.compare(position, account_snapshot, report).await
@@ -152,19 +103,10 @@ async fn downstream<D: Stage>(
     lane: Option<Lane>,
 ) -> Result<Downstream, QueryError> {
     let lane = lane.unwrap_or_default();
-    let parked = if lane.parked_seq > 0 {
-        parked_here(connection, account).await?
-    } else {
-        BTreeMap::new()
-    };
-    let parked = parked
-        .into_values()
-        .filter_map(|parked| Some((parked.upstream_seq?, parked)));
-    Ok(Downstream {
-        name: D::NAME,
-        lane,
-        parked: parked.collect(),
-    })
+    let parked =
+        if lane.parked_seq > 0 { parked_here(connection, account).await? } else { BTreeMap::new() };
+    let parked = parked.into_values().filter_map(|parked| Some((parked.upstream_seq?, parked)));
+    Ok(Downstream { name: D::NAME, lane, parked: parked.collect() })
 }
 
 impl Reader<'_> {
@@ -266,10 +208,9 @@ async fn follow<U: Stage>(
 
 fn never_sent<U: Stage>(row: &Row) -> String {
     match row.upstream_seq {
-        Some(number) => format!(
-            "it is of upstream number {number}, which {} sent never, or not then",
-            U::NAME
-        ),
+        Some(number) => {
+            format!("it is of upstream number {number}, which {} sent never, or not then", U::NAME)
+        }
         None => format!("it has no upstream number, so {} never sent it", U::NAME),
     }
 }
@@ -302,9 +243,7 @@ fn compare_contents<U: Stage>(
     let mut wrong = Vec::new();
     if arrived.request_id != sent.request_id {
         let (stored, of) = (&arrived.request_id, &sent.request_id);
-        wrong.push(format!(
-            "it is of request {stored}, {from} sent number {seq} for request {of}"
-        ));
+        wrong.push(format!("it is of request {stored}, {from} sent number {seq} for request {of}"));
     }
     match U::output(account, sent) {
         Ok(Output::Forward { to, unit }) if to == here => {

@@ -52,14 +52,10 @@ impl Decider<Clearing> for Revisions {
         let clearing = match self.0.get(&revision) {
             Some(Ok(clearing)) => clearing,
             Some(Err(reason)) => {
-                return Err(format!(
-                    "configuration {revision} is no longer valid: {reason}"
-                ));
+                return Err(format!("configuration {revision} is no longer valid: {reason}"));
             }
             None => {
-                return Err(format!(
-                    "configuration {revision}, which decided it, was not kept"
-                ));
+                return Err(format!("configuration {revision}, which decided it, was not kept"));
             }
         };
         check(clearing.rules(), row)?;

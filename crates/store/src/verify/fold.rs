@@ -24,12 +24,7 @@ pub(super) struct Fold<S: Stage> {
 
 impl<S: Stage> Default for Fold<S> {
     fn default() -> Self {
-        Self {
-            seq: 0,
-            head: RowHash::default(),
-            upstream_seq: 0,
-            state: S::State::default(),
-        }
+        Self { seq: 0, head: RowHash::default(), upstream_seq: 0, state: S::State::default() }
     }
 }
 
@@ -80,17 +75,11 @@ impl<S: Stage> Fold<S> {
         let stage = decider.map_err(|reason| format!("it cannot be replayed: {reason}"))?;
         let message =
             S::replay(row).map_err(|poison| format!("its input cannot be replayed: {poison}"))?;
-        if (
-            message.fingerprint,
-            &message.kind,
-            message.upstream_seq,
-            message.sent_at,
-        ) != (row.fingerprint, &row.kind, row.upstream_seq, row.sent_at)
+        if (message.fingerprint, &message.kind, message.upstream_seq, message.sent_at)
+            != (row.fingerprint, &row.kind, row.upstream_seq, row.sent_at)
         {
-            return Err(
-                "its fingerprint, kind, time or upstream number is not that of its input"
-                    .to_owned(),
-            );
+            return Err("its fingerprint, kind, time or upstream number is not that of its input"
+                .to_owned());
         }
         let (ruling, state) = stage
             .decide(account, &self.state, &message, row.decided_at)
@@ -102,28 +91,19 @@ impl<S: Stage> Fold<S> {
             return Ok(());
         }
         let (stored, replayed) = quote_difference(&row.result, &result);
-        Err(format!(
-            "its result is {stored}, replaying it gives {replayed}"
-        ))
+        Err(format!("its result is {stored}, replaying it gives {replayed}"))
     }
 }
 
 /// Both texts from shortly before the place where they part.
 fn quote_difference(stored: &str, replayed: &str) -> (String, String) {
-    let common = stored
-        .chars()
-        .zip(replayed.chars())
-        .take_while(|(one, other)| one == other)
-        .count();
+    let common =
+        stored.chars().zip(replayed.chars()).take_while(|(one, other)| one == other).count();
     let skipped = common.saturating_sub(QUOTED_CHARS_BEFORE);
     let quote = |text: &str| {
         let quoted: String = text.chars().skip(skipped).take(QUOTED_CHARS_MAX).collect();
         let before = if skipped > 0 { "…" } else { "" };
-        let after = if text.chars().count() > skipped + QUOTED_CHARS_MAX {
-            "…"
-        } else {
-            ""
-        };
+        let after = if text.chars().count() > skipped + QUOTED_CHARS_MAX { "…" } else { "" };
         format!("{before}{quoted}{after}")
     };
     (quote(stored), quote(replayed))
@@ -135,13 +115,8 @@ mod tests {
 
     #[test]
     fn a_difference_is_quoted_where_it_is() {
-        let text = |amount: &str| {
-            format!(
-                "{}\"amount\":\"{amount}\"{}",
-                "x".repeat(100),
-                "y".repeat(200)
-            )
-        };
+        let text =
+            |amount: &str| format!("{}\"amount\":\"{amount}\"{}", "x".repeat(100), "y".repeat(200));
         let (stored, replayed) = quote_difference(&text("1.00"), &text("2.00"));
         assert!(
             stored.starts_with('…') && stored.contains("\"1.00\"") && stored.ends_with('…'),

@@ -33,9 +33,7 @@ impl Margins {
         if self.0.len() < ACCOUNTS_COMPARED_MAX {
             return Ok(());
         }
-        std::mem::take(self)
-            .compare(position, balance, report)
-            .await
+        std::mem::take(self).compare(position, balance, report).await
     }
 
     /// Compares the accounts noted so far.
@@ -70,13 +68,8 @@ async fn position_margins(
 ) -> Result<ByCurrency, QueryError> {
     let margins = "select account_id, currency, sum(margin) from position
         where account_id = any($1) group by account_id, currency";
-    let margins = sqlx::query_as(margins)
-        .bind(accounts)
-        .fetch_all(connection)
-        .await;
-    Ok(by_currency(
-        margins.map_err(failed("adding up the margins of positions"))?,
-    ))
+    let margins = sqlx::query_as(margins).bind(accounts).fetch_all(connection).await;
+    Ok(by_currency(margins.map_err(failed("adding up the margins of positions"))?))
 }
 
 async fn held_margins(
@@ -84,16 +77,10 @@ async fn held_margins(
     accounts: &[&str],
 ) -> Result<ByCurrency, QueryError> {
     let margins = "select account_id, currency, margin from balance where account_id = any($1)";
-    let margins = sqlx::query_as(margins)
-        .bind(accounts)
-        .fetch_all(connection)
-        .await;
+    let margins = sqlx::query_as(margins).bind(accounts).fetch_all(connection).await;
     Ok(by_currency(margins.map_err(failed("reading margins"))?))
 }
 
 fn by_currency(margins: Vec<(String, String, Decimal)>) -> ByCurrency {
-    margins
-        .into_iter()
-        .map(|(account, currency, margin)| ((account, currency), margin))
-        .collect()
+    margins.into_iter().map(|(account, currency, margin)| ((account, currency), margin)).collect()
 }

@@ -68,29 +68,13 @@ pub async fn verify(
     let account = snapshot(&databases.account).await?;
     let position = snapshot(&databases.position).await?;
     let clearing = snapshot(&databases.clearing).await?;
-    let mut snapshots = Snapshots {
-        clearing,
-        position,
-        account,
-    };
+    let mut snapshots = Snapshots { clearing, position, account };
     let mut report = VerifyReport::default();
     let only = options.account.as_ref();
     let revisions = Revisions::read(&mut snapshots.clearing).await?;
     stage::prove(&mut snapshots.clearing, &revisions, only, &mut report).await?;
-    stage::prove(
-        &mut snapshots.position,
-        &Constant(Positions),
-        only,
-        &mut report,
-    )
-    .await?;
-    stage::prove(
-        &mut snapshots.account,
-        &Constant(Accounts),
-        only,
-        &mut report,
-    )
-    .await?;
+    stage::prove(&mut snapshots.position, &Constant(Positions), only, &mut report).await?;
+    stage::prove(&mut snapshots.account, &Constant(Accounts), only, &mut report).await?;
     arrival::prove(&mut snapshots, options, &mut report).await?;
     Ok(report)
 }

@@ -17,8 +17,10 @@ pub struct VerifyReport {
     /// How many messages one stage sent and the next has not seen yet.
     pub in_transit: u64,
     /// How many things are not as they must be.
+    #[serde(rename = "mismatches")]
     pub mismatch_count: u64,
     /// The first [`MISMATCHES_LISTED_MAX`] of them.
+    #[serde(rename = "details")]
     pub mismatches: Vec<Mismatch>,
 }
 

@@ -95,10 +95,7 @@ fn compare_lane<S: StateTables>(
 ) {
     let mut wrong = Vec::new();
     if lane.seq != fold.seq {
-        wrong.push(format!(
-            "the lane is at number {}, its journal ends at {}",
-            lane.seq, fold.seq
-        ));
+        wrong.push(format!("the lane is at number {}, its journal ends at {}", lane.seq, fold.seq));
     }
     if lane.head != fold.head {
         wrong.push(format!(
@@ -107,9 +104,7 @@ fn compare_lane<S: StateTables>(
         ));
     }
     // What is parked was taken from upstream too.
-    let taken = parked
-        .values()
-        .any(|parked| parked.upstream_seq == Some(lane.upstream_seq));
+    let taken = parked.values().any(|parked| parked.upstream_seq == Some(lane.upstream_seq));
     if lane.upstream_seq < fold.upstream_seq || (lane.upstream_seq != fold.upstream_seq && !taken) {
         let (stored, journaled) = (lane.upstream_seq, fold.upstream_seq);
         wrong.push(format!("the lane has taken upstream number {stored}, its journal and what is parked say {journaled}"));
@@ -118,9 +113,8 @@ fn compare_lane<S: StateTables>(
         let (stored, found) = (lane.parked_seq, parked.len());
         wrong.push(format!("the lane has parked {stored} messages, the table has {found} numbers, or not 1 to {stored}"));
     }
-    if let Some((number, _)) = parked
-        .iter()
-        .find(|(number, parked)| **number <= lane.redriven_seq && !parked.resolved)
+    if let Some((number, _)) =
+        parked.iter().find(|(number, parked)| **number <= lane.redriven_seq && !parked.resolved)
     {
         let redriven = lane.redriven_seq;
         wrong.push(format!(
@@ -167,10 +161,7 @@ async fn prove_no_state_without_lane<S: StateTables>(
     let accounts = match only {
         Some(account) => {
             let states = S::load_states(connection, &[account.as_str()]).await?;
-            states
-                .into_keys()
-                .map(|account| account.to_string())
-                .collect()
+            states.into_keys().map(|account| account.to_string()).collect()
         }
         None => {
             let limit = i64::try_from(MISMATCHES_LISTED_MAX).unwrap_or(i64::MAX);
@@ -178,12 +169,7 @@ async fn prove_no_state_without_lane<S: StateTables>(
         }
     };
     for account in accounts {
-        report.add(
-            S::NAME,
-            &account,
-            None,
-            "there is state of this account, but no lane",
-        );
+        report.add(S::NAME, &account, None, "there is state of this account, but no lane");
     }
     Ok(())
 }
@@ -206,18 +192,11 @@ pub(super) async fn parked_here(
             let number = counter("parked_seq", parked_seq).map_err(unreadable)?;
             let request_id =
                 RequestId::new(&request_id).map_err(|error| unreadable(error.to_string()))?;
-            let upstream_seq = source_id
-                .strip_prefix('u')
-                .and_then(|number| number.parse().ok());
+            let upstream_seq = source_id.strip_prefix('u').and_then(|number| number.parse().ok());
             let redriven = resolution.as_deref() == Some("redriven");
             Ok((
                 number,
-                ParkedHere {
-                    request_id,
-                    upstream_seq,
-                    redriven,
-                    resolved: resolution.is_some(),
-                },
+                ParkedHere { request_id, upstream_seq, redriven, resolved: resolution.is_some() },
             ))
         };
     parked.into_iter().map(read).collect()

@@ -1,10 +1,6 @@
 //! Databases of one real cluster, and an installation whose stages are advanced by hand.
 
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "shared by several tests, which may fail"
-)]
+#![allow(dead_code, clippy::unwrap_used, reason = "shared by several tests, which may fail")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -89,15 +85,9 @@ impl Installation {
             account: database(StageName::Account).await,
         };
         let document = configuration();
-        cap_store::configurations::remember(&databases.clearing, 1, &document)
-            .await
-            .unwrap();
+        cap_store::configurations::remember(&databases.clearing, 1, &document).await.unwrap();
         let configuration = Configuration::check(1, document).unwrap();
-        Self {
-            databases,
-            clearing: Clearing::new(Arc::new(configuration)),
-            requests: 0,
-        }
+        Self { databases, clearing: Clearing::new(Arc::new(configuration)), requests: 0 }
     }
 
     /// One with a trader who holds a position and a saver who holds money.
@@ -113,11 +103,7 @@ impl Installation {
         ] {
             installation.submit(TRADER, event).await;
         }
-        for event in [
-            opened(),
-            deposit("50.00"),
-            json!({"type": "account.closed"}),
-        ] {
+        for event in [opened(), deposit("50.00"), json!({"type": "account.closed"})] {
             installation.submit(SAVER, event).await;
         }
         installation
@@ -165,13 +151,9 @@ impl Installation {
         while let Some(Output::Forward { to, .. }) = sent.first() {
             sent = match to {
                 StageName::Position => {
-                    self.take(&self.databases.position, &Positions, account, sent)
-                        .await
+                    self.take(&self.databases.position, &Positions, account, sent).await
                 }
-                _ => {
-                    self.take(&self.databases.account, &Accounts, account, sent)
-                        .await
-                }
+                _ => self.take(&self.databases.account, &Accounts, account, sent).await,
             };
         }
     }
@@ -200,11 +182,7 @@ impl Installation {
     }
 
     pub(crate) async fn verify(&self) -> VerifyReport {
-        self.verify_with(&VerifyOptions {
-            settled: true,
-            account: None,
-        })
-        .await
+        self.verify_with(&VerifyOptions { settled: true, account: None }).await
     }
 
     pub(crate) async fn verify_with(&self, options: &VerifyOptions) -> VerifyReport {
@@ -225,13 +203,7 @@ pub(crate) fn message<'a>(
     deduplication_id: Option<&'a RequestId>,
     body: &'a str,
 ) -> RawMessage<'a> {
-    RawMessage {
-        message_id: id,
-        deduplication_id,
-        sent_at: NOW,
-        receives: 1,
-        body,
-    }
+    RawMessage { message_id: id, deduplication_id, sent_at: NOW, receives: 1, body }
 }
 
 fn outputs(steps: Vec<Step>) -> Vec<Output> {
@@ -247,19 +219,11 @@ pub(crate) async fn load<S: StateTables>(
 ) -> Loaded<S> {
     let wanted = Wanted {
         account: account.clone(),
-        request_ids: request_ids
-            .iter()
-            .map(|id| RequestId::new(id).unwrap())
-            .collect(),
+        request_ids: request_ids.iter().map(|id| RequestId::new(id).unwrap()).collect(),
         source_ids: source_ids.iter().map(|id| (*id).to_owned()).collect(),
     };
     let lanes = PostgresLanes::<S>::new(pool.clone());
-    lanes
-        .load(&[wanted])
-        .await
-        .unwrap()
-        .remove(account)
-        .unwrap()
+    lanes.load(&[wanted]).await.unwrap().remove(account).unwrap()
 }
 
 /// Decides `arrivals` from what was loaded; nothing is written.
@@ -269,39 +233,14 @@ pub(crate) fn decide<S: StateTables>(
     loaded: Loaded<S>,
     arrivals: &[Arrival<S::Input>],
 ) -> (LaneChange<S>, Vec<Step>) {
-    let Loaded {
-        lane,
-        state,
-        memory,
-    } = loaded;
+    let Loaded { lane, state, memory } = loaded;
     let (before, state_before) = (lane.clone(), state.clone());
     let now = NOW.plus_seconds(1);
-    let advanced = advance(
-        stage,
-        account,
-        lane.unwrap_or_default(),
-        state,
-        memory,
-        arrivals,
-        now,
-    );
-    let Advance {
-        lane,
-        state,
-        rows,
-        parked,
-        steps,
-    } = advanced.unwrap();
+    let advanced = advance(stage, account, lane.unwrap_or_default(), state, memory, arrivals, now);
+    let Advance { lane, state, rows, parked, steps } = advanced.unwrap();
     let account = account.clone();
-    let change = LaneChange {
-        account,
-        before,
-        after: lane,
-        state_before,
-        state_after: state,
-        rows,
-        parked,
-    };
+    let change =
+        LaneChange { account, before, after: lane, state_before, state_after: state, rows, parked };
     (change, steps)
 }
 
@@ -312,20 +251,11 @@ pub(crate) async fn settle<S: StateTables>(
     account: &AccountKey,
     arrivals: Vec<Arrival<S::Input>>,
 ) -> Vec<Step> {
-    let requests: Vec<&str> = arrivals
-        .iter()
-        .map(|arrival| arrival.request_id.as_str())
-        .collect();
-    let sources: Vec<&str> = arrivals
-        .iter()
-        .map(|arrival| arrival.source_id.as_str())
-        .collect();
+    let requests: Vec<&str> = arrivals.iter().map(|arrival| arrival.request_id.as_str()).collect();
+    let sources: Vec<&str> = arrivals.iter().map(|arrival| arrival.source_id.as_str()).collect();
     let loaded = load::<S>(pool, account, &requests, &sources).await;
     let (change, steps) = decide(stage, account, loaded, &arrivals);
-    PostgresLanes::<S>::new(pool.clone())
-        .commit(&[change])
-        .await
-        .unwrap();
+    PostgresLanes::<S>::new(pool.clone()).commit(&[change]).await.unwrap();
     steps
 }
 

@@ -26,14 +26,17 @@ use report::Report;
 const CONNECTIONS_MAX: u32 = 2;
 
 /// Runs the demo over `trades`, or over a generated tape.
-pub(crate) fn run(trades: Option<&Path>, json: bool) -> anyhow::Result<()> {
+pub(crate) fn run(trades: Option<&Path>, json: bool, built: bool) -> anyhow::Result<()> {
     let progress = Progress::new();
     let (tape, source) = match trades {
-        Some(file) => (tape::read(file)?, file.file_name().unwrap_or_default().to_string_lossy().into_owned()),
+        Some(file) => {
+            (tape::read(file)?, file.file_name().unwrap_or_default().to_string_lossy().into_owned())
+        }
         None => (tape::generated(), "a generated tape".to_owned()),
     };
-    let binaries = build::services()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting")?;
+    let binaries = build::services(built)?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting")?;
     let report = runtime.block_on(play(&tape, &source, &binaries, &progress))?;
     if json {
         println!("{}", serde_json::to_string_pretty(&report.to_json())?);
@@ -43,7 +46,12 @@ pub(crate) fn run(trades: Option<&Path>, json: bool) -> anyhow::Result<()> {
     report.check()
 }
 
-async fn play(tape: &[tape::Trade], source: &str, binaries: &Path, progress: &Progress) -> anyhow::Result<Report> {
+async fn play(
+    tape: &[tape::Trade],
+    source: &str,
+    binaries: &Path,
+    progress: &Progress,
+) -> anyhow::Result<Report> {
     let step = progress.step("Starting PostgreSQL, an SQS broker and DynamoDB");
     let stack = Stack::start().await?;
     let installation = stack.install("", &build::root().join("config")).await?;
@@ -53,9 +61,10 @@ async fn play(tape: &[tape::Trade], source: &str, binaries: &Path, progress: &Pr
     let services = Services::start(binaries, &installation, logs.path()).await?;
     step.done();
 
+    let aws = stack.connect().await;
     let script = script::write(tape);
-    let directory = QueueDirectory::load(stack.aws.sqs.clone(), &installation.prefix).await?;
-    let queues = SqsQueues::new(&stack.aws.sqs, Arc::new(directory));
+    let directory = QueueDirectory::load(aws.sqs.clone(), &installation.prefix).await?;
+    let queues = SqsQueues::new(&aws.sqs, Arc::new(directory));
     let played = traffic::play(queues, &script, progress, logs.path()).await;
     let played = match played {
         Ok(played) => played,
@@ -72,7 +81,15 @@ async fn play(tape: &[tape::Trade], source: &str, binaries: &Path, progress: &Pr
     step.done();
     let story = tell(&databases, &script).await?;
     services.stop().await?;
-    Ok(Report { source: source.to_owned(), trades: tape.len(), accounts: script::accounts(), played, proof, balance, story })
+    Ok(Report {
+        source: source.to_owned(),
+        trades: tape.len(),
+        accounts: script::accounts(),
+        played,
+        proof,
+        balance,
+        story,
+    })
 }
 
 /// The story of the last fill of a contract: it went through all three stages.
@@ -80,14 +97,16 @@ async fn tell(databases: &Databases, script: &[script::Step]) -> anyhow::Result<
     let told = script.iter().rev().find(|step| step.event.get("symbol").is_some());
     let Some(step) = told else { return Ok(String::new()) };
     let address = &step.account;
-    let key = [address.company, address.product, address.customer_group, &address.account].join("_");
+    let key =
+        [address.company, address.product, address.customer_group, &address.account].join("_");
     let account: AccountKey = key.parse()?;
     let request_id = RequestId::new(&step.request_id)?;
     Ok(capctl::story::tell(databases, &account, &request_id).await?.to_string())
 }
 
 fn connect(installation: &Installation) -> anyhow::Result<Databases> {
-    let pool = |stage| cap_store::connect(installation.databases.of(stage), "demo", CONNECTIONS_MAX);
+    let pool =
+        |stage| cap_store::connect(installation.databases.of(stage), "demo", CONNECTIONS_MAX);
     Ok(Databases {
         clearing: pool(StageName::Clearing)?,
         position: pool(StageName::Position)?,

@@ -44,7 +44,9 @@ impl Report {
 
     /// For machines.
     pub(super) fn to_json(&self) -> Value {
-        let millis = |latency: Duration| json!(u64::try_from(latency.as_micros() / 1_000).unwrap_or(u64::MAX));
+        let millis = |latency: Duration| {
+            json!(u64::try_from(latency.as_micros() / 1_000).unwrap_or(u64::MAX))
+        };
         let mut balance: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
         for total in &self.balance.totals {
             let sum = (total.accounts + total.contra).to_string();
@@ -72,9 +74,17 @@ impl Report {
 
     /// A demo that proves nothing has failed.
     pub(super) fn check(&self) -> anyhow::Result<()> {
-        ensure!(self.proof.is_clean(), "the journal does not prove the balances: {} mismatches", self.proof.mismatch_count);
+        ensure!(
+            self.proof.is_clean(),
+            "the journal does not prove the balances: {} mismatches",
+            self.proof.mismatch_count
+        );
         ensure!(self.balance.is_zero(), "the trial balance is not zero");
-        ensure!(self.count(OutcomeStatus::Parked) == 0, "{} events were parked", self.count(OutcomeStatus::Parked));
+        ensure!(
+            self.count(OutcomeStatus::Parked) == 0,
+            "{} events were parked",
+            self.count(OutcomeStatus::Parked)
+        );
         Ok(())
     }
 }
@@ -82,20 +92,52 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Played { events, elapsed, .. } = &self.played;
-        writeln!(f, "\n  {} trades from {}, {} accounts, two companies, two products\n", self.trades, self.source, self.accounts)?;
-        writeln!(f, "  Events       {events} in {elapsed:.1?}, {} a second", self.events_per_second())?;
-        writeln!(f, "  Latency      p50 {:.1?}, p99 {:.1?}, from publish to outcome", self.latency(50), self.latency(99))?;
-        let counts = [OutcomeStatus::Posted, OutcomeStatus::Rejected, OutcomeStatus::Expired, OutcomeStatus::Parked]
-            .map(|status| format!("{} {}", self.count(status), format!("{status:?}").to_lowercase()));
+        writeln!(
+            f,
+            "\n  {} trades from {}, {} accounts, two companies, two products\n",
+            self.trades, self.source, self.accounts
+        )?;
+        writeln!(
+            f,
+            "  Events       {events} in {elapsed:.1?}, {} a second",
+            self.events_per_second()
+        )?;
+        writeln!(
+            f,
+            "  Latency      p50 {:.1?}, p99 {:.1?}, from publish to outcome",
+            self.latency(50),
+            self.latency(99)
+        )?;
+        let counts = [
+            OutcomeStatus::Posted,
+            OutcomeStatus::Rejected,
+            OutcomeStatus::Expired,
+            OutcomeStatus::Parked,
+        ]
+        .map(|status| format!("{} {}", self.count(status), format!("{status:?}").to_lowercase()));
         writeln!(f, "  Outcomes     {}", counts.join(" · "))?;
         writeln!(f, "\n  Trial balance{:>26}{:>26}{:>16}", "accounts", "contra", "sum")?;
         for total in &self.balance.totals {
             let sum: Decimal = total.accounts + total.contra;
             let name = format!("{} {}", total.company, total.currency);
-            writeln!(f, "    {name:<11}{:>26}{:>26}{:>16}", total.accounts.to_string(), total.contra.to_string(), sum.to_string())?;
+            writeln!(
+                f,
+                "    {name:<11}{:>26}{:>26}{:>16}",
+                total.accounts.to_string(),
+                total.contra.to_string(),
+                sum.to_string()
+            )?;
         }
-        let verdict = if self.proof.is_clean() { "every balance and position is the fold of its journal" } else { "MISMATCHES" };
-        writeln!(f, "\n  Proof        {} journal rows of {} lanes replayed: {verdict}", self.proof.journal_rows, self.proof.lanes)?;
+        let verdict = if self.proof.is_clean() {
+            "every balance and position is the fold of its journal"
+        } else {
+            "MISMATCHES"
+        };
+        writeln!(
+            f,
+            "\n  Proof        {} journal rows of {} lanes replayed: {verdict}",
+            self.proof.journal_rows, self.proof.lanes
+        )?;
         for mismatch in self.proof.mismatches.iter().take(MISMATCHES_SHOWN) {
             writeln!(f, "    {mismatch}")?;
         }
@@ -103,6 +145,9 @@ impl fmt::Display for Report {
         for line in self.story.lines() {
             writeln!(f, "  {line}")?;
         }
-        writeln!(f, "\n  Next: `cargo xtask up` keeps all of this running, and the README shows how to send your own events.")
+        writeln!(
+            f,
+            "\n  Next: `cargo xtask up` keeps all of this running, and the README shows how to send your own events."
+        )
     }
 }

@@ -68,7 +68,8 @@ pub(super) fn write(trades: &[Trade]) -> Vec<Step> {
     for (index, trade) in trades.iter().enumerate() {
         let market = &MARKETS[index % MARKETS.len()];
         let buyer = dice.below(ACCOUNTS_PER_MARKET as u64) as usize;
-        let seller = (buyer + 1 + dice.below(ACCOUNTS_PER_MARKET as u64 - 1) as usize) % ACCOUNTS_PER_MARKET;
+        let seller =
+            (buyer + 1 + dice.below(ACCOUNTS_PER_MARKET as u64 - 1) as usize) % ACCOUNTS_PER_MARKET;
         for (side, account) in [("buy", buyer), ("sell", seller)] {
             if index % HOPELESS_ORDER_EVERY == HOPELESS_ORDER_EVERY - 1 {
                 script.push(hopeless(market, account, trade, side));
@@ -91,11 +92,10 @@ fn step(market: &Market, index: usize, request_id: String, event: Value) -> Step
 fn open(script: &mut Vec<Step>, market: &Market, index: usize) {
     let Market { company, product, customer_group } = market;
     let name = format!("{company}-{product}-{customer_group}-{}", 1001 + index);
-    let mut add = |what: &str, event| script.push(step(market, index, format!("{what}-{name}"), event));
+    let mut add =
+        |what: &str, event| script.push(step(market, index, format!("{what}-{name}"), event));
     add("open", json!({ "type": "account.opened", "customer": format!("C-{}", 1001 + index) }));
-    let deposit = |currency: &str, amount: &str| {
-        json!({ "type": "deposit.received", "currency": currency, "amount": amount, "reference": format!("bank-{name}-{currency}") })
-    };
+    let deposit = |currency: &str, amount: &str| json!({ "type": "deposit.received", "currency": currency, "amount": amount, "reference": format!("bank-{name}-{currency}") });
     add("deposit-usdt", deposit("USDT", "1000000.00"));
     if *product == "spot" {
         add("deposit-btc", deposit("BTC", "50"));
@@ -156,7 +156,8 @@ mod tests {
     fn every_trade_is_reserved_and_filled_on_both_sides_under_its_own_request_ids() {
         let trades = tape::generated();
         let script = write(&trades);
-        let ids: std::collections::HashSet<_> = script.iter().map(|step| &step.request_id).collect();
+        let ids: std::collections::HashSet<_> =
+            script.iter().map(|step| &step.request_id).collect();
         assert_eq!(ids.len(), script.len());
         let fills = script.iter().filter(|step| step.event["type"] == "trade.filled").count();
         assert_eq!(fills, trades.len() * 2);

@@ -21,15 +21,21 @@ pub(super) struct Trade {
 /// Reads `trade_id,price,quantity,time_ms,is_buyer_maker`, the form in which exchanges publish
 /// their trades.
 pub(super) fn read(path: &Path) -> anyhow::Result<Vec<Trade>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("reading trades from {}", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("reading trades from {}", path.display()))?;
     let mut lines = text.lines().enumerate();
     match lines.next() {
         Some((_, "trade_id,price,quantity,time_ms,is_buyer_maker")) => {}
-        _ => bail!("{}: the first line is not trade_id,price,quantity,time_ms,is_buyer_maker", path.display()),
+        _ => bail!(
+            "{}: the first line is not trade_id,price,quantity,time_ms,is_buyer_maker",
+            path.display()
+        ),
     }
     lines
         .filter(|(_, line)| !line.trim().is_empty())
-        .map(|(index, line)| read_line(line).with_context(|| format!("{}:{}: {line:?}", path.display(), index + 1)))
+        .map(|(index, line)| {
+            read_line(line).with_context(|| format!("{}:{}: {line:?}", path.display(), index + 1))
+        })
         .collect()
 }
 
@@ -73,7 +79,8 @@ impl Dice {
 
     /// A number below `bound`.
     pub(super) const fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 }

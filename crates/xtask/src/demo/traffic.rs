@@ -36,12 +36,22 @@ pub(super) struct Played {
 }
 
 /// Publishes `script` and waits for an outcome of every step.
-pub(super) async fn play(queues: SqsQueues, script: &[Step], progress: &Progress, logs: &Path) -> anyhow::Result<Played> {
+pub(super) async fn play(
+    queues: SqsQueues,
+    script: &[Step],
+    progress: &Progress,
+    logs: &Path,
+) -> anyhow::Result<Played> {
     let published: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
     let room = Arc::new(Semaphore::new(UNDER_WAY_MAX));
     let bar = progress.bar("Trading", script.len());
     let begun = Instant::now();
-    let publishing = tokio::spawn(publish(Publisher::new(queues.clone()), script.to_vec(), Arc::clone(&published), Arc::clone(&room)));
+    let publishing = tokio::spawn(publish(
+        Publisher::new(queues.clone()),
+        script.to_vec(),
+        Arc::clone(&published),
+        Arc::clone(&room),
+    ));
 
     let mut reader = OutcomeReader::new(queues);
     let mut statuses: BTreeMap<OutcomeStatus, usize> = BTreeMap::new();
@@ -51,15 +61,22 @@ pub(super) async fn play(queues: SqsQueues, script: &[Step], progress: &Progress
             // Nothing can come any more if nothing went out.
             break;
         }
-        let waited = tokio::time::timeout(Duration::from_secs(SILENCE_SECS_MAX), reader.next_batch()).await;
+        let waited =
+            tokio::time::timeout(Duration::from_secs(SILENCE_SECS_MAX), reader.next_batch()).await;
         let batch = waited.with_context(|| {
-            format!("no outcome for {SILENCE_SECS_MAX} s, {} of {} came; see the logs in {}", latencies.len(), script.len(), logs.display())
+            format!(
+                "no outcome for {SILENCE_SECS_MAX} s, {} of {} came; see the logs in {}",
+                latencies.len(),
+                script.len(),
+                logs.display()
+            )
         })??;
         let read_at = Instant::now();
         for outcome in &batch.outcomes {
             let outcome = outcome.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
             let request_id = outcome.header.request_id.as_str();
-            let sent_at = published.lock().unwrap_or_else(PoisonError::into_inner).remove(request_id);
+            let sent_at =
+                published.lock().unwrap_or_else(PoisonError::into_inner).remove(request_id);
             let sent_at = sent_at.with_context(|| format!("a second outcome of {request_id}"))?;
             latencies.push(read_at - sent_at);
             *statuses.entry(outcome.outcome.status).or_default() += 1;
@@ -87,7 +104,8 @@ async fn publish(
         room.acquire_many(permits).await.context("publishing")?.forget();
         let at = Instant::now();
         let initiated_at = now();
-        let envelopes: Vec<String> = chunk.iter().map(|step| envelope(step, initiated_at).to_string()).collect();
+        let envelopes: Vec<String> =
+            chunk.iter().map(|step| envelope(step, initiated_at).to_string()).collect();
         {
             let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
             published.extend(chunk.iter().map(|step| (step.request_id.clone(), at)));

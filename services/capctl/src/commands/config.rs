@@ -40,11 +40,7 @@ pub(super) async fn push(directory: &Path, by: &str, now: Timestamp) -> anyhow::
         // The error names its file as the folder has it.
         Err(ConfigurationStoreError::Refused(error)) => {
             let file = directory.join(error.document);
-            bail!(
-                "the configuration is refused: {}: {}",
-                file.display(),
-                error.reason
-            )
+            bail!("the configuration is refused: {}: {}", file.display(), error.reason)
         }
         pushed => pushed?,
     };
@@ -54,11 +50,7 @@ pub(super) async fn push(directory: &Path, by: &str, now: Timestamp) -> anyhow::
         pushed_at: now,
         pushed_by: by.to_owned(),
         currencies: document.currencies.len(),
-        products: document
-            .rulebooks
-            .iter()
-            .map(|rulebook| rulebook.product.to_string())
-            .collect(),
+        products: document.rulebooks.iter().map(|rulebook| rulebook.product.to_string()).collect(),
     })
 }
 
@@ -69,13 +61,7 @@ pub(super) async fn show(revision: Option<u64>) -> anyhow::Result<Answer> {
         None => store.latest().await?,
         Some(revision) => store.read(revision).await?,
     };
-    let Some(PushedConfiguration {
-        revision,
-        document,
-        pushed_at,
-        pushed_by,
-    }) = pushed
-    else {
+    let Some(PushedConfiguration { revision, document, pushed_at, pushed_by }) = pushed else {
         match revision {
             None => bail!("there is no configuration yet: push one with `capctl config push DIR`"),
             Some(wanted) => match store.current_revision().await? {
@@ -88,12 +74,7 @@ pub(super) async fn show(revision: Option<u64>) -> anyhow::Result<Answer> {
             },
         }
     };
-    Answer::new(&Shown {
-        revision,
-        pushed_at,
-        pushed_by,
-        document,
-    })
+    Answer::new(&Shown { revision, pushed_at, pushed_by, document })
 }
 
 async fn store(prefix: &str) -> ConfigurationStore {
@@ -102,13 +83,7 @@ async fn store(prefix: &str) -> ConfigurationStore {
 
 impl fmt::Display for Pushed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            revision,
-            pushed_by,
-            currencies,
-            products,
-            ..
-        } = self;
+        let Self { revision, pushed_by, currencies, products, .. } = self;
         writeln!(
             f,
             "revision {revision} pushed by {pushed_by}: {currencies} currencies, products {}",
@@ -120,16 +95,8 @@ impl fmt::Display for Pushed {
 
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            revision,
-            pushed_at,
-            pushed_by,
-            document,
-        } = self;
-        writeln!(
-            f,
-            "revision {revision}, pushed {pushed_at} by {pushed_by}\n"
-        )?;
+        let Self { revision, pushed_at, pushed_by, document } = self;
+        writeln!(f, "revision {revision}, pushed {pushed_at} by {pushed_by}\n")?;
         let mut currencies = Table::new(&[("currency", Align::Left), ("decimals", Align::Right)]);
         for (code, decimals) in &document.currencies {
             currencies.row([code.to_string(), decimals.to_string()]);
@@ -143,25 +110,16 @@ impl fmt::Display for Shown {
         for rulebook in &document.rulebooks {
             let traded = match document.instruments.get(&rulebook.product) {
                 Some(InstrumentsDocument::Pairs(pairs)) => pairs.join(", "),
-                Some(InstrumentsDocument::Symbols(symbols)) => symbols
-                    .keys()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", "),
+                Some(InstrumentsDocument::Symbols(symbols)) => {
+                    symbols.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                }
                 None => "nothing".to_owned(),
             };
-            let path = rulebook
-                .path
-                .iter()
-                .map(|stage| stage.as_str())
-                .collect::<Vec<_>>()
-                .join(" → ");
+            let path =
+                rulebook.path.iter().map(|stage| stage.as_str()).collect::<Vec<_>>().join(" → ");
             let version = format!("v{}", rulebook.version);
             products.row([rulebook.product.to_string(), version, path, traded]);
         }
-        writeln!(
-            f,
-            "{currencies}\n{products}\n--json shows the whole document"
-        )
+        writeln!(f, "{currencies}\n{products}\n--json shows the whole document")
     }
 }

@@ -72,10 +72,7 @@ pub(super) async fn list(
     after: Option<&AccountKey>,
     limit: u32,
 ) -> anyhow::Result<Answer> {
-    let mut listing = Listing {
-        lanes: Vec::new(),
-        more_after: Vec::new(),
-    };
+    let mut listing = Listing { lanes: Vec::new(), more_after: Vec::new() };
     for (stage, pool) in of_stages(stage)? {
         let mut lanes = list_lanes(&pool, status, after, limit + 1).await?;
         if lanes.len() > limit as usize {
@@ -83,9 +80,7 @@ pub(super) async fn list(
             let last = lanes.last().map(|(account, _)| (stage, account.clone()));
             listing.more_after.extend(last);
         }
-        let told = lanes
-            .into_iter()
-            .map(|(account, lane)| ToldLane::new(stage, account, lane));
+        let told = lanes.into_iter().map(|(account, lane)| ToldLane::new(stage, account, lane));
         listing.lanes.extend(told);
     }
     Answer::new(&listing)
@@ -128,9 +123,7 @@ impl fmt::Display for Listing {
                 lane.status.to_string(),
                 lane.seq.to_string(),
                 lane.parked.to_string(),
-                lane.since
-                    .map(|since| since.to_string())
-                    .unwrap_or_default(),
+                lane.since.map(|since| since.to_string()).unwrap_or_default(),
                 lane.reason.clone().unwrap_or_default(),
             ]);
         }
@@ -166,12 +159,7 @@ impl fmt::Display for Shown {
         table.fmt(f)?;
         for lane in &self.lanes {
             if let (Some(since), Some(reason)) = (lane.since, &lane.reason) {
-                let ToldLane {
-                    stage,
-                    status,
-                    account,
-                    ..
-                } = lane;
+                let ToldLane { stage, status, account, .. } = lane;
                 writeln!(f, "\n{stage} is {status} since {since}: {reason}")?;
                 writeln!(f, "see `capctl parked list {account} --stage {stage}`")?;
             }

@@ -43,9 +43,7 @@ pub(super) async fn migrate(by: &str) -> anyhow::Result<Answer> {
     let mut databases = Vec::new();
     for stage in StageName::ALL {
         let database = migrate_stage(stage, urls.of(stage)).await?;
-        let MigratedDatabase {
-            created, applied, ..
-        } = &database;
+        let MigratedDatabase { created, applied, .. } = &database;
         if *created || !applied.is_empty() {
             let applied = applied.join(", ");
             tracing::info!(operator = by, %stage, created, applied, "migrated a database");
@@ -63,39 +61,22 @@ pub(super) async fn migrate(by: &str) -> anyhow::Result<Answer> {
         }
     };
     let aws = cap_aws::connect().await;
-    DynamoClaims::new(aws.dynamodb.clone(), &prefix)
-        .create_table()
-        .await?;
-    ConfigurationStore::new(aws.dynamodb, &prefix)
-        .create_table()
-        .await?;
+    DynamoClaims::new(aws.dynamodb.clone(), &prefix).create_table().await?;
+    ConfigurationStore::new(aws.dynamodb, &prefix).create_table().await?;
     let tables = ["claims", "configuration"].map(str::to_owned).to_vec();
     tracing::info!(operator = by, prefix, "made sure of the DynamoDB tables");
-    Answer::new(&Migrated {
-        databases,
-        query,
-        tables,
-    })
+    Answer::new(&Migrated { databases, query, tables })
 }
 
 async fn migrate_stage(stage: StageName, url: &str) -> anyhow::Result<MigratedDatabase> {
     let failed = || format!("reading what was applied to the {stage} database before");
-    let created = create(url)
-        .await
-        .with_context(|| format!("creating the {stage} database"))?;
+    let created = create(url).await.with_context(|| format!("creating the {stage} database"))?;
     let before = applied(stage, url).await.with_context(failed)?;
     cap_store::migrations::migrate(stage, url).await?;
-    let new = migrator(stage)
-        .iter()
-        .filter(|migration| !before.contains(&migration.version));
+    let new = migrator(stage).iter().filter(|migration| !before.contains(&migration.version));
     let applied =
         new.map(|migration| format!("{:04} {}", migration.version, migration.description));
-    Ok(MigratedDatabase {
-        stage,
-        created,
-        applied: applied.collect(),
-        before: before.len(),
-    })
+    Ok(MigratedDatabase { stage, created, applied: applied.collect(), before: before.len() })
 }
 
 /// Creates the database at `url` if it is not there; whether it did.
@@ -117,13 +98,7 @@ async fn applied(stage: StageName, url: &str) -> anyhow::Result<Vec<i64>> {
 
 impl fmt::Display for Migrated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for MigratedDatabase {
-            stage,
-            created,
-            applied,
-            before,
-        } in &self.databases
-        {
+        for MigratedDatabase { stage, created, applied, before } in &self.databases {
             let (name, created) = (stage.as_str(), if *created { "created, " } else { "" });
             match applied.as_slice() {
                 [] => writeln!(f, "{name:<9} up to date with {before} migrations")?,
@@ -139,10 +114,6 @@ impl fmt::Display for Migrated {
                 writeln!(f, "query     is there; it has no schema yet")?
             }
         }
-        writeln!(
-            f,
-            "dynamodb  has the tables for {}",
-            self.tables.join(" and ")
-        )
+        writeln!(f, "dynamodb  has the tables for {}", self.tables.join(" and "))
     }
 }

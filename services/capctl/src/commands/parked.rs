@@ -37,10 +37,7 @@ struct ToldResolution {
 
 impl ToldParked {
     fn new(stage: StageName, parked: Parked) -> Self {
-        let Parked {
-            message,
-            resolution,
-        } = parked;
+        let Parked { message, resolution } = parked;
         Self {
             stage,
             parked_seq: message.parked_seq,
@@ -50,11 +47,7 @@ impl ToldParked {
             parked_at: message.parked_at,
             error: message.error,
             resolution: resolution.map(|resolution| ToldResolution {
-                what: if resolution.skipped {
-                    "skipped"
-                } else {
-                    "redriven"
-                },
+                what: if resolution.skipped { "skipped" } else { "redriven" },
                 at: resolution.at,
                 by: resolution.by,
                 reason: resolution.reason,
@@ -63,9 +56,7 @@ impl ToldParked {
     }
 
     fn state(&self) -> &'static str {
-        self.resolution
-            .as_ref()
-            .map_or("waits", |resolution| resolution.what)
+        self.resolution.as_ref().map_or("waits", |resolution| resolution.what)
     }
 }
 
@@ -106,17 +97,9 @@ pub(super) async fn list(
             found.truncate(limit as usize);
             more_after.extend(found.last().map(|last| (stage, last.message.parked_seq)));
         }
-        parked.extend(
-            found
-                .into_iter()
-                .map(|parked| ToldParked::new(stage, parked)),
-        );
+        parked.extend(found.into_iter().map(|parked| ToldParked::new(stage, parked)));
     }
-    Answer::new(&Listing {
-        account,
-        parked,
-        more_after,
-    })
+    Answer::new(&Listing { account, parked, more_after })
 }
 
 pub(super) async fn show(
@@ -131,10 +114,7 @@ pub(super) async fn show(
         if let Some(found) = show_parked(&pool, &account, parked_seq).await? {
             let raw = &found.message.raw;
             let message = serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.clone()));
-            parked.push(ShownParked {
-                told: ToldParked::new(stage, found),
-                message,
-            });
+            parked.push(ShownParked { told: ToldParked::new(stage, found), message });
         }
     }
     if parked.is_empty() {
@@ -178,40 +158,18 @@ impl fmt::Display for Listing {
 impl fmt::Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for ShownParked { told, message } in &self.parked {
-            let ToldParked {
-                stage,
-                parked_seq,
-                request_id,
-                sent_at,
-                parked_at,
-                error,
-                ..
-            } = told;
-            writeln!(
-                f,
-                "{} · {stage} · parked message {parked_seq}\n",
-                self.account
-            )?;
+            let ToldParked { stage, parked_seq, request_id, sent_at, parked_at, error, .. } = told;
+            writeln!(f, "{} · {stage} · parked message {parked_seq}\n", self.account)?;
             writeln!(f, "request    {request_id}")?;
             writeln!(f, "sent       {sent_at}")?;
             writeln!(f, "parked     {parked_at}")?;
             writeln!(f, "why        {error}")?;
             match &told.resolution {
                 None => writeln!(f, "now        it waits")?,
-                Some(ToldResolution {
-                    what,
-                    at,
-                    by,
-                    reason,
-                }) => {
-                    let by = by
-                        .as_ref()
-                        .map(|by| format!(" by {by}"))
-                        .unwrap_or_default();
-                    let reason = reason
-                        .as_ref()
-                        .map(|reason| format!(": {reason}"))
-                        .unwrap_or_default();
+                Some(ToldResolution { what, at, by, reason }) => {
+                    let by = by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+                    let reason =
+                        reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
                     writeln!(f, "now        {what} {at}{by}{reason}")?;
                 }
             }

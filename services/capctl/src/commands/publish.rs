@@ -42,9 +42,7 @@ pub(super) async fn publish(file: &Path, by: &str) -> anyhow::Result<Answer> {
         open().with_context(|| format!("reading {}", file.display()))?
     };
     let (numbers, envelopes): (Vec<usize>, Vec<String>) = lines.into_iter().unzip();
-    let publisher = Publisher::connect(&prefix)
-        .await
-        .context("finding the queues")?;
+    let publisher = Publisher::connect(&prefix).await.context("finding the queues")?;
     let bar = progress_bar(envelopes.len() as u64);
     let results = publisher
         .publish_with_progress(&envelopes, |progress| {
@@ -52,19 +50,13 @@ pub(super) async fn publish(file: &Path, by: &str) -> anyhow::Result<Answer> {
         })
         .await;
     bar.finish_and_clear();
-    let mut publication = Publication {
-        published: 0,
-        refused: Vec::new(),
-        queues: BTreeMap::new(),
-    };
+    let mut publication =
+        Publication { published: 0, refused: Vec::new(), queues: BTreeMap::new() };
     for ((line, envelope), result) in numbers.into_iter().zip(&envelopes).zip(results) {
         match result {
             Ok(published) => {
                 publication.published += 1;
-                *publication
-                    .queues
-                    .entry(published.queue.to_name(&prefix))
-                    .or_default() += 1;
+                *publication.queues.entry(published.queue.to_name(&prefix)).or_default() += 1;
             }
             Err(error) => publication.refused.push(Refused {
                 line,
@@ -111,11 +103,7 @@ fn progress_bar(envelopes: u64) -> ProgressBar {
 
 impl fmt::Display for Publication {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            published,
-            refused,
-            queues,
-        } = self;
+        let Self { published, refused, queues } = self;
         let mut table = Table::new(&[("queue", Align::Left), ("published", Align::Right)]);
         for (queue, count) in queues {
             table.row([queue.clone(), count.to_string()]);
@@ -129,12 +117,7 @@ impl fmt::Display for Publication {
                 ("request", Align::Left),
                 ("not published because", Align::Left),
             ]);
-            for Refused {
-                line,
-                request_id,
-                reason,
-            } in refused
-            {
+            for Refused { line, request_id, reason } in refused {
                 table.row([
                     line.to_string(),
                     request_id.clone().unwrap_or_default(),

@@ -63,20 +63,12 @@ pub(super) async fn create(scopes: &[Scope], by: &str) -> anyhow::Result<Answer>
                 wanted: difference.wanted,
                 found: difference.found,
             });
-            CreatedQueue {
-                name: queue.name,
-                created,
-                differences: differences.collect(),
-            }
+            CreatedQueue { name: queue.name, created, differences: differences.collect() }
         })
         .collect();
     let created = queues.iter().filter(|queue| queue.created).count();
     if created > 0 {
-        let scopes = scopes
-            .iter()
-            .map(Scope::to_string)
-            .collect::<Vec<_>>()
-            .join(", ");
+        let scopes = scopes.iter().map(Scope::to_string).collect::<Vec<_>>().join(", ");
         tracing::info!(operator = by, prefix, scopes, created, "created queues");
     }
     Answer::new(&CreatedQueues { queues })
@@ -98,9 +90,7 @@ pub(super) async fn list() -> anyhow::Result<Answer> {
         in_flight: listed.in_flight,
         delayed: listed.delayed,
     });
-    Answer::new(&ListedQueues {
-        queues: queues.collect(),
-    })
+    Answer::new(&ListedQueues { queues: queues.collect() })
 }
 
 impl fmt::Display for CreatedQueues {
@@ -117,10 +107,7 @@ impl fmt::Display for CreatedQueues {
         }
         table.fmt(f)?;
         let differing = self.queues.iter().flat_map(|queue| {
-            queue
-                .differences
-                .iter()
-                .map(move |difference| (&queue.name, difference))
+            queue.differences.iter().map(move |difference| (&queue.name, difference))
         });
         let mut differences = Table::new(&[
             ("queue", Align::Left),
@@ -129,15 +116,7 @@ impl fmt::Display for CreatedQueues {
             ("is", Align::Left),
         ]);
         let mut any = false;
-        for (
-            name,
-            Difference {
-                attribute,
-                wanted,
-                found,
-            },
-        ) in differing
-        {
+        for (name, Difference { attribute, wanted, found }) in differing {
             let found = found.clone().unwrap_or_else(|| "not set".to_owned());
             differences.row([name.clone(), attribute.clone(), wanted.clone(), found]);
             any = true;

@@ -19,30 +19,17 @@ const FIELD_CHARS_MAX: usize = 100;
 
 impl fmt::Display for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self
-            .event
-            .as_ref()
-            .map_or("not journaled yet", |event| event.kind.as_str());
+        let kind = self.event.as_ref().map_or("not journaled yet", |event| event.kind.as_str());
         writeln!(f, "{} · {kind} · {}\n", self.request_id, self.account)?;
         if let Some(event) = &self.event {
             let age = event.sent_at.millis_since(event.initiated_at);
             writeln!(f, "made      {}", event.initiated_at)?;
             writeln!(f, "queued    {}  {age} ms after it was made", event.sent_at)?;
-            for (name, value) in event
-                .fields
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter(|(name, _)| *name != "type")
+            for (name, value) in
+                event.fields.as_object().into_iter().flatten().filter(|(name, _)| *name != "type")
             {
-                let value = value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned);
-                writeln!(
-                    f,
-                    "            {name} {}",
-                    shortened(&value, FIELD_CHARS_MAX)
-                )?;
+                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                writeln!(f, "            {name} {}", shortened(&value, FIELD_CHARS_MAX))?;
             }
         }
         if let Some(chapter) = &self.clearing {
@@ -64,11 +51,7 @@ impl fmt::Display for Story {
             posting(f, &chapter.ruling)?;
         }
         for parked in &self.parked {
-            let now = if parked.waits {
-                "waits"
-            } else {
-                "was resolved"
-            };
+            let now = if parked.waits { "waits" } else { "was resolved" };
             let (stage, number, at) = (parked.stage, parked.parked_seq, parked.parked_at);
             writeln!(f, "\nparked    {at}  at {stage} as message {number}, {now}")?;
             writeln!(f, "            {}", parked.error)?;
@@ -84,19 +67,10 @@ impl Story {
         stage: &str,
         chapter: &Chapter<R>,
     ) -> fmt::Result {
-        let Chapter {
-            seq,
-            decided_at,
-            configuration,
-            ..
-        } = chapter;
+        let Chapter { seq, decided_at, configuration, .. } = chapter;
         write!(f, "\n{stage:<10}{decided_at}")?;
         if let Some(event) = &self.event {
-            write!(
-                f,
-                "  {} ms after it was queued",
-                decided_at.millis_since(event.sent_at)
-            )?;
+            write!(f, "  {} ms after it was queued", decided_at.millis_since(event.sent_at))?;
         }
         write!(f, ", row {seq}")?;
         match configuration {
@@ -114,10 +88,7 @@ pub(super) fn outcome(outcome: &Outcome) -> String {
         OutcomeStatus::Expired => "expired",
         OutcomeStatus::Parked => "parked",
     };
-    let payable = outcome
-        .payable_at
-        .map(|at| format!(", payable at {at}"))
-        .unwrap_or_default();
+    let payable = outcome.payable_at.map(|at| format!(", payable at {at}")).unwrap_or_default();
     match &outcome.reason {
         None => format!("{status}{payable}"),
         Some(reason) => format!("{status}, {}: {}", word(&reason.code), reason.detail),
@@ -155,9 +126,7 @@ fn posting(f: &mut fmt::Formatter<'_>, ruling: &AccountRuling) -> fmt::Result {
                 .iter()
                 .map(|Leg { from, to, money }| (from.name(), to.name(), money.to_string()));
             moved(f, Align::Right, &moves.collect::<Vec<_>>())?;
-            balances
-                .iter()
-                .try_for_each(|balance| balance_after(f, balance))
+            balances.iter().try_for_each(|balance| balance_after(f, balance))
         }
         AccountRuling::Refused(refusal) => refused(f, refusal),
     }
@@ -177,11 +146,7 @@ fn planned(f: &mut fmt::Formatter<'_>, legs: &[PlannedLeg]) -> fmt::Result {
         return writeln!(f, "            no money is to move");
     }
     let is_known = |leg: &PlannedLeg| matches!(leg.amount, PlannedAmount::Known(_));
-    let align = if legs.iter().all(is_known) {
-        Align::Right
-    } else {
-        Align::Left
-    };
+    let align = if legs.iter().all(is_known) { Align::Right } else { Align::Left };
     let moves = legs.iter().map(|leg| {
         let amount = match &leg.amount {
             PlannedAmount::Known(money) => money.to_string(),
@@ -208,25 +173,13 @@ fn moved(f: &mut fmt::Formatter<'_>, align: Align, moves: &[(&str, &str, String)
 }
 
 fn changed(f: &mut fmt::Formatter<'_>, position: &PositionChange) -> fmt::Result {
-    let PositionChange {
-        symbol,
-        side,
-        quantity,
-        entry_price,
-        margin,
-        realised_profit,
-        ..
-    } = position;
+    let PositionChange { symbol, side, quantity, entry_price, margin, realised_profit, .. } =
+        position;
     let held = match side {
         PositionSide::Flat => format!("{symbol} is closed"),
         PositionSide::Long | PositionSide::Short => {
-            let price = entry_price
-                .map(|price| format!(" at {price}"))
-                .unwrap_or_default();
-            format!(
-                "{symbol} is {} {quantity}{price}, margin {margin}",
-                word(side)
-            )
+            let price = entry_price.map(|price| format!(" at {price}")).unwrap_or_default();
+            format!("{symbol} is {} {quantity}{price}, margin {margin}", word(side))
         }
     };
     writeln!(f, "            {held}, realised {realised_profit}")
@@ -242,19 +195,10 @@ fn balance_after(f: &mut fmt::Formatter<'_>, balance: &Balance) -> fmt::Result {
         ("borrowed", balance.borrowed),
     ];
     let there = shares.iter().filter(|(_, money)| !money.is_zero());
-    let there: Vec<String> = there
-        .map(|(name, money)| format!("{name} {}", money.amount()))
-        .collect();
-    let told = if there.is_empty() {
-        "nothing".to_owned()
-    } else {
-        there.join(", ")
-    };
-    writeln!(
-        f,
-        "            then {}: {told}",
-        balance.available.currency()
-    )
+    let there: Vec<String> =
+        there.map(|(name, money)| format!("{name} {}", money.amount())).collect();
+    let told = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
+    writeln!(f, "            then {}: {told}", balance.available.currency())
 }
 
 /// The word that the contract has for `value`.

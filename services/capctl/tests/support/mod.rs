@@ -49,10 +49,7 @@ impl Tool {
         let _ = input.write_all(stdin.as_bytes()).await;
         drop(input);
         let limit = std::time::Duration::from_secs(COMMAND_SECS_MAX);
-        let output = tokio::time::timeout(limit, child.wait_with_output())
-            .await
-            .unwrap()
-            .unwrap();
+        let output = tokio::time::timeout(limit, child.wait_with_output()).await.unwrap().unwrap();
         Ended {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),

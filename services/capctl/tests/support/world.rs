@@ -49,39 +49,21 @@ impl World {
         };
         let prefix = format!("{name}-{}", std::process::id());
         // An installation beside the one that is tested: neither must see the other.
-        let other = stack
-            .install(&format!("{prefix}-other"), &configuration())
-            .await
-            .unwrap();
+        let other = stack.install(&format!("{prefix}-other"), &configuration()).await.unwrap();
         let mine = |value: &str| value.replace("-other", "").replace("_other", "");
-        let settings = other
-            .environment
-            .iter()
-            .map(|(name, value)| (name.clone(), mine(value)));
+        let settings = other.environment.iter().map(|(name, value)| (name.clone(), mine(value)));
         let mut environment: Vec<_> = settings.collect();
         environment.push(("USER".to_owned(), "ann".to_owned()));
         for name in ["CLEARING", "POSITION", "ACCOUNT"] {
-            let url = &other
-                .environment
-                .iter()
-                .find(|(found, _)| found.starts_with(name))
-                .unwrap()
-                .1;
+            let url =
+                &other.environment.iter().find(|(found, _)| found.starts_with(name)).unwrap().1;
             Postgres::force_drop_database(url).await.unwrap();
         }
-        Self {
-            stack,
-            tool: Tool { environment },
-            prefix,
-        }
+        Self { stack, tool: Tool { environment }, prefix }
     }
 
     pub(crate) fn setting(&self, name: &str) -> &str {
-        let found = self
-            .tool
-            .environment
-            .iter()
-            .find(|(found, _)| found == name);
+        let found = self.tool.environment.iter().find(|(found, _)| found == name);
         &found.unwrap().1
     }
 
@@ -97,22 +79,10 @@ impl World {
 
     async fn run_stage<S: Wired>(&self, stop: &CancellationToken) -> JoinHandle<()> {
         let database = cap_store::connect(self.setting(S::DATABASE_URL), "test", 4).unwrap();
-        let aws = self.stack.aws.clone();
-        let connections = Connections {
-            aws,
-            database,
-            prefix: self.prefix.clone(),
-        };
-        let limits = Limits {
-            receive_wait_secs: 1,
-            ..Limits::default()
-        };
-        tokio::spawn(
-            pipeline::<S>(&connections, limits)
-                .await
-                .unwrap()
-                .run(stop.clone()),
-        )
+        let aws = self.stack.connect().await;
+        let connections = Connections { aws, database, prefix: self.prefix.clone() };
+        let limits = Limits { receive_wait_secs: 1, ..Limits::default() };
+        tokio::spawn(pipeline::<S>(&connections, limits).await.unwrap().run(stop.clone()))
     }
 
     /// Waits until the answer to `line` is as wanted.

@@ -11,55 +11,20 @@ use crate::state::compare;
 /// Every way in which `stored` is not `replayed`.
 pub(super) fn of(stored: &AccountState, replayed: &AccountState) -> Vec<String> {
     let mut said = Vec::new();
-    compare(
-        &mut said,
-        "status",
-        &stored.status,
-        &replayed.status,
-        |status| format!("{status:?}").to_lowercase(),
-    );
-    compare(
-        &mut said,
-        "customer",
-        &stored.customer,
-        &replayed.customer,
-        |customer| {
-            customer
-                .as_ref()
-                .map_or("nobody".to_owned(), ExternalId::to_string)
-        },
-    );
-    compare(
-        &mut said,
-        "credit",
-        &stored.credit,
-        &replayed.credit,
-        show_credit,
-    );
-    compare(
-        &mut said,
-        "liquidating",
-        &stored.liquidating,
-        &replayed.liquidating,
-        bool::to_string,
-    );
-    compare(
-        &mut said,
-        "withdrawals",
-        &stored.withdrawals,
-        &replayed.withdrawals,
-        |withdrawals| {
-            let each = withdrawals
-                .iter()
-                .map(|(id, withdrawal)| format!("{id} of {}", withdrawal.amount));
-            format!("[{}]", each.collect::<Vec<_>>().join(", "))
-        },
-    );
-    let codes: BTreeSet<_> = stored
-        .balances
-        .keys()
-        .chain(replayed.balances.keys())
-        .collect();
+    compare(&mut said, "status", &stored.status, &replayed.status, |status| {
+        format!("{status:?}").to_lowercase()
+    });
+    compare(&mut said, "customer", &stored.customer, &replayed.customer, |customer| {
+        customer.as_ref().map_or("nobody".to_owned(), ExternalId::to_string)
+    });
+    compare(&mut said, "credit", &stored.credit, &replayed.credit, show_credit);
+    compare(&mut said, "liquidating", &stored.liquidating, &replayed.liquidating, bool::to_string);
+    compare(&mut said, "withdrawals", &stored.withdrawals, &replayed.withdrawals, |withdrawals| {
+        let each =
+            withdrawals.iter().map(|(id, withdrawal)| format!("{id} of {}", withdrawal.amount));
+        format!("[{}]", each.collect::<Vec<_>>().join(", "))
+    });
+    let codes: BTreeSet<_> = stored.balances.keys().chain(replayed.balances.keys()).collect();
     for code in codes {
         match (stored.balances.get(code), replayed.balances.get(code)) {
             (Some(stored), Some(replayed)) => compare_balances(&mut said, stored, replayed),
@@ -84,15 +49,9 @@ pub(super) fn of(stored: &AccountState, replayed: &AccountState) -> Vec<String> 
 fn show_credit(credit: &Option<Credit>) -> String {
     match credit {
         None => "none".to_owned(),
-        Some(credit) => format!(
-            "{}{}",
-            credit.limit,
-            if credit.enabled {
-                ""
-            } else {
-                " (switched off)"
-            }
-        ),
+        Some(credit) => {
+            format!("{}{}", credit.limit, if credit.enabled { "" } else { " (switched off)" })
+        }
     }
 }
 

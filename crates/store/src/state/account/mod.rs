@@ -41,10 +41,7 @@ impl StateTables for Accounts {
             ) as state
             where not exists (select from lane where lane.account_id = state.account_id)
             order by account_id limit $1";
-        let accounts = sqlx::query_scalar(accounts)
-            .bind(limit)
-            .fetch_all(connection)
-            .await;
+        let accounts = sqlx::query_scalar(accounts).bind(limit).fetch_all(connection).await;
         accounts.map_err(failed("looking for accounts without a lane"))
     }
 

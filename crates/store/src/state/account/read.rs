@@ -18,23 +18,15 @@ pub(super) async fn states(
     let mut states: HashMap<AccountKey, AccountState> = HashMap::new();
     for record in account_records(connection, accounts).await? {
         let unreadable = |reason: String| QueryError::unreadable(&record.account_id, reason);
-        let account = record
-            .account_id
-            .parse()
-            .map_err(|error| unreadable(format!("{error}")))?;
+        let account = record.account_id.parse().map_err(|error| unreadable(format!("{error}")))?;
         states.insert(account, record.read().map_err(unreadable)?);
     }
     for record in balance_records(connection, accounts).await? {
         let unreadable = |reason: String| QueryError::unreadable(&record.account_id, reason);
-        let account = record
-            .account_id
-            .parse()
-            .map_err(|error| unreadable(format!("{error}")))?;
+        let account = record.account_id.parse().map_err(|error| unreadable(format!("{error}")))?;
         let balance = record.read().map_err(unreadable)?;
         let state: &mut AccountState = states.entry(account).or_default();
-        state
-            .balances
-            .insert(balance.available.currency().code, balance);
+        state.balances.insert(balance.available.currency().code, balance);
     }
     Ok(states)
 }
@@ -84,12 +76,8 @@ impl AccountRecord {
     }
 
     fn credit(&self) -> Result<Option<Credit>, String> {
-        match (
-            &self.credit_currency,
-            self.credit_decimals,
-            self.credit_limit,
-            self.credit_enabled,
-        ) {
+        match (&self.credit_currency, self.credit_decimals, self.credit_limit, self.credit_enabled)
+        {
             (Some(code), Some(decimals), Some(limit), Some(enabled)) => {
                 let limit = money("credit_limit", currency(code, decimals)?, limit)?;
                 Ok(Some(Credit { limit, enabled }))
@@ -120,10 +108,7 @@ async fn account_records(
         "select account_id, status, customer, credit_currency, credit_decimals, credit_limit,
             credit_enabled, liquidating, withdrawals
         from account where account_id = any($1)";
-    let records = sqlx::query_as(records)
-        .bind(accounts)
-        .fetch_all(connection)
-        .await;
+    let records = sqlx::query_as(records).bind(accounts).fetch_all(connection).await;
     records.map_err(failed("reading accounts"))
 }
 
@@ -134,9 +119,6 @@ async fn balance_records(
     let records =
         "select account_id, currency, decimals, available, frozen, margin, withdrawing, borrowed
         from balance where account_id = any($1)";
-    let records = sqlx::query_as(records)
-        .bind(accounts)
-        .fetch_all(connection)
-        .await;
+    let records = sqlx::query_as(records).bind(accounts).fetch_all(connection).await;
     records.map_err(failed("reading balances"))
 }

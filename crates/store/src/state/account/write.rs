@@ -16,11 +16,8 @@ pub(super) async fn states(
     connection: &mut PgConnection,
     changes: &[&LaneChange<Accounts>],
 ) -> Result<(), CommitError> {
-    let accounts: Vec<_> = changes
-        .iter()
-        .copied()
-        .filter(|change| account_changed(change))
-        .collect();
+    let accounts: Vec<_> =
+        changes.iter().copied().filter(|change| account_changed(change)).collect();
     if !accounts.is_empty() {
         write_accounts(connection, &accounts).await?;
     }
@@ -28,14 +25,9 @@ pub(super) async fn states(
     for change in changes {
         let (before, after) = (&change.state_before.balances, &change.state_after.balances);
         if let Some(code) = before.keys().find(|code| !after.contains_key(code)) {
-            return Err(vanished(
-                &change.account,
-                format_args!("the {code} balance"),
-            ));
+            return Err(vanished(&change.account, format_args!("the {code} balance")));
         }
-        let changed = after
-            .iter()
-            .filter(|(code, balance)| before.get(code) != Some(balance));
+        let changed = after.iter().filter(|(code, balance)| before.get(code) != Some(balance));
         balances.extend(changed.map(|(_, balance)| (&change.account, balance)));
     }
     if !balances.is_empty() {
@@ -46,19 +38,8 @@ pub(super) async fn states(
 
 fn account_changed(change: &LaneChange<Accounts>) -> bool {
     let (before, after) = (&change.state_before, &change.state_after);
-    (
-        before.status,
-        &before.customer,
-        before.credit,
-        before.liquidating,
-        &before.withdrawals,
-    ) != (
-        after.status,
-        &after.customer,
-        after.credit,
-        after.liquidating,
-        &after.withdrawals,
-    )
+    (before.status, &before.customer, before.credit, before.liquidating, &before.withdrawals)
+        != (after.status, &after.customer, after.credit, after.liquidating, &after.withdrawals)
 }
 
 async fn write_accounts(
@@ -74,36 +55,17 @@ async fn write_accounts(
         withdrawals.push(
             json.map_err(|error| CommitError::Refused(format!("writing withdrawals: {error}")))?,
         );
-        limits.push(
-            state
-                .credit
-                .map(|credit| numeric(credit.limit))
-                .transpose()?,
-        );
-        let closed = if state.status == AccountStatus::Closed {
-            decided_at(change)
-        } else {
-            None
-        };
+        limits.push(state.credit.map(|credit| numeric(credit.limit)).transpose()?);
+        let closed = if state.status == AccountStatus::Closed { decided_at(change) } else { None };
         closed_at.push(closed.map(timestamptz).transpose()?);
     }
     let states = || changes.iter().map(|change| &change.state_after);
     let limit = |state: &AccountState| state.credit.map(|credit| credit.limit.currency());
-    let codes: Vec<Option<String>> = states()
-        .map(|state| limit(state).map(|limit| limit.code.to_string()))
-        .collect();
+    let codes: Vec<Option<String>> =
+        states().map(|state| limit(state).map(|limit| limit.code.to_string())).collect();
     sqlx::query(include_str!("write_accounts.sql"))
-        .bind(
-            changes
-                .iter()
-                .map(|change| change.account.as_str())
-                .collect::<Vec<_>>(),
-        )
-        .bind(
-            states()
-                .map(|state| status_name(state.status))
-                .collect::<Vec<_>>(),
-        )
+        .bind(changes.iter().map(|change| change.account.as_str()).collect::<Vec<_>>())
+        .bind(states().map(|state| status_name(state.status)).collect::<Vec<_>>())
         .bind(
             states()
                 .map(|state| state.customer.as_ref().map(ExternalId::as_str))
@@ -116,11 +78,7 @@ async fn write_accounts(
                 .collect::<Vec<_>>(),
         )
         .bind(limits)
-        .bind(
-            states()
-                .map(|state| state.credit.map(|credit| credit.enabled))
-                .collect::<Vec<_>>(),
-        )
+        .bind(states().map(|state| state.credit.map(|credit| credit.enabled)).collect::<Vec<_>>())
         .bind(states().map(|state| state.liquidating).collect::<Vec<_>>())
         .bind(withdrawals)
         .bind(closed_at)
@@ -142,31 +100,15 @@ async fn write_balances(
     connection: &mut PgConnection,
     balances: &[(&AccountKey, &Balance)],
 ) -> Result<(), CommitError> {
-    let currencies = || {
-        balances
-            .iter()
-            .map(|(_, balance)| balance.available.currency())
-    };
+    let currencies = || balances.iter().map(|(_, balance)| balance.available.currency());
     let codes: Vec<_> = currencies().map(|currency| currency.code).collect();
     let share = |share: fn(&Balance) -> Money| -> Result<Vec<Decimal>, CommitError> {
-        balances
-            .iter()
-            .map(|(_, balance)| numeric(share(balance)))
-            .collect()
+        balances.iter().map(|(_, balance)| numeric(share(balance))).collect()
     };
     sqlx::query(include_str!("write_balances.sql"))
-        .bind(
-            balances
-                .iter()
-                .map(|(account, _)| account.as_str())
-                .collect::<Vec<_>>(),
-        )
+        .bind(balances.iter().map(|(account, _)| account.as_str()).collect::<Vec<_>>())
         .bind(codes.iter().map(|code| code.as_str()).collect::<Vec<_>>())
-        .bind(
-            currencies()
-                .map(|currency| i16::from(currency.decimals))
-                .collect::<Vec<_>>(),
-        )
+        .bind(currencies().map(|currency| i16::from(currency.decimals)).collect::<Vec<_>>())
         .bind(share(|balance| balance.available)?)
         .bind(share(|balance| balance.frozen)?)
         .bind(share(|balance| balance.margin)?)
