@@ -68,7 +68,7 @@ async fn keep_up(binaries: &Path, env_file: &Path) -> anyhow::Result<()> {
     eprintln!("\n  Stopping …");
     services.stop().await?;
     drop(stack);
-    eprintln!("  ✓ Stopped after {:.0?}", progress.elapsed());
+    eprintln!("  ✓ Stopped");
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! Builders that the specifications of the domain share: money as people write it, events, the
-//! shipped configuration, and three stages chained in memory.
+//! Builders that the specifications of the domain share: money and contracts as people write them,
+//! events, the shipped configuration, the published examples, and three stages chained in memory.
 
 #![allow(dead_code, reason = "each test binary uses its own part of the builders")]
 #![allow(clippy::unwrap_used, reason = "a specification that cannot be set up stops there")]
@@ -13,7 +13,10 @@ use std::sync::Arc;
 
 use cap_domain::account::{Balance, Leg};
 use cap_domain::configuration::Configuration;
+use cap_domain::ids::Symbol;
+use cap_domain::instrument::{Contract, ContractKind};
 use cap_domain::money::{Currency, CurrencyCode, Money};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 /// The shipped `config/` as one document.
@@ -33,6 +36,39 @@ pub(crate) fn shipped() -> Value {
 pub(crate) fn configuration() -> Arc<Configuration> {
     let document = serde_json::from_value(shipped()).unwrap();
     Arc::new(Configuration::check(1, document).unwrap())
+}
+
+/// The figures that exchanges publish, as they came.
+pub(crate) const VECTORS: &str = include_str!("../vectors/positions.json");
+
+/// The same, read.
+pub(crate) fn vectors() -> Value {
+    serde_json::from_str(VECTORS).unwrap()
+}
+
+/// A decimal as people write it.
+pub(crate) fn decimal(text: &str) -> Decimal {
+    text.parse().unwrap()
+}
+
+/// The shipped linear contract: BTC-USDT.
+pub(crate) fn linear() -> Contract {
+    Contract {
+        symbol: Symbol::new("BTC-USDT").unwrap(),
+        kind: ContractKind::Linear,
+        multiplier: Decimal::ONE,
+        settled_in: currency("USDT"),
+    }
+}
+
+/// The shipped inverse contract: BTC-USD.
+pub(crate) fn inverse() -> Contract {
+    Contract {
+        symbol: Symbol::new("BTC-USD").unwrap(),
+        kind: ContractKind::Inverse,
+        multiplier: Decimal::ONE,
+        settled_in: currency("BTC"),
+    }
 }
 
 /// A currency of the shipped configuration.

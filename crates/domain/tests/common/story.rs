@@ -18,6 +18,7 @@ use cap_domain::refusal::Poison;
 use cap_domain::time::Timestamp;
 use serde_json::{Value, json};
 
+use super::events::with;
 use super::{balances, money};
 
 /// When every story starts.
@@ -50,6 +51,11 @@ impl Sent {
             body: &self.body,
         }
     }
+}
+
+/// A pack as it lies in the queue of a stage behind clearing.
+pub(crate) fn packed<'a>(id: &'a str, body: &'a str, sent_at: Timestamp) -> RawMessage<'a> {
+    RawMessage { message_id: &id[..32], deduplication_id: None, sent_at, receives: 1, body }
 }
 
 /// One stage's lane with its journal, as its database keeps them.
@@ -266,6 +272,13 @@ impl Story {
         self.sent(request_id, self.envelope(request_id, event).to_string())
     }
 
+    /// The same, with `fields` over its header.
+    pub(crate) fn message_with(&mut self, request_id: &str, event: &Value, fields: Value) -> Sent {
+        let mut envelope = self.envelope(request_id, event);
+        envelope["header"] = with(envelope["header"].take(), fields);
+        self.sent(request_id, envelope.to_string())
+    }
+
     /// A body sent now.
     pub(crate) fn sent(&mut self, request_id: &str, body: String) -> Sent {
         self.messages += 1;
@@ -307,13 +320,7 @@ impl Story {
         }
         for (stage, units) in queued {
             for (id, body) in pack(&self.account_key, &units) {
-                let message = RawMessage {
-                    message_id: &id[..32],
-                    deduplication_id: None,
-                    sent_at: self.now,
-                    receives: 1,
-                    body: &body,
-                };
+                let message = packed(&id, &body, self.now);
                 let steps = match stage {
                     StageName::Position => {
                         self.position.take(&Positions::read(&self.account_key, message), self.now)

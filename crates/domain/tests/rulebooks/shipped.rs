@@ -1,0 +1,52 @@
+//! The shipped configuration loads, and says what every kind of event does.
+
+use cap_domain::event::EventKind;
+use cap_domain::rulebook::Rule;
+
+use crate::check;
+use crate::common::shipped;
+
+#[test]
+fn the_shipped_configuration_loads() {
+    let configuration = check(shipped()).unwrap();
+    let products: Vec<_> = configuration.rulebooks().map(|r| r.product.to_string()).collect();
+    assert_eq!(products, ["perpetual", "spot"]);
+    let decimals = |code: &str| configuration.currency(code.parse().unwrap()).map(|c| c.decimals);
+    let found = ["BTC", "ETH", "USDT", "USD", "HKD", "DOGE"].map(decimals);
+    assert_eq!(found, [Some(8), Some(8), Some(6), Some(2), Some(2), None]);
+}
+
+#[test]
+fn every_product_says_what_every_kind_of_event_does() {
+    let configuration = check(shipped()).unwrap();
+    for rulebook in configuration.rulebooks() {
+        for kind in EventKind::ALL {
+            assert!(rulebook.rule(*kind).is_some(), "{} {kind}", rulebook.product);
+        }
+    }
+}
+
+#[test]
+fn what_a_shipped_rulebook_refuses_says_why() {
+    let configuration = check(shipped()).unwrap();
+    let reasons: Vec<String> = configuration
+        .rulebooks()
+        .flat_map(|rulebook| EventKind::ALL.iter().map(move |kind| (rulebook, *kind)))
+        .filter_map(|(rulebook, kind)| match rulebook.rule(kind) {
+            Some(Rule::Refused(reason)) => Some(format!("{} {kind}: {reason}", rulebook.product)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "perpetual transfer.requested: transfers are not supported yet",
+            "perpetual margin.changed: isolated margin is not supported yet",
+            "perpetual leverage.changed: changing leverage is not supported yet",
+            "spot transfer.requested: transfers are not supported yet",
+            "spot funding.charged: spot has no positions to charge funding on",
+            "spot margin.changed: spot has no positions to margin",
+            "spot leverage.changed: spot has no positions to leverage",
+        ]
+    );
+}

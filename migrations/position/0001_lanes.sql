@@ -1,0 +1,1 @@
+../lanes/0001_lanes.sql
