@@ -131,6 +131,11 @@ where
             return ExitCode::from(EXIT_FAILED);
         }
     };
+    if nix::unistd::geteuid().is_root() {
+        tracing::warn!(
+            "running as root: nothing here needs it, give the service a user of its own (T22)"
+        );
+    }
     let ended = runtime(common.worker_threads).map_err(Into::into).and_then(|runtime| {
         let ended = runtime.block_on(supervise(service, &common, logs.level(), |context| {
             serve(context, settings)

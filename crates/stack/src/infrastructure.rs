@@ -72,6 +72,8 @@ impl Stack {
         for stage in StageName::ALL {
             cap_store::migrations::migrate(stage, databases.of(stage)).await?;
         }
+        // The query store has no schema yet; its database is there, so that its address is true.
+        cap_store::migrations::create_database(&databases.query).await?;
         DynamoClaims::new(aws.dynamodb.clone(), prefix).create_table().await?;
         let configurations = ConfigurationStore::new(aws.dynamodb.clone(), prefix);
         configurations.create_table().await?;

@@ -77,11 +77,24 @@ pub async fn migrate(stage: StageName, url: &str) -> Result<(), MigrationError> 
 }
 
 async fn create(stage: StageName, url: &str) -> Result<(), MigrationError> {
+    create_database(url)
+        .await
+        .map(|_| ())
+        .map_err(|source| MigrationError::Create { stage, source })
+}
+
+/// Creates the database at `url` unless it is there; tells whether it did.
+///
+/// # Errors
+/// If the server cannot be reached, or the role may not create databases.
+pub async fn create_database(url: &str) -> Result<bool, sqlx::Error> {
+    if Postgres::database_exists(url).await? {
+        return Ok(false);
+    }
     match Postgres::create_database(url).await {
-        Err(error) if !is(&error, DUPLICATE_DATABASE) => {
-            Err(MigrationError::Create { stage, source: error })
-        }
-        _ => Ok(()),
+        // Somebody else was faster.
+        Err(error) if is(&error, DUPLICATE_DATABASE) => Ok(false),
+        created => created.map(|()| true),
     }
 }
 

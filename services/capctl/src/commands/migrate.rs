@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use cap_aws::{ConfigurationStore, DynamoClaims};
 use cap_domain::lane::StageName;
 use cap_service::environment;
-use cap_store::migrations::migrator;
+use cap_store::migrations::{create_database, migrator};
 use serde::Serialize;
-use sqlx::migrate::{Migrate as _, MigrateDatabase as _};
-use sqlx::{Connection as _, PgConnection, Postgres};
+use sqlx::migrate::Migrate as _;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::answer::Answer;
 use crate::settings::{DatabaseUrls, Prefix, QueryUrl};
@@ -53,7 +53,7 @@ pub(super) async fn migrate(by: &str) -> anyhow::Result<Answer> {
     let query = match query_url {
         None => None,
         Some(url) => {
-            let created = create(&url).await.context("creating the query database")?;
+            let created = create_database(&url).await.context("creating the query database")?;
             if created {
                 tracing::info!(operator = by, "created the query database");
             }
@@ -70,7 +70,8 @@ pub(super) async fn migrate(by: &str) -> anyhow::Result<Answer> {
 
 async fn migrate_stage(stage: StageName, url: &str) -> anyhow::Result<MigratedDatabase> {
     let failed = || format!("reading what was applied to the {stage} database before");
-    let created = create(url).await.with_context(|| format!("creating the {stage} database"))?;
+    let created =
+        create_database(url).await.with_context(|| format!("creating the {stage} database"))?;
     let before = applied(stage, url).await.with_context(failed)?;
     cap_store::migrations::migrate(stage, url).await?;
     let new = migrator(stage).iter().filter(|migration| !before.contains(&migration.version));
@@ -79,14 +80,7 @@ async fn migrate_stage(stage: StageName, url: &str) -> anyhow::Result<MigratedDa
     Ok(MigratedDatabase { stage, created, applied: applied.collect(), before: before.len() })
 }
 
-/// Creates the database at `url` if it is not there; whether it did.
-async fn create(url: &str) -> Result<bool, sqlx::Error> {
-    if Postgres::database_exists(url).await? {
-        return Ok(false);
-    }
-    Postgres::create_database(url).await.map(|()| true)
-}
-
+/// The versions of the migrations that were applied so far.
 async fn applied(stage: StageName, url: &str) -> anyhow::Result<Vec<i64>> {
     let table = &migrator(stage).table_name;
     let mut connection = PgConnection::connect(url).await?;
