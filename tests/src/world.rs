@@ -65,13 +65,16 @@ pub struct World {
 impl World {
     /// Installs CAP on the shared stack. No service runs yet.
     pub async fn install() -> Self {
+        Self::install_on(stack()).await
+    }
+
+    /// Installs CAP on a stack of the test's own.
+    pub async fn install_on(stack: &Stack) -> Self {
         let prefix = format!("t{}", &uuid::Uuid::new_v4().simple().to_string()[..10]);
-        let stack = stack();
-        let installation =
-            stack.install(&prefix, &repository().join("config")).await.expect("installs");
+        let installation = stack.install(&prefix, &repository().join("config")).await;
         let aws = stack.connect().await;
         let upstream = Upstream::new(aws.sqs.clone(), prefix);
-        Self { installation, aws, upstream }
+        Self { installation: installation.expect("installs"), aws, upstream }
     }
 
     /// Installs CAP and runs its three stages in this process.

@@ -106,7 +106,10 @@ impl ConfigurationStore {
     ) -> Result<u64, ConfigurationStoreError> {
         let base = self.current_revision().await?;
         let revision = base + 1;
-        Configuration::check(revision, document.clone())?;
+        let next = Configuration::check(revision, document.clone())?;
+        if let Some(previous) = self.read(base).await? {
+            next.check_after(&Configuration::check(base, previous.document)?)?;
+        }
         let json = serde_json::to_string(document)
             .map_err(|error| unreadable(revision, error.to_string()))?;
         if json.len() > DOCUMENT_BYTES_MAX {

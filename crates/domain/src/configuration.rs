@@ -113,6 +113,50 @@ impl Configuration {
         }
     }
 
+    /// Checks that this revision may follow `previous` while accounts live by it. What is checked
+    /// is what no account could survive; parameters of open positions are checked where the
+    /// positions are known (C6).
+    pub fn check_after(&self, previous: &Self) -> Result<(), ConfigurationError> {
+        for (code, was) in &previous.currencies {
+            match self.currencies.get(code) {
+                Some(is) if is == was => {}
+                Some(is) => {
+                    let (is, was) = (is.decimals, was.decimals);
+                    let reason = format!(
+                        "{code}: had {was} decimals, and balances have; {is} cannot be read with them"
+                    );
+                    return Err(wrong("currencies.json", reason));
+                }
+                None => {
+                    return Err(wrong(
+                        "currencies.json",
+                        format!("{code} is gone, and accounts may hold it"),
+                    ));
+                }
+            }
+        }
+        for (product, was) in &previous.rulebooks {
+            let file = format!("rulebooks/{product}.json");
+            let Some(is) = self.rulebooks.get(product) else {
+                return Err(wrong(file, "is gone, and accounts may be open"));
+            };
+            if is.has_positions != was.has_positions {
+                return Err(wrong(
+                    file,
+                    "path: another path would leave a gap in the numbers of every lane",
+                ));
+            }
+            if is.version < was.version || (is.version == was.version && !is.same_rules(was)) {
+                let reason = format!(
+                    "version: {} does not follow {}, and the rules are others",
+                    is.version, was.version
+                );
+                return Err(wrong(file, reason));
+            }
+        }
+        Ok(())
+    }
+
     /// The currency of that code.
     pub fn currency(&self, code: CurrencyCode) -> Option<Currency> {
         self.currencies.get(&code).copied()

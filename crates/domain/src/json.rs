@@ -12,8 +12,20 @@ use serde_json::value::RawValue;
 
 /// Reads any JSON value whose objects have no field twice.
 pub(crate) fn unambiguous_value(text: &str) -> Result<Value, serde_json::Error> {
+    // First the reader that stops at a depth: what it takes can be walked through.
+    let value = serde_json::from_str(text)?;
     check_unambiguous(text)?;
-    serde_json::from_str(text)
+    Ok(value)
+}
+
+/// The same JSON without the two characters that SQS refuses and JSON does not: they can only
+/// stand within texts, where an escape says the same.
+pub(crate) fn for_queues(json: String) -> String {
+    if json.contains(['\u{fffe}', '\u{ffff}']) {
+        json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
+    } else {
+        json
+    }
 }
 
 fn check_unambiguous(text: &str) -> Result<(), serde_json::Error> {
@@ -69,6 +81,21 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_nested_without_end_is_refused_and_not_walked_through() {
+        let deep = "[".repeat(30_000) + &"]".repeat(30_000);
+        let error = unambiguous_value(&deep).unwrap_err().to_string();
+        assert!(error.starts_with("recursion limit exceeded"), "{error}");
+    }
+
+    #[test]
+    fn json_for_queues_has_no_character_that_sqs_refuses_and_says_the_same() {
+        let json = serde_json::to_string("a\u{fffe}b\u{ffff}").unwrap();
+        let safe = for_queues(json);
+        assert_eq!(safe, r#""a\ufffeb\uffff""#);
+        assert_eq!(serde_json::from_str::<String>(&safe).unwrap(), "a\u{fffe}b\u{ffff}");
+    }
 
     #[test]
     fn a_field_written_twice_is_refused_at_any_depth() {

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::account::{AccountRuling, Balance};
 use crate::envelope::{CONTRACT_VERSION, TraceParent};
 use crate::ids::{AccountKey, AccountName, Company, CustomerGroup, Product, RequestId};
+use crate::json::for_queues;
 use crate::lane::{Body, Echo, Lane, Output, Row, StageName};
 use crate::position::{PositionChange, replay_item};
 use crate::refusal::{Poison, Refusal, RejectionCode};
@@ -183,10 +184,11 @@ impl OutcomeMessage {
     /// answers is recognised by: the same message gives the same deduplication id, a repetition
     /// by the caller another one, or SQS would swallow its answer.
     pub fn output(&self, account: &AccountKey, source_id: &str) -> Result<Output, Poison> {
-        let body =
-            serde_json::to_string(self).map_err(|error| Poison::OutOfRange(error.to_string()))?;
-        let status = self.outcome.status;
-        let told = format!("{account} {source_id} {status:?} {}", self.outcome.replayed);
+        let body = serde_json::to_string(self)
+            .map(for_queues)
+            .map_err(|error| Poison::OutOfRange(error.to_string()))?;
+        let Outcome { status, stage, replayed, decided_at, .. } = &self.outcome;
+        let told = format!("{account} {source_id} {stage} {status:?} {replayed} {decided_at}");
         let deduplication_id =
             format!("{}:{}", self.header.request_id, hex::encode(&Sha256::digest(told)[..8]));
         Ok(Output::Outcome { deduplication_id, body })

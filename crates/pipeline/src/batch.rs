@@ -33,6 +33,11 @@ impl<S: Stage> LaneWork<S> {
         self.messages.iter().all(|message| message.in_hand.is_ours())
     }
 
+    /// How often the lane's most received message was received.
+    pub(crate) fn receives(&self) -> u32 {
+        self.arrivals.iter().map(|arrival| arrival.receives).max().unwrap_or_default()
+    }
+
     /// What has to be read of the lane to decide its arrivals.
     pub(crate) fn wanted(&self) -> Wanted {
         Wanted {

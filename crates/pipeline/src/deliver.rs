@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::backoff::Backoff;
 use crate::failpoint;
 use crate::hand::{InHand, by_queue};
-use crate::limits::{CALLS_MAX, DELETE_TRIES_MAX, ERROR_CHARS_MAX};
+use crate::limits::{
+    CALLS_MAX, DELETE_TRIES_MAX, ERROR_CHARS_MAX, FRUITLESS_WAVES_MAX, SEND_DRAIN_MAX,
+};
 use crate::queues::{BATCH_ENTRIES_MAX, Outgoing, Queues};
 use crate::settle::Settled;
 
@@ -144,20 +146,42 @@ impl Courier<'_> {
         }
     }
 
-    /// Sends in waves until nothing is left, everything left is stuck, or we are told to stop.
+    /// Sends in waves until nothing is left, everything left is stuck, nothing goes through for
+    /// too long, or we are told to stop. What is left comes again and is recognised.
     async fn send_all(&self, consignments: &mut [Consignment]) {
+        let overdue = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(SEND_DRAIN_MAX).await;
+        };
+        tokio::select! {
+            biased;
+            () = self.send_waves(consignments) => {}
+            () = overdue => tracing::warn!("stopping before everything was sent: the rest comes again"),
+        }
+    }
+
+    async fn send_waves(&self, consignments: &mut [Consignment]) {
         let mut backoff = Backoff::default();
+        let mut fruitless = 0;
         loop {
             let progressed = self.send_wave(consignments).await;
-            if consignments
-                .iter()
-                .all(|consignment| consignment.stuck || consignment.parcels.is_empty())
-            {
+            let left = consignments.iter().filter(|left| !left.stuck && !left.parcels.is_empty());
+            let left = left.count();
+            if left == 0 {
                 return;
             }
             if progressed {
-                backoff = Backoff::default();
+                (backoff, fruitless) = (Backoff::default(), 0);
                 continue;
+            }
+            fruitless += 1;
+            if fruitless == FRUITLESS_WAVES_MAX {
+                metrics::counter!("cap_undelivered_lanes_total").increment(left as u64);
+                tracing::error!(
+                    lanes = left,
+                    "nothing can be sent: the messages of these lanes come again"
+                );
+                return;
             }
             tokio::select! {
                 () = backoff.wait() => {}
@@ -208,6 +232,12 @@ impl Courier<'_> {
                         } else {
                             "mid_forward"
                         });
+                    }
+                    Err(error) if error.sender_fault && queue.dead_letters => {
+                        // The parked row is the truth, the DLQ only shows it (DESIGN §3).
+                        tracing::error!(account_id = %consignment.account, %error, queue = queue.to_name(""), "the dead-letter queue refuses a message: it is in parked_message alone");
+                        consignment.parcels.pop_front();
+                        progressed = true;
                     }
                     Err(error) if error.sender_fault => {
                         consignment.stuck = true;
@@ -295,7 +325,7 @@ fn dead_letter(
     let error: String = letter
         .error
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}') { ' ' } else { c })
         .take(ERROR_CHARS_MAX)
         .collect();
     Parcel {

@@ -47,3 +47,17 @@ pub(crate) const VISIBILITY_MARGIN: Duration = Duration::from_millis(500);
 
 /// The longest error text a dead letter carries, in characters.
 pub(crate) const ERROR_CHARS_MAX: usize = 500;
+
+/// How long one read or one commit may take before the database counts as away.
+pub(crate) const STORE_CALL_MAX: Duration = Duration::from_secs(15);
+
+/// Waves of sends in a row, with growing waits, in which nothing was accepted: after that the
+/// messages are left to come again, so that one queue that is away does not hold back the others.
+pub(crate) const FRUITLESS_WAVES_MAX: u32 = 8;
+
+/// How long sending may go on after the signal to stop.
+pub(crate) const SEND_DRAIN_MAX: Duration = Duration::from_secs(4);
+
+/// A message received more often than this is worked on alone: if it is what kills the process,
+/// it takes no other lane with it.
+pub(crate) const SUSPECT_RECEIVES: u32 = 3;

@@ -6,19 +6,20 @@ use std::time::Duration;
 use cap_domain::lane::Stage;
 use cap_domain::routing::{Channel, QueueName, Routes};
 use cap_domain::time::Timestamp;
+use rand::seq::SliceRandom;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
-use crate::batch::into_lanes;
+use crate::batch::{LaneWork, into_lanes};
 use crate::deliver::Courier;
 use crate::failpoint;
 use crate::gate::Gate;
 use crate::hand::{InHand, heartbeat, release};
 use crate::lane_store::LaneStore;
-use crate::limits::Limits;
+use crate::limits::{Limits, SUSPECT_RECEIVES};
 use crate::prepare::Prepare;
 use crate::queues::Queues;
 use crate::settle::Settler;
@@ -60,24 +61,29 @@ impl<S: Stage> Pipeline<S> {
         let places = (queues.len() * pipeline.limits.receivers_per_queue).max(1);
         let (sender, receiver) = mpsc::channel(places);
         let receiver = Arc::new(Mutex::new(receiver));
-        let mut receivers = JoinSet::new();
+        let mut tasks = JoinSet::new();
         for queue in queues {
             for _ in 0..pipeline.limits.receivers_per_queue.max(1) {
                 let (pipeline, queue) = (Arc::clone(&pipeline), Arc::clone(&queue));
                 let (sender, stop) = (sender.clone(), stop.clone());
-                receivers.spawn(async move { pipeline.receive(&queue, &sender, &stop).await });
+                tasks.spawn(async move { pipeline.receive(&queue, &sender, &stop).await });
             }
         }
         drop(sender);
-        let mut committers = JoinSet::new();
         for _ in 0..pipeline.limits.committers.max(1) {
             let (pipeline, receiver, stop) =
                 (Arc::clone(&pipeline), Arc::clone(&receiver), stop.clone());
-            committers.spawn(async move { pipeline.commit(&receiver, &stop).await });
+            tasks.spawn(async move { pipeline.commit(&receiver, &stop).await });
         }
         // Committers end when the last receiver has dropped its end of the channel.
-        receivers.join_all().await;
-        committers.join_all().await;
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended
+                && error.is_panic()
+            {
+                // Half a pipeline would look healthy: better none, which is started again (T23).
+                std::panic::resume_unwind(error.into_panic());
+            }
+        }
     }
 
     async fn receive(
@@ -94,21 +100,30 @@ impl<S: Stage> Pipeline<S> {
                 () = stop.cancelled() => return,
             }
             // Room first, then messages: what is received can always be handed on at once.
-            let Ok(permit) = sender.reserve().await else {
-                return;
+            let permit = tokio::select! {
+                permit = sender.reserve() => permit,
+                () = stop.cancelled() => return,
             };
+            let Ok(permit) = permit else { return };
             let asked_at = Instant::now();
-            match self.queues.receive(queue, receive_wait_secs, visibility_secs).await {
+            let overdue = async {
+                stop.cancelled().await;
+                tokio::time::sleep(
+                    Duration::from_secs(u64::from(receive_wait_secs)) + ANSWER_TIME_MAX,
+                )
+                .await;
+            };
+            let received = tokio::select! {
+                received = self.queues.receive(queue, receive_wait_secs, visibility_secs) => received,
+                () = overdue => return,
+            };
+            match received {
                 Ok(messages) if messages.is_empty() => backoff = Backoff::default(),
                 Ok(messages) => {
                     failpoint::hit("after_receive");
                     backoff = Backoff::default();
                     metrics::counter!("cap_received_total").increment(messages.len() as u64);
-                    // A long poll may have waited: the messages were hidden when it answered, so
-                    // all but the answer's own way is certain to be left.
-                    let waited =
-                        asked_at.elapsed().min(Duration::from_secs(u64::from(receive_wait_secs)));
-                    let hidden_from = asked_at + waited.saturating_sub(ANSWER_TIME_MAX);
+                    let hidden_from = hidden_from(asked_at, receive_wait_secs);
                     let messages: Vec<_> = messages
                         .into_iter()
                         .map(|message| {
@@ -170,9 +185,30 @@ impl<S: Stage> Pipeline<S> {
 
     /// The unit of work (DESIGN §2).
     async fn work(&self, messages: &[Arc<InHand>], stop: &CancellationToken) {
+        if stop.is_cancelled() && !self.gate.is_open() {
+            return release(&*self.queues, messages).await;
+        }
         let begun = Instant::now();
-        let mut lanes = into_lanes::<S>(messages);
-        lanes.retain(|lane| lane.is_ours());
+        let lanes = into_lanes::<S>(messages).into_iter().filter(LaneWork::is_ours);
+        let (mut suspects, lanes): (Vec<_>, Vec<_>) =
+            lanes.partition(|lane| lane.receives() > SUSPECT_RECEIVES);
+        self.settle_and_deliver(lanes, stop).await;
+        // In another order each time, so that all but the guilty one get through before it.
+        suspects.shuffle(&mut rand::rng());
+        for suspect in suspects {
+            self.settle_and_deliver(vec![suspect], stop).await;
+        }
+        metrics::histogram!("cap_batch_seconds").record(begun.elapsed());
+        if stop.is_cancelled() {
+            // What was not finished is given back at once, not after its visibility.
+            release(&*self.queues, messages).await;
+        }
+    }
+
+    async fn settle_and_deliver(&self, lanes: Vec<LaneWork<S>>, stop: &CancellationToken) {
+        if lanes.is_empty() {
+            return;
+        }
         let settler = Settler {
             stage: (self.stage)(),
             store: &*self.store,
@@ -183,13 +219,19 @@ impl<S: Stage> Pipeline<S> {
         };
         let settled = settler.settle(lanes).await;
         Courier { queues: &*self.queues, routes: &self.routes, stop }.deliver(&settled).await;
-        metrics::histogram!("cap_batch_seconds").record(begun.elapsed());
-        if stop.is_cancelled() {
-            // What was not finished is given back at once, not after its visibility.
-            release(&*self.queues, messages).await;
-        }
     }
 }
 
+/// From when messages that were just received are certain to be hidden. A long poll may have
+/// waited for them; all but the answer's own way counts as waiting. An answer that took longer
+/// than that may have been on its way from the beginning.
+fn hidden_from(asked_at: Instant, receive_wait_secs: u32) -> Instant {
+    let waited = asked_at.elapsed();
+    if waited > Duration::from_secs(u64::from(receive_wait_secs)) + ANSWER_TIME_MAX {
+        return asked_at;
+    }
+    asked_at + waited.saturating_sub(ANSWER_TIME_MAX)
+}
+
 /// How long the answer of a receive may be on its way: counted against the message's visibility.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(2);
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(1);

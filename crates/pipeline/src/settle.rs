@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cap_domain::ids::AccountKey;
-use cap_domain::lane::{Advance, Arrival, Content, Lane, Stage, Step, advance};
+use cap_domain::lane::{Advance, Arrival, Lane, Stage, Step, advance};
 use cap_domain::refusal::Poison;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use crate::batch::LaneWork;
 use crate::failpoint;
 use crate::gate::Gate;
 use crate::lane_store::{CommitError, LaneChange, LaneStore, LoadError, Loaded};
-use crate::limits::FENCED_TRIES_MAX;
+use crate::limits::{FENCED_TRIES_MAX, STORE_CALL_MAX};
 use crate::pipeline::Clock;
 use crate::prepare::Prepare;
 
@@ -42,6 +42,8 @@ pub(crate) struct Settled<S: Stage> {
 enum Setback {
     /// A rival advanced one of them.
     Fenced,
+    /// Something stored of one of them cannot be read.
+    Unreadable,
     /// The database refuses something of one of them.
     Refused(String),
     /// They are no longer ours, or we are told to stop: others will do them.
@@ -61,7 +63,7 @@ impl<S: Stage> Settler<'_, S> {
                 .filter_map(|work| steps.remove(&work.account).map(|steps| Settled { work, steps }))
                 .collect(),
             Err(Setback::Abandoned) => Vec::new(),
-            Err(Setback::Fenced | Setback::Refused(_)) => {
+            Err(Setback::Fenced | Setback::Unreadable | Setback::Refused(_)) => {
                 let mut settled = Vec::with_capacity(lanes.len());
                 for mut work in lanes {
                     if let Some(steps) = self.settle_alone(&mut work).await {
@@ -78,10 +80,18 @@ impl<S: Stage> Settler<'_, S> {
         match self.attempt_one(work).await {
             Ok(steps) => return Some(steps),
             Err(Setback::Refused(_)) => {}
+            Err(Setback::Unreadable) => {
+                // Not even what stands there can be told, so nothing can be written beside it.
+                metrics::counter!("cap_journal_unreadable_total").increment(1);
+                return None;
+            }
             Err(Setback::Fenced | Setback::Abandoned) => return None,
         }
         let mut steps = Vec::with_capacity(work.arrivals.len());
         for index in 0..work.arrivals.len() {
+            if !work.is_ours() {
+                return None;
+            }
             let mut one = LaneWork {
                 account: work.account.clone(),
                 messages: Vec::new(),
@@ -90,8 +100,7 @@ impl<S: Stage> Settler<'_, S> {
             let settled = match self.attempt_one(&mut one).await {
                 Err(Setback::Refused(reason)) => {
                     tracing::error!(account_id = %one.account, request_id = %one.arrivals[0].request_id, reason, "the database refuses this message: its lane is suspended");
-                    one.arrivals[0].content =
-                        Content::Unreadable(Poison::RefusedByDatabase(reason));
+                    one.arrivals[0].refused = Some(Poison::RefusedByDatabase(reason));
                     self.attempt_one(&mut one).await
                 }
                 settled => settled,
@@ -121,13 +130,27 @@ impl<S: Stage> Settler<'_, S> {
     ) -> Result<HashMap<AccountKey, Vec<Step>>, Setback> {
         let mut backoff = Backoff::default();
         loop {
-            let unreachable = match self.attempt_now(lanes).await {
+            let attempt = self.attempt_now(lanes);
+            let attempted = if self.gate.is_open() {
+                attempt.await
+            } else {
+                // A database that is away may keep a drain waiting no longer.
+                tokio::select! {
+                    attempted = attempt => attempted,
+                    () = self.stop.cancelled() => return Err(Setback::Abandoned),
+                }
+            };
+            let unreachable = match attempted {
+                Err(Failure::Unreachable(error)) => error,
+                // Whatever else it said, the database has answered.
+                Err(Failure::Setback(setback)) => {
+                    self.gate.open();
+                    return Err(setback);
+                }
                 Ok(steps) => {
                     self.gate.open();
                     return Ok(steps);
                 }
-                Err(Failure::Setback(setback)) => return Err(setback),
-                Err(Failure::Unreachable(error)) => error,
             };
             // Nothing is wrong with the messages: hold them, and receive no more meanwhile.
             self.gate.close();
@@ -146,7 +169,7 @@ impl<S: Stage> Settler<'_, S> {
     ) -> Result<HashMap<AccountKey, Vec<Step>>, Failure> {
         let wanted: Vec<_> =
             lanes.iter().filter(|work| work.is_ours()).map(|work| work.wanted()).collect();
-        let mut loaded = self.store.load(&wanted).await?;
+        let mut loaded = in_time("reading lanes", self.store.load(&wanted)).await?;
         failpoint::hit("after_load");
         let now = (self.clock)();
         self.prepare.prepare(new_arrivals(lanes, &loaded), now).await;
@@ -173,7 +196,7 @@ impl<S: Stage> Settler<'_, S> {
             .collect();
         if !changes.is_empty() {
             failpoint::hit("before_commit");
-            self.store.commit(&changes).await?;
+            in_time("committing a batch", self.store.commit(&changes)).await?;
             failpoint::hit("after_commit");
             report(&changes);
         }
@@ -214,6 +237,20 @@ impl<S: Stage> Settler<'_, S> {
     }
 }
 
+/// What the database says to `call`, if it says anything in time: a host that is gone without a
+/// word would otherwise hold a committer until TCP gives up.
+async fn in_time<T, E: Into<Failure>>(
+    attempted: &str,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(STORE_CALL_MAX, call).await {
+        Ok(answer) => answer.map_err(Into::into),
+        Err(_) => {
+            Err(Failure::Unreachable(format!("{attempted}: no answer within {STORE_CALL_MAX:?}")))
+        }
+    }
+}
+
 enum Failure {
     Setback(Setback),
     Unreachable(String),
@@ -225,7 +262,7 @@ impl From<LoadError> for Failure {
             LoadError::Unreachable(error) => Self::Unreachable(error.to_string()),
             LoadError::Unreadable { account, reason } => {
                 tracing::error!(account_id = %account, reason, "a stored row is not readable: the batch is split around it");
-                Self::Setback(Setback::Fenced)
+                Self::Setback(Setback::Unreadable)
             }
         }
     }

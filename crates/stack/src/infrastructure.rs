@@ -25,8 +25,8 @@ const SCOPES: [&str; 4] = ["acme_spot", "acme_perpetual", "acme_perpetual_vip", 
 pub struct Stack {
     /// SQS.
     pub broker: BrokerHandle,
-    /// DynamoDB.
-    pub dynamodb: DynamoDb,
+    dynamodb: Option<DynamoDb>,
+    dynamodb_url: String,
     postgres: Option<PostgresCluster>,
     postgres_url: String,
 }
@@ -46,18 +46,24 @@ impl Stack {
         let broker =
             Broker::start(BrokerConfig::default()).await.context("starting the SQS broker")?;
         let dynamodb = DynamoDb::start().await.context("starting DynamoDB")?;
-        Ok(Self { broker, dynamodb, postgres: None, postgres_url })
+        let dynamodb_url = dynamodb.endpoint_url();
+        Ok(Self { broker, dynamodb: Some(dynamodb), dynamodb_url, postgres: None, postgres_url })
     }
 
     /// New clients of the AWS SDK for broker and DynamoDB; their connections end with the runtime
     /// that made them.
     pub async fn connect(&self) -> Aws {
-        connect_to(&self.broker.endpoint_url(), &self.dynamodb.endpoint_url()).await
+        connect_to(&self.broker.endpoint_url(), &self.dynamodb_url).await
     }
 
     /// The PostgreSQL cluster, if it is the stack's own.
     pub fn postgres(&mut self) -> Option<&mut PostgresCluster> {
         self.postgres.as_mut()
+    }
+
+    /// Ends DynamoDB for good, as an outage would.
+    pub fn stop_dynamodb(&mut self) {
+        self.dynamodb = None;
     }
 
     /// Prepares an installation: databases, tables, queues, configuration. Installations with
@@ -92,7 +98,7 @@ impl Stack {
         let databases = Databases::new(&self.postgres_url, prefix);
         let variables = [
             ("AWS_ENDPOINT_URL_SQS", self.broker.endpoint_url()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb.endpoint_url()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamodb_url.clone()),
             ("AWS_REGION", REGION.to_owned()),
             ("AWS_DEFAULT_REGION", REGION.to_owned()),
             ("AWS_ACCESS_KEY_ID", "local".to_owned()),

@@ -14,6 +14,9 @@ use crate::wiring::{Connections, Wired, WiringError, pipeline};
 /// How often readiness looks at the database's gate.
 const READINESS_MILLIS: u64 = 500;
 
+/// How long closing the database's connections may take.
+const CLOSE_MILLIS_MAX: u64 = 1_000;
+
 /// Why a stage ended.
 #[derive(Debug, thiserror::Error)]
 enum StageError {
@@ -48,7 +51,9 @@ async fn serve<S: Wired>(context: Context, settings: StageSettings<S>) -> Result
     tokio::spawn(watch_gate(Arc::clone(&pipeline.gate), condition));
     context.started();
     pipeline.run(context.stop.clone()).await;
-    connections.database.close().await;
+    // Nothing is under way any more; a database that is away may not keep us.
+    let closing = connections.database.close();
+    let _ = tokio::time::timeout(Duration::from_millis(CLOSE_MILLIS_MAX), closing).await;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use cap_aws::configuration::{ConfigurationStore, ConfigurationStoreError};
 use cap_aws::directory::DirectoryError;
+use cap_aws::watch::InForce;
 use cap_aws::{Aws, ConfigurationWatch, DynamoClaims, QueueDirectory, SqsQueues};
 use cap_domain::account::Accounts;
 use cap_domain::clearing::Clearing;
@@ -147,24 +148,7 @@ impl Rulebooks {
             tokio::sync::watch::channel(Arc::new(Clearing::new(first.configuration)));
         tokio::spawn(async move {
             while revisions.changed().await.is_ok() {
-                let next = revisions.borrow_and_update().clone();
-                let Some(pushed) = next.pushed else { continue };
-                while let Err(error) = cap_store::configurations::remember(
-                    &database,
-                    pushed.revision,
-                    &pushed.document,
-                )
-                .await
-                {
-                    tracing::error!(
-                        revision = pushed.revision,
-                        error = &error as &dyn std::error::Error,
-                        "the new configuration cannot be kept beside the journal: the one before stays in force"
-                    );
-                    tokio::time::sleep(Duration::from_secs(REMEMBER_AGAIN_SECS)).await;
-                }
-                tracing::info!(revision = pushed.revision, "a new configuration is in force");
-                sender.send_replace(Arc::new(Clearing::new(next.configuration)));
+                follow(&mut revisions, &database, &sender).await;
             }
         });
         Ok(Self { current, _watch: watch })
@@ -172,5 +156,35 @@ impl Rulebooks {
 
     fn current(&self) -> Arc<Clearing> {
         Arc::clone(&self.current.borrow())
+    }
+}
+
+/// Puts the latest configuration in force, as soon as it is kept beside the journal; a newer one
+/// that comes meanwhile takes its place.
+async fn follow(
+    revisions: &mut tokio::sync::watch::Receiver<InForce>,
+    database: &PgPool,
+    current: &tokio::sync::watch::Sender<Arc<Clearing>>,
+) {
+    loop {
+        let next = revisions.borrow_and_update().clone();
+        let Some(pushed) = next.pushed else { return };
+        let revision = pushed.revision;
+        match cap_store::configurations::remember(database, revision, &pushed.document).await {
+            Ok(()) => {
+                tracing::info!(revision, "a new configuration is in force");
+                current.send_replace(Arc::new(Clearing::new(next.configuration)));
+                return;
+            }
+            Err(error) => tracing::error!(
+                revision,
+                error = &error as &dyn std::error::Error,
+                "the new configuration cannot be kept beside the journal: the one before stays in force"
+            ),
+        }
+        tokio::select! {
+            _ = tokio::time::sleep(Duration::from_secs(REMEMBER_AGAIN_SECS)) => {}
+            _ = revisions.changed() => {}
+        }
     }
 }

@@ -74,6 +74,41 @@ async fn an_unknown_type_suspends_the_lane() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_nested_without_end_suspends_the_lane_and_no_process() {
+    let (world, stages) = World::running().await;
+    let header = header(SPOT, "r-1");
+    let event = "[".repeat(25_000) + &"]".repeat(25_000);
+    let body = format!("{{\"header\":{header},\"event\":{event}}}");
+    is_parked(&world.upstream, &body, "r-1", "event: recursion limit exceeded").await;
+    stages.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn characters_that_sqs_refuses_reach_the_outcome_and_the_dead_letter_all_the_same() {
+    let (world, stages) = World::running().await;
+    let upstream = &world.upstream;
+    funded(upstream, SPOT, "acme_spot").await;
+    let escaped = |message: Value| message.to_string().replace('\u{ffff}', "\\uffff");
+    let mut request = reserve("o-1", "USDT", "1");
+    request["\u{ffff}"] = json!(1);
+    let mut fact = deposit("USDT", "1");
+    fact["\u{ffff}"] = json!(1);
+
+    for (id, event) in [("request", request), ("fact", fact)] {
+        let body = escaped(envelope(SPOT, id, event));
+        upstream.send("clearing-acme_spot", "retail_A-1", id, &body).await;
+    }
+
+    let outcomes = upstream.outcomes("acme_spot", 2).await;
+    assert_eq!(outcomes[0]["outcome"]["reason"]["code"], "invalid_request");
+    assert_eq!(outcomes[1]["outcome"]["status"], "parked");
+    let detail = outcomes[1]["outcome"]["reason"]["detail"].as_str().unwrap();
+    assert!(detail.contains("unknown field `\u{ffff}`"), "{detail}");
+    assert_eq!(upstream.dead_letters("clearing-acme_spot", 1).await.len(), 1);
+    stages.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_invalid_fact_suspends_the_lane() {
     let (world, stages) = World::running().await;
     let message = envelope(SPOT, "r-1", deposit("USDT", "1.0000001"));

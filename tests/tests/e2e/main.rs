@@ -6,6 +6,7 @@
 mod bad_input;
 mod crashes;
 mod events;
+mod outages;
 mod processes;
 mod repetition;
 mod rivals;

@@ -122,11 +122,8 @@ impl<'de> Deserialize<'de> for Balance {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         use serde::de::Error;
         let wire = BalanceWire::deserialize(deserializer)?;
-        let decimals = wire.available.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-        let currency = Currency {
-            code: wire.currency,
-            decimals: u8::try_from(decimals).map_err(D::Error::custom)?,
-        };
+        let currency =
+            Currency::of_amount(wire.currency, &wire.available).map_err(D::Error::custom)?;
         let money = |text: &str| Money::parse(currency, text).map_err(D::Error::custom);
         Ok(Self {
             available: money(&wire.available)?,

@@ -106,6 +106,7 @@ impl Stage for Clearing {
                 raw: message.body.to_owned(),
                 sent_at: message.sent_at,
                 receives: message.receives,
+                refused: None,
                 traceparent: Some(traceparent(&envelope)),
                 content: Content::Message(message_of(envelope, None, message.sent_at)),
             },

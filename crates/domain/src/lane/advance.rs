@@ -35,6 +35,8 @@ pub struct Arrival<I> {
     pub receives: u32,
     /// The trace it belongs to, if it says so.
     pub traceparent: Option<TraceParent>,
+    /// Set when the database refused what came of it: then it is poison, whatever the rules say.
+    pub refused: Option<Poison>,
     /// What it says.
     pub content: Content<I>,
 }
@@ -177,7 +179,12 @@ impl<S: Stage> Turn<'_, S> {
         match &arrival.content {
             Content::Echo(echo) => self.answer(echo),
             Content::Message(message) => match self.memory.rows.get(&arrival.request_id) {
-                Some(row) => self.repeat(arrival, message, row),
+                Some(row) => match self.repeat(arrival, message, row) {
+                    Ok(step) => Ok(step),
+                    // The row cannot be read back: it was altered. Left in the queue, the message
+                    // would block its lane; parked, support sees it.
+                    Err(poison) => self.stop_at(arrival, Some(message), &poison),
+                },
                 None => self.receive(arrival, Ok(message)),
             },
             Content::Unreadable(poison) => self.receive(arrival, Err(poison.clone())),
@@ -255,13 +262,26 @@ impl<S: Stage> Turn<'_, S> {
                 self.advance.rows.push(row);
                 Ok(Step { output, dead_letter: None })
             }
-            Err(poison) => {
-                let lane = &mut self.advance.lane;
-                lane.status = LaneStatus::Suspended;
-                lane.suspension = Some(Suspension { at: self.now, reason: poison.to_string() });
-                self.park(arrival, message, poison.to_string())
-            }
+            Err(poison) => self.stop_at(arrival, message, &poison),
         }
+    }
+
+    /// Suspends the lane, unless it is already, and parks the message.
+    fn stop_at(
+        &mut self,
+        arrival: &Arrival<S::Input>,
+        message: Option<&Message<S::Input>>,
+        poison: &Poison,
+    ) -> Result<Step, Poison> {
+        if let Some(letter) = self.memory.parked.get(&arrival.source_id).cloned() {
+            return self.parked_step(arrival, letter);
+        }
+        let lane = &mut self.advance.lane;
+        if lane.status == LaneStatus::Active {
+            lane.status = LaneStatus::Suspended;
+            lane.suspension = Some(Suspension { at: self.now, reason: poison.to_string() });
+        }
+        self.park(arrival, message, poison.to_string())
     }
 
     /// Decides one message, changing nothing. A row is good only if its output can be made from
@@ -276,6 +296,9 @@ impl<S: Stage> Turn<'_, S> {
                 received: arrival.receives,
                 receives_max: RECEIVES_MAX,
             });
+        }
+        if let Some(poison) = &arrival.refused {
+            return Err(poison.clone());
         }
         let lane = &self.advance.lane;
         if let Some(found) = message.upstream_seq {

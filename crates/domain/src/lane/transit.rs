@@ -9,13 +9,14 @@ use super::{
 };
 use crate::envelope::salvage_request_id;
 use crate::ids::{AccountKey, RequestId};
+use crate::json::for_queues;
 use crate::refusal::Poison;
 
 /// `unit` on its way to the stage `to`.
 pub fn forward(to: StageName, unit: &Transit) -> Result<Output, Poison> {
     let unit =
         serde_json::to_string(unit).map_err(|error| Poison::OutOfRange(error.to_string()))?;
-    Ok(Output::Forward { to, unit })
+    Ok(Output::Forward { to, unit: for_queues(unit) })
 }
 
 /// Packs a lane's units, in order, into as few message bodies as the bounds allow, each with its
@@ -83,6 +84,7 @@ fn read_unit(
                 raw: raw.to_owned(),
                 sent_at: item.sent_at,
                 receives: message.receives,
+                refused: None,
                 traceparent: item.header.traceparent.clone(),
                 content: Content::Message(message_of(*item)),
             };
@@ -94,6 +96,7 @@ fn read_unit(
                 raw: raw.to_owned(),
                 sent_at: message.sent_at,
                 receives: message.receives,
+                refused: None,
                 traceparent: echo.traceparent.clone(),
                 content: Content::Echo(echo),
             };
@@ -134,6 +137,7 @@ pub fn unreadable<I>(
         raw: raw.to_owned(),
         sent_at: message.sent_at,
         receives: message.receives,
+        refused: None,
         traceparent: None,
         content: Content::Unreadable(poison),
     }

@@ -206,9 +206,9 @@ impl<'de> Deserialize<'de> for Money {
             amount: String,
         }
         let wire = Wire::deserialize(deserializer)?;
-        let decimals = wire.amount.split_once('.').map_or(0, |(_, fraction)| fraction.len());
-        let decimals = u8::try_from(decimals).map_err(serde::de::Error::custom)?;
-        Money::parse(Currency { code: wire.currency, decimals }, &wire.amount)
+        let currency = Currency::of_amount(wire.currency, &wire.amount);
+        currency
+            .and_then(|currency| Money::parse(currency, &wire.amount))
             .map_err(serde::de::Error::custom)
     }
 }

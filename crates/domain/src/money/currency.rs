@@ -6,6 +6,8 @@ use std::str::FromStr;
 use arrayvec::ArrayString;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::{DECIMALS_MAX, MoneyError};
+
 /// A currency's code, such as `USDT`: 2 to 12 of `[A-Z0-9]`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CurrencyCode(ArrayString<12>);
@@ -68,6 +70,17 @@ pub struct Currency {
     pub code: CurrencyCode,
     /// Digits after the point of its amounts.
     pub decimals: u8,
+}
+
+impl Currency {
+    /// The currency of an amount that CAP wrote: it shows exactly the currency's decimals.
+    pub fn of_amount(code: CurrencyCode, amount: &str) -> Result<Self, MoneyError> {
+        let decimals = amount.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        match u8::try_from(decimals) {
+            Ok(few) if u32::from(few) <= DECIMALS_MAX => Ok(Self { code, decimals: few }),
+            _ => Err(MoneyError::NotANumber(amount.chars().take(60).collect())),
+        }
+    }
 }
 
 impl fmt::Display for Currency {

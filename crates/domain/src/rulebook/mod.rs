@@ -160,6 +160,11 @@ pub struct RuleLeg {
 }
 
 impl Rulebook {
+    /// Whether the other version says the same of every event.
+    pub fn same_rules(&self, other: &Self) -> bool {
+        self.rules == other.rules && self.subjects == other.subjects
+    }
+
     /// What `kind` does. Every kind is covered: that is checked on reading.
     pub fn rule(&self, kind: EventKind) -> Option<&Rule> {
         self.rules.get(&kind)

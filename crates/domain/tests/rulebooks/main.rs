@@ -9,6 +9,7 @@ mod common;
 mod documents;
 mod rules;
 mod shipped;
+mod succession;
 mod surroundings;
 
 use cap_domain::configuration::{Configuration, ConfigurationDocument};

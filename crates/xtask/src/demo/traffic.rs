@@ -46,8 +46,9 @@ pub(super) async fn play(
     let room = Arc::new(Semaphore::new(UNDER_WAY_MAX));
     let bar = progress.bar("Trading", script.len());
     let begun = Instant::now();
-    let publishing = tokio::spawn(publish(
-        Publisher::new(queues.clone()),
+    let publisher = Publisher::new(queues.clone());
+    let mut publishing = tokio::spawn(publish(
+        publisher,
         script.to_vec(),
         Arc::clone(&published),
         Arc::clone(&room),
@@ -56,21 +57,20 @@ pub(super) async fn play(
     let mut reader = OutcomeReader::new(queues);
     let mut statuses: BTreeMap<OutcomeStatus, usize> = BTreeMap::new();
     let mut latencies = Vec::with_capacity(script.len());
+    let mut all_published = false;
     while latencies.len() < script.len() {
-        if publishing.is_finished() && latencies.is_empty() {
-            // Nothing can come any more if nothing went out.
-            break;
-        }
-        let waited =
-            tokio::time::timeout(Duration::from_secs(SILENCE_SECS_MAX), reader.next_batch()).await;
-        let batch = waited.with_context(|| {
-            format!(
+        let batch = tokio::select! {
+            ended = &mut publishing, if !all_published => {
+                ended.context("publishing")??;
+                all_published = true;
+                continue;
+            }
+            batch = reader.next_batch() => batch?,
+            () = tokio::time::sleep(Duration::from_secs(SILENCE_SECS_MAX)) => bail!(
                 "no outcome for {SILENCE_SECS_MAX} s, {} of {} came; see the logs in {}",
-                latencies.len(),
-                script.len(),
-                logs.display()
-            )
-        })??;
+                latencies.len(), script.len(), logs.display()
+            ),
+        };
         let read_at = Instant::now();
         for outcome in &batch.outcomes {
             let outcome = outcome.as_ref().map_err(|error| anyhow::anyhow!("{error}"))?;
@@ -85,7 +85,6 @@ pub(super) async fn play(
         bar.inc(batch.outcomes.len() as u64);
         batch.delete().await?;
     }
-    publishing.await.context("publishing")??;
     let elapsed = begun.elapsed();
     bar.finish_and_clear();
     progress.say(&format!("{} events in {elapsed:.1?}", script.len()));

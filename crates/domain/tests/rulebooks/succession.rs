@@ -1,0 +1,41 @@
+//! A revision may not follow one that accounts live by if they could not live by it.
+
+use serde_json::json;
+
+use crate::common::shipped;
+use crate::{Patch::Set, check, patched};
+
+/// What is said to `next` as the revision after the shipped one.
+fn after_shipped(next: serde_json::Value) -> Result<(), String> {
+    let (was, next) = (check(shipped()).unwrap(), check(next).unwrap());
+    next.check_after(&was).map_err(|error| error.to_string())
+}
+
+#[test]
+fn the_same_revision_again_and_one_with_more_in_it_are_taken() {
+    assert_eq!(after_shipped(shipped()), Ok(()));
+    let mut more = patched(&Set("/currencies/EUR", json!(2)));
+    more["instruments"]["spot"]["pairs"].as_array_mut().unwrap().push(json!("ETH/BTC"));
+    assert_eq!(after_shipped(more), Ok(()));
+}
+
+#[test]
+fn what_no_account_could_survive_is_refused() {
+    let mut without_spot = shipped();
+    without_spot["rulebooks"].as_array_mut().unwrap().remove(0);
+    without_spot["instruments"].as_object_mut().unwrap().remove("spot");
+    let finer = patched(&Set("/currencies/USDT", json!(8)));
+    let mut moved = shipped();
+    moved["rulebooks"][0]["events"]["deposit.received"]["legs"][0]["from"] = json!("house:fees");
+    let cases = [
+        (without_spot, "rulebooks/spot.json: is gone, and accounts may be open"),
+        (
+            finer,
+            "currencies.json: USDT: had 6 decimals, and balances have; 8 cannot be read with them",
+        ),
+        (moved, "rulebooks/spot.json: version: 1 does not follow 1, and the rules are others"),
+    ];
+    for (next, reason) in cases {
+        assert_eq!(after_shipped(next), Err(reason.to_owned()));
+    }
+}
