@@ -43,13 +43,22 @@ def publish(request_id, event):
     )
 
 
+waiting = []
+
+
 def next_outcome():
+    """The next outcome of our account; those of others are not ours to read, so they are left."""
     for _ in range(10):
-        for message in sqs.receive_message(QueueUrl=outcomes, WaitTimeSeconds=5).get("Messages", []):
-            sqs.delete_message(QueueUrl=outcomes, ReceiptHandle=message["ReceiptHandle"])
+        if waiting:
+            return waiting.pop(0)
+        received = sqs.receive_message(QueueUrl=outcomes, WaitTimeSeconds=5, MaxNumberOfMessages=10)
+        for message in received.get("Messages", []):
             body = json.loads(message["Body"])
+            if body["header"]["account"] != account:
+                continue
+            sqs.delete_message(QueueUrl=outcomes, ReceiptHandle=message["ReceiptHandle"])
             print(json.dumps(body["outcome"]))
-            return body
+            waiting.append(body)
     sys.exit("no outcome came")
 
 

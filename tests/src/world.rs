@@ -84,11 +84,6 @@ impl World {
         (world, stages)
     }
 
-    /// The shared broker, for counts and faults.
-    pub fn broker(&self) -> &'static cap_local::sqs::BrokerHandle {
-        &stack().broker
-    }
-
     /// Runs all three stages in this process.
     pub async fn run_stages(&self) -> Stages {
         let mut stages = Stages::default();

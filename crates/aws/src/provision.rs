@@ -16,7 +16,7 @@ use crate::shape::{attributes, check_name, differences};
 use crate::unreachable::unreachable;
 
 pub use crate::shape::{
-    AttributeDifference, Attributes, DLQ_RETENTION_DAYS, RECEIVES_MAX, RETENTION_DAYS,
+    AttributeDifference, Attributes, DLQ_RETENTION_DAYS, RETENTION_DAYS, SQS_RECEIVES_MAX,
     VISIBILITY_TIMEOUT_SECS,
 };
 

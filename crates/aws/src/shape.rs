@@ -15,7 +15,7 @@ pub const RETENTION_DAYS: u32 = 4;
 pub const DLQ_RETENTION_DAYS: u32 = 14;
 /// After how many receives SQS itself moves a message: the last resort (Q8, Q16), and the most
 /// that SQS allows.
-pub const RECEIVES_MAX: u32 = 1_000;
+pub const SQS_RECEIVES_MAX: u32 = 1_000;
 
 const DAY_SECS: u32 = 86_400;
 
@@ -62,7 +62,7 @@ pub(crate) fn attributes(queue: &QueueName, dlq_arn: Option<&str>) -> Attributes
     .collect();
     if let Some(arn) = dlq_arn {
         let policy =
-            serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": RECEIVES_MAX });
+            serde_json::json!({ "deadLetterTargetArn": arn, "maxReceiveCount": SQS_RECEIVES_MAX });
         attributes.insert("RedrivePolicy".to_owned(), policy.to_string());
     }
     attributes

@@ -1,7 +1,7 @@
 //! Reading outcomes: what came of every request, each account's in order.
 //!
 //! Guarantees that an outcome is deleted only after whoever reads it is done with it. It may
-//! therefore come twice; `lane_seq` and the request id tell. The next outcomes of an account come
+//! therefore come twice; the request id, status and `lane_seq` tell. The next outcomes of an account come
 //! only after those before are deleted, or given back.
 
 use std::fmt;

@@ -163,11 +163,6 @@ impl AccountKey {
         let mut next = || parts.next().unwrap_or_default();
         (Company(next()), Product(next()), CustomerGroup(next()), AccountName(next()))
     }
-
-    /// The white-label broker whose account it is.
-    pub fn company(&self) -> Company {
-        self.parts().0
-    }
 }
 
 impl fmt::Display for AccountKey {

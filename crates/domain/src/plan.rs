@@ -46,20 +46,10 @@ pub enum PlannedAmount {
     Named(AmountName),
 }
 
-/// Who computes a named amount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AmountSource {
-    /// Clearing, from the event alone.
-    Event,
-    /// The position stage.
-    Position,
-    /// The account stage.
-    Account,
-}
-
 macro_rules! amount_names {
-    ($($name:ident $source:ident $text:literal $doc:literal,)*) => {
-        /// A figure that a rulebook can move.
+    ($($name:ident $text:literal $doc:literal,)*) => {
+        /// A figure that a rulebook can move; the first word of its name says which stage computes it:
+        /// `event` clearing, from the event alone, `position` and `account` the stages so named.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum AmountName {
             $(#[doc = $doc] $name,)*
@@ -74,37 +64,33 @@ macro_rules! amount_names {
                 match self { $(Self::$name => $text,)* }
             }
 
-            /// Who computes it.
-            pub const fn source(self) -> AmountSource {
-                match self { $(Self::$name => AmountSource::$source,)* }
-            }
         }
     };
 }
 
 amount_names! {
-    Amount Event "event.amount" "The event's amount.",
-    Credit Event "event.credit" "A signed amount, if above zero.",
-    Debit Event "event.debit" "A signed amount's size, if below zero.",
-    PaidFromReserve Event "event.paid_from_reserve" "What a pair fill pays out of what was reserved for it.",
-    PaidFromAvailable Event "event.paid_from_available" "What it pays beyond that.",
-    Received Event "event.received" "What a pair fill receives.",
-    ReserveReturned Event "event.reserve_returned" "What it leaves of its reserve.",
-    Fee Event "event.fee" "The fee, if it is one.",
-    Rebate Event "event.rebate" "The rebate, if the fee is below zero.",
-    MarginFromReserve Position "position.margin_from_reserve" "Margin added out of what was reserved.",
-    MarginFromAvailable Position "position.margin_from_available" "Margin added beyond that.",
-    PositionReserveReturned Position "position.reserve_returned" "What a contract fill leaves of its reserve.",
-    MarginReleased Position "position.margin_released" "Margin that a closing part sets free.",
-    RealisedProfit Position "position.realised_profit" "What a closing part wins.",
-    RealisedLoss Position "position.realised_loss" "What a closing part loses.",
-    ClosingFee Position "position.closing_fee" "The closing part's share of the fee.",
-    ClosingRebate Position "position.closing_rebate" "The closing part's share of the rebate.",
-    OpeningFee Position "position.opening_fee" "The opening part's share of the fee.",
-    OpeningRebate Position "position.opening_rebate" "The opening part's share of the rebate.",
-    FundingPaid Position "position.funding_paid" "Funding that the holder pays.",
-    FundingReceived Position "position.funding_received" "Funding that the holder receives.",
-    WithdrawalAmount Account "account.withdrawal_amount" "The amount of the withdrawal that the event names.",
+    Amount "event.amount" "The event's amount.",
+    Credit "event.credit" "A signed amount, if above zero.",
+    Debit "event.debit" "A signed amount's size, if below zero.",
+    PaidFromReserve "event.paid_from_reserve" "What a pair fill pays out of what was reserved for it.",
+    PaidFromAvailable "event.paid_from_available" "What it pays beyond that.",
+    Received "event.received" "What a pair fill receives.",
+    ReserveReturned "event.reserve_returned" "What it leaves of its reserve.",
+    Fee "event.fee" "The fee, if it is one.",
+    Rebate "event.rebate" "The rebate, if the fee is below zero.",
+    MarginFromReserve "position.margin_from_reserve" "Margin added out of what was reserved.",
+    MarginFromAvailable "position.margin_from_available" "Margin added beyond that.",
+    PositionReserveReturned "position.reserve_returned" "What a contract fill leaves of its reserve.",
+    MarginReleased "position.margin_released" "Margin that a closing part sets free.",
+    RealisedProfit "position.realised_profit" "What a closing part wins.",
+    RealisedLoss "position.realised_loss" "What a closing part loses.",
+    ClosingFee "position.closing_fee" "The closing part's share of the fee.",
+    ClosingRebate "position.closing_rebate" "The closing part's share of the rebate.",
+    OpeningFee "position.opening_fee" "The opening part's share of the fee.",
+    OpeningRebate "position.opening_rebate" "The opening part's share of the rebate.",
+    FundingPaid "position.funding_paid" "Funding that the holder pays.",
+    FundingReceived "position.funding_received" "Funding that the holder receives.",
+    WithdrawalAmount "account.withdrawal_amount" "The amount of the withdrawal that the event names.",
 }
 
 /// A text that names no amount.

@@ -20,4 +20,4 @@ mod settle;
 
 pub use gate::Gate;
 pub use limits::Limits;
-pub use pipeline::{Clock, Pipeline, StageSource};
+pub use pipeline::{Clock, Pipeline, StageSource, system_time};

@@ -1,7 +1,7 @@
 //! One stage at work: receivers fill a channel, committers take batches from it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use cap_domain::lane::Stage;
 use cap_domain::routing::{Channel, QueueName, Routes};
@@ -26,6 +26,12 @@ use crate::settle::Settler;
 
 /// Tells the time of a decision.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The machine's clock, to the millisecond that outcomes show.
+pub fn system_time() -> Timestamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+}
 
 /// Tells the rules in force: asked once a batch, so that a change needs no restart (T5).
 pub type StageSource<S> = Arc<dyn Fn() -> Arc<S> + Send + Sync>;

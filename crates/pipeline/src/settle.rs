@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cap_domain::ids::AccountKey;
-use cap_domain::lane::{Advance, Arrival, Lane, Stage, Step, advance};
+use cap_domain::lane::{Advance, Arrival, Lane, ParkedMessage, Row, Stage, Step, advance};
 use cap_domain::refusal::Poison;
 use tokio_util::sync::CancellationToken;
 
@@ -309,14 +309,19 @@ fn report<S: Stage>(changes: &[LaneChange<S>]) {
     let rows: usize = changes.iter().map(|change| change.rows.len()).sum();
     metrics::counter!("cap_journaled_total").increment(rows as u64);
     metrics::histogram!("cap_batch_lanes").record(changes.len() as u32);
-    for change in changes {
-        for row in &change.rows {
-            tracing::debug!(account_id = %change.account, request_id = %row.request_id, lane_seq = row.seq, kind = row.kind, "journaled");
+    for LaneChange { account, rows, parked, .. } in changes {
+        for row in rows {
+            let Row { request_id, seq: lane_seq, kind, result, .. } = row;
+            if row.is_refusal() {
+                metrics::counter!("cap_refused_total").increment(1);
+                tracing::info!(account_id = %account, %request_id, lane_seq, kind, result, "refused");
+            } else {
+                tracing::debug!(account_id = %account, %request_id, lane_seq, kind, "journaled");
+            }
         }
-        for parked in &change.parked {
+        for ParkedMessage { request_id, parked_seq, error, .. } in parked {
             metrics::counter!("cap_parked_total").increment(1);
-            tracing::error!(account_id = %change.account, request_id = %parked.request_id, lane_seq = change.after.seq,
-                parked_seq = parked.parked_seq, error = parked.error, "message parked, lane suspended");
+            tracing::error!(account_id = %account, %request_id, parked_seq, error, "message parked, lane suspended");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The stack, and an installation of CAP on it.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use cap_aws::files::read_configuration;
@@ -9,10 +8,10 @@ use cap_aws::provision::create_queues;
 use cap_aws::{Aws, ConfigurationStore, DynamoClaims, connect_to};
 use cap_domain::lane::StageName;
 use cap_domain::routing::Scope;
-use cap_domain::time::Timestamp;
 use cap_local::dynamodb::DynamoDb;
 use cap_local::postgres::PostgresCluster;
 use cap_local::sqs::{Broker, BrokerConfig, BrokerHandle};
+use cap_pipeline::system_time;
 
 /// Where the SDK is told it is; any region does.
 const REGION: &str = "us-east-1";
@@ -84,7 +83,7 @@ impl Stack {
         let configurations = ConfigurationStore::new(aws.dynamodb.clone(), prefix);
         configurations.create_table().await?;
         let document = read_configuration(configuration)?;
-        configurations.push(&document, "local stack", now()).await?;
+        configurations.push(&document, "local stack", system_time()).await?;
         let scopes = SCOPES.iter().map(|scope| scope.parse()).collect::<Result<Vec<Scope>, _>>()?;
         create_queues(&aws.sqs, prefix, &scopes).await?;
         Ok(Installation {
@@ -160,9 +159,4 @@ impl Databases {
             StageName::Account => &self.account,
         }
     }
-}
-
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

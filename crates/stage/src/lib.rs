@@ -2,6 +2,7 @@
 //!
 //! The three services are this with another [`Wired`] stage.
 
+mod claims;
 mod serve;
 mod settings;
 mod wiring;

@@ -1,7 +1,7 @@
 //! What connects a stage's rules with the world.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cap_aws::configuration::{ConfigurationStore, ConfigurationStoreError};
@@ -11,12 +11,12 @@ use cap_aws::{Aws, ConfigurationWatch, DynamoClaims, QueueDirectory, SqsQueues};
 use cap_domain::account::Accounts;
 use cap_domain::clearing::Clearing;
 use cap_domain::position::Positions;
-use cap_domain::time::Timestamp;
-use cap_pipeline::claims::ClaimRequestIds;
 use cap_pipeline::prepare::{Complete, Prepare};
-use cap_pipeline::{Clock, Gate, Limits, Pipeline, StageSource};
+use cap_pipeline::{Gate, Limits, Pipeline, StageSource, system_time};
 use cap_store::{PostgresLanes, StateTables};
 use sqlx::PgPool;
+
+use crate::claims::ClaimRequestIds;
 
 /// How long after a new configuration could not be kept it is tried again.
 const REMEMBER_AGAIN_SECS: u64 = 2;
@@ -75,17 +75,9 @@ pub async fn pipeline<S: Wired>(
         queues: Arc::new(SqsQueues::new(&connections.aws.sqs, directory)),
         store: Arc::new(PostgresLanes::<S>::new(connections.database.clone())),
         prepare,
-        clock: system_clock(),
+        clock: Arc::new(system_time),
         gate: Arc::new(Gate::default()),
         limits,
-    })
-}
-
-/// The machine's clock, to the millisecond that outcomes show.
-fn system_clock() -> Clock {
-    Arc::new(|| {
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     })
 }
 

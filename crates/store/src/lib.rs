@@ -20,5 +20,5 @@ pub mod verify;
 
 pub use error::QueryError;
 pub use lanes::{LanePages, PostgresLanes};
-pub use pool::{ConnectError, connect, ping, reconnect};
+pub use pool::{ConnectError, connect, ping};
 pub use state::StateTables;

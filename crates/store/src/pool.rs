@@ -53,16 +53,6 @@ pub fn connect(
         .connect_lazy_with(options))
 }
 
-/// Lets `pool` make its next connections to `url`, for example with a new password (T20). Those it
-/// has go on until their time is up.
-///
-/// # Errors
-/// If `url` is not the address of a PostgreSQL database.
-pub fn reconnect(pool: &PgPool, url: &str, application_name: &str) -> Result<(), ConnectError> {
-    pool.set_connect_options(options(url, application_name)?);
-    Ok(())
-}
-
 fn options(url: &str, application_name: &str) -> Result<PgConnectOptions, ConnectError> {
     let options: PgConnectOptions = url.parse()?;
     Ok(options.application_name(application_name).options(settings()))

@@ -10,9 +10,7 @@ mod trace;
 mod trial_balance;
 mod verify;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
-use cap_domain::time::Timestamp;
+use cap_pipeline::system_time;
 
 use crate::answer::Answer;
 use crate::arguments::{
@@ -30,7 +28,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         Command::Queue(QueueCommand::Create { scopes }) => queue::create(scopes, by).await,
         Command::Queue(QueueCommand::List) => queue::list().await,
         Command::Config(ConfigCommand::Push { directory }) => {
-            config::push(directory, by, now()).await
+            config::push(directory, by, system_time()).await
         }
         Command::Config(ConfigCommand::Show { revision }) => config::show(*revision).await,
         Command::Publish { file } => publish::publish(file, by).await,
@@ -48,9 +46,4 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         Command::TrialBalance => trial_balance::trial_balance().await,
         Command::Trace { request_id, account } => trace::trace(account, request_id).await,
     }
-}
-
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

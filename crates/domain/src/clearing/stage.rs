@@ -12,7 +12,7 @@ use crate::event::{EventClass, EventKind, door};
 use crate::ids::AccountKey;
 use crate::lane::{
     Arrival, Body, Content, Echo, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage,
-    StageName, Transit, forward, unreadable,
+    StageName, Unit, forward, unreadable,
 };
 use crate::plan::PlannedLeg;
 use crate::refusal::{Poison, Refusal, RejectionCode};
@@ -143,11 +143,10 @@ impl Stage for Clearing {
             return refused(refusal);
         }
         if let Some(holder) = held_by {
-            let detail = format!(
-                "request id {} was used by {holder} in the last 8 minutes, for another request",
-                envelope.header.request_id
-            );
-            return refused(Refusal::rejected(RejectionCode::RequestIdConflict, detail));
+            return refused(Refusal::rejected(
+                RejectionCode::RequestIdConflict,
+                conflict(&envelope.header, holder),
+            ));
         }
         let kind = door::read_kind(&envelope.event)
             .map_err(|error| Poison::Unreadable(error.to_string()))?;
@@ -198,7 +197,7 @@ impl Stage for Clearing {
             kind: row.kind.clone(),
             body,
         };
-        forward(next(by_position), &Transit::Item(Box::new(item)))
+        forward(next(by_position), &Unit::Item(Box::new(item)))
     }
 
     fn answer(
@@ -210,7 +209,7 @@ impl Stage for Clearing {
     ) -> Result<Output, Poison> {
         let (_, product, ..) = account.parts();
         let by_position = goes_by_position(self.configuration.rulebook(&product));
-        forward(next(by_position), &Transit::Echo(echo.clone()))
+        forward(next(by_position), &Unit::Echo(echo.clone()))
     }
 }
 
@@ -274,6 +273,16 @@ fn check_age(header: &Header, sent_at: Timestamp) -> Option<Refusal> {
     } else {
         None
     }
+}
+
+/// A company is told its own accounts by name, and of others only that they are.
+fn conflict(header: &Header, holder: &AccountKey) -> String {
+    let (company, ..) = holder.parts();
+    let by = if company == header.company { holder.as_str() } else { "another account" };
+    format!(
+        "request id {} was used by {by} in the last 8 minutes, for another request",
+        header.request_id
+    )
 }
 
 /// What an invalid event comes to: a request is refused, a fact is poison.

@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 
 /// How often a message may be received without being finished before it is held to be what
 /// kills the process. Far below the queue's own `maxReceiveCount`, which is the last resort (Q8).
-pub const RECEIVES_MAX: u32 = 30;
+pub const POISON_AFTER_RECEIVES: u32 = 30;
 
 /// A message, or part of one, that arrived in a lane.
 #[derive(Debug, Clone)]
@@ -291,10 +291,10 @@ impl<S: Stage> Turn<'_, S> {
         arrival: &Arrival<S::Input>,
         message: &Message<S::Input>,
     ) -> Result<Decided<S>, Poison> {
-        if arrival.receives > RECEIVES_MAX {
+        if arrival.receives > POISON_AFTER_RECEIVES {
             return Err(Poison::TooManyReceives {
                 received: arrival.receives,
-                receives_max: RECEIVES_MAX,
+                receives_max: POISON_AFTER_RECEIVES,
             });
         }
         if let Some(poison) = &arrival.refused {

@@ -25,14 +25,14 @@ pub const PACK_BYTES_MAX: usize = 256 * 1024;
 pub struct Pack {
     /// The lane.
     pub account: AccountKey,
-    /// Its units, each a [`Transit`].
+    /// Its units, each a [`Unit`].
     pub units: Vec<Box<RawValue>>,
 }
 
 /// One unit of a [`Pack`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Transit {
+pub enum Unit {
     /// To be decided and journaled.
     Item(Box<Item>),
     /// To be passed on, or answered at the end.

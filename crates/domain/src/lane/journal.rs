@@ -56,6 +56,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether the stage refused the message: every stage's ruling writes a refusal as `refused`.
+    pub fn is_refusal(&self) -> bool {
+        self.result.starts_with("{\"refused\"")
+    }
+
     /// The hash this row must have as the successor of `previous` in the journal of `account`.
     pub fn hash_after(&self, account: &AccountKey, previous: RowHash) -> RowHash {
         let mut hasher = Sha256::new();

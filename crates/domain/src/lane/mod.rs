@@ -6,17 +6,17 @@
 mod advance;
 mod item;
 mod journal;
+mod pack;
 mod stage;
 mod state;
-mod transit;
 
 pub use advance::{
-    Advance, Arrival, Content, DeadLetter, Memory, Message, ParkedMessage, RECEIVES_MAX, Step,
-    advance,
+    Advance, Arrival, Content, DeadLetter, Memory, Message, POISON_AFTER_RECEIVES, ParkedMessage,
+    Step, advance,
 };
-pub use item::{Body, Echo, EchoKind, Item, PACK_BYTES_MAX, PACK_UNITS_MAX, Pack, Transit};
+pub use item::{Body, Echo, EchoKind, Item, PACK_BYTES_MAX, PACK_UNITS_MAX, Pack, Unit};
 pub use journal::{Row, RowHash};
+pub(crate) use pack::message_of;
+pub use pack::{forward, pack, read_pack, unreadable};
 pub use stage::{Output, RawMessage, Rules, Stage, StageName, UnknownStage};
 pub use state::{Lane, LaneStatus, Suspension, UnknownLaneStatus};
-pub(crate) use transit::message_of;
-pub use transit::{forward, pack, read_pack, unreadable};

@@ -76,7 +76,7 @@ pub enum Output {
     Forward {
         /// The next stage.
         to: StageName,
-        /// A [`super::Transit`] as JSON.
+        /// A [`super::Unit`] as JSON.
         unit: String,
     },
     /// To the outcome queue, as a message of its own.

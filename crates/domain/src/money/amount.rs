@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeStruct};
 
+use super::exact::split_decimal;
 use super::{Currency, CurrencyCode, INTEGER_DIGITS_MAX};
 
 /// A signed amount of one currency, in whole smallest units.
@@ -61,16 +62,9 @@ impl Money {
 
     /// Reads a decimal text; more decimals than the currency has are an error, fewer are not.
     pub fn parse(currency: Currency, text: &str) -> Result<Self, MoneyError> {
-        let not_a_number = || MoneyError::NotANumber(text.chars().take(40).collect());
-        let (negative, digits) = match text.strip_prefix('-') {
-            Some(digits) => (true, digits),
-            None => (false, text),
+        let Some((negative, whole, fraction)) = split_decimal(text) else {
+            return Err(MoneyError::NotANumber(text.chars().take(40).collect()));
         };
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-        let is_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-        if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) || digits.ends_with('.') {
-            return Err(not_a_number());
-        }
         if fraction.len() > usize::from(currency.decimals) {
             return Err(MoneyError::TooFine {
                 found: text.chars().take(60).collect(),

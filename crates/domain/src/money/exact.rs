@@ -130,22 +130,32 @@ pub enum InvalidDecimal {
     TooLong(String),
 }
 
+/// Whether a decimal text is below zero, and its digits before and after the point; none if it is
+/// not plain digits with at most one point between them.
+pub(super) fn split_decimal(text: &str) -> Option<(bool, &str, &str)> {
+    let (negative, digits) = match text.strip_prefix('-') {
+        Some(digits) => (true, digits),
+        None => (false, text),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let is_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
+    let plain =
+        !whole.is_empty() && is_digits(whole) && is_digits(fraction) && !digits.ends_with('.');
+    plain.then_some((negative, whole, fraction))
+}
+
 /// Reads a price, quantity or rate: plain digits, at most [`INTEGER_DIGITS_MAX`] before the point
 /// and [`DECIMALS_MAX`] after it.
 pub fn parse_decimal(text: &str) -> Result<Decimal, InvalidDecimal> {
     let shown = || text.chars().take(60).collect::<String>();
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let is_digits = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !is_digits(whole) || !is_digits(fraction) || digits.ends_with('.') {
-        return Err(InvalidDecimal::NotANumber(shown()));
-    }
+    let not_a_number = || InvalidDecimal::NotANumber(shown());
+    let (_, whole, fraction) = split_decimal(text).ok_or_else(not_a_number)?;
     if whole.trim_start_matches('0').len() > INTEGER_DIGITS_MAX
         || fraction.len() > DECIMALS_MAX as usize
     {
         return Err(InvalidDecimal::TooLong(shown()));
     }
-    text.parse::<Decimal>().map_err(|_| InvalidDecimal::NotANumber(shown()))
+    text.parse::<Decimal>().map_err(|_| not_a_number())
 }
 
 #[cfg(test)]

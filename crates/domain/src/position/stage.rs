@@ -7,7 +7,7 @@ use crate::event::{ContractFill, Event, EventClass};
 use crate::ids::AccountKey;
 use crate::lane::{
     Arrival, Body, Echo, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage, StageName,
-    Transit, forward, message_of, read_pack,
+    Unit, forward, message_of, read_pack,
 };
 use crate::money::Money;
 use crate::plan::{AmountName, PlannedLeg, resolve};
@@ -90,7 +90,7 @@ impl Stage for Positions {
         };
         forward(
             StageName::Account,
-            &Transit::Item(Box::new(Item { upstream_seq: row.seq, body, ..item })),
+            &Unit::Item(Box::new(Item { upstream_seq: row.seq, body, ..item })),
         )
     }
 
@@ -101,15 +101,15 @@ impl Stage for Positions {
         echo: &Echo,
         _first: Option<&Row>,
     ) -> Result<Output, Poison> {
-        forward(StageName::Account, &Transit::Echo(echo.clone()))
+        forward(StageName::Account, &Unit::Echo(echo.clone()))
     }
 }
 
 /// The message that a row of a stage between stages was written from.
 pub(crate) fn replay_item(row: &Row) -> Result<Message<Item>, Poison> {
     match serde_json::from_str(&row.input) {
-        Ok(Transit::Item(item)) => Ok(message_of(*item)),
-        Ok(Transit::Echo(_)) => Err(Poison::Unreadable("an echo was journaled".to_owned())),
+        Ok(Unit::Item(item)) => Ok(message_of(*item)),
+        Ok(Unit::Echo(_)) => Err(Poison::Unreadable("an echo was journaled".to_owned())),
         Err(error) => Err(Poison::Unreadable(error.to_string())),
     }
 }

@@ -1,7 +1,7 @@
 //! The same again changes nothing: duplicates and redeliveries are answered from the journal, and
 //! another content under the same id is a conflict.
 
-use cap_domain::lane::{Content, RECEIVES_MAX, StageName};
+use cap_domain::lane::{Content, POISON_AFTER_RECEIVES, StageName};
 use cap_domain::outcome::OutcomeStatus;
 use serde_json::json;
 
@@ -154,9 +154,9 @@ fn a_redelivery_packed_with_other_neighbours_is_still_recognised() {
 fn a_message_received_too_often_is_poison_before_it_is_decided() {
     let mut story = Story::spot();
     let message = story.message("r-1", &deposit("1 USDT"));
-    let last = Sent { receives: RECEIVES_MAX, ..message.clone() };
+    let last = Sent { receives: POISON_AFTER_RECEIVES, ..message.clone() };
     assert_eq!(Story::spot().tell_sent(&last).status(), OutcomeStatus::Posted);
-    let told = story.tell_sent(&Sent { receives: RECEIVES_MAX + 1, ..message });
+    let told = story.tell_sent(&Sent { receives: POISON_AFTER_RECEIVES + 1, ..message });
     assert_eq!(told.detail(), "received 31 times without being finished, 30 is the most");
     assert_eq!(story.suspended(), [StageName::Clearing]);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cap_domain::account::Accounts;
 use cap_domain::clearing::Clearing;
 use cap_domain::ids::AccountKey;
-use cap_domain::lane::{Lane, LaneStatus, Output, Row, Stage, StageName, Transit};
+use cap_domain::lane::{Lane, LaneStatus, Output, Row, Stage, StageName, Unit};
 use cap_domain::position::Positions;
 use sqlx::PgConnection;
 
@@ -260,6 +260,6 @@ fn compare_contents<U: Stage>(
 
 /// The same text, or at least the same item: another release may write its fields otherwise.
 fn is_same_item(sent: &str, arrived: &str) -> bool {
-    let read = |text: &str| serde_json::from_str::<Transit>(text).ok();
+    let read = |text: &str| serde_json::from_str::<Unit>(text).ok();
     sent == arrived || read(sent).is_some_and(|sent| read(arrived) == Some(sent))
 }

@@ -57,22 +57,16 @@ async fn play(
     let installation = stack.install("", &build::root().join("config")).await?;
     step.done();
     let step = progress.step("Starting clearing, position and account");
-    let logs = tempfile::tempdir().context("making a folder for logs")?;
-    let services = Services::start(binaries, &installation, logs.path()).await?;
+    let logs = build::root().join(".local/logs/demo");
+    let services = Services::start(binaries, &installation, &logs).await?;
     step.done();
 
     let aws = stack.connect().await;
     let script = script::write(tape);
     let directory = QueueDirectory::load(aws.sqs.clone(), &installation.prefix).await?;
     let queues = SqsQueues::new(&aws.sqs, Arc::new(directory));
-    let played = traffic::play(queues, &script, progress, logs.path()).await;
-    let played = match played {
-        Ok(played) => played,
-        Err(error) => {
-            let kept = logs.keep();
-            return Err(error.context(format!("the services' logs are in {}", kept.display())));
-        }
-    };
+    let played = traffic::play(queues, &script, progress, &logs).await;
+    let played = played.with_context(|| format!("the services' logs are in {}", logs.display()))?;
 
     let step = progress.step("Proving every balance and position from the journal");
     let databases = connect(&installation)?;

@@ -47,11 +47,15 @@ impl Report {
         let millis = |latency: Duration| {
             json!(u64::try_from(latency.as_micros() / 1_000).unwrap_or(u64::MAX))
         };
-        let mut balance: BTreeMap<&str, BTreeMap<&str, String>> = BTreeMap::new();
-        for total in &self.balance.totals {
-            let sum = (total.accounts + total.contra).to_string();
-            balance.entry(&total.company).or_default().insert(&total.currency, sum);
-        }
+        let balance: BTreeMap<String, String> = self
+            .balance
+            .totals
+            .iter()
+            .map(|total| {
+                let name = format!("{}/{}", total.company, total.currency);
+                (name, (total.accounts + total.contra).to_string())
+            })
+            .collect();
         json!({
             "source": self.source,
             "trades": self.trades,

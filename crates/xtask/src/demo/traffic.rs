@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use cap_aws::SqsQueues;
 use cap_client::{OutcomeReader, Publisher};
 use cap_domain::outcome::OutcomeStatus;
 use cap_domain::time::Timestamp;
+use cap_pipeline::system_time;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -102,7 +103,7 @@ async fn publish(
         let permits = u32::try_from(chunk.len()).context("a chunk is small")?;
         room.acquire_many(permits).await.context("publishing")?.forget();
         let at = Instant::now();
-        let initiated_at = now();
+        let initiated_at = system_time();
         let envelopes: Vec<String> =
             chunk.iter().map(|step| envelope(step, initiated_at).to_string()).collect();
         {
@@ -127,9 +128,4 @@ fn envelope(step: &Step, initiated_at: Timestamp) -> serde_json::Value {
         },
         "event": step.event,
     })
-}
-
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }

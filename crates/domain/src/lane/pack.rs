@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Arrival, Content, Item, Message, Output, PACK_BYTES_MAX, PACK_UNITS_MAX, Pack, RawMessage,
-    StageName, Transit,
+    StageName, Unit,
 };
 use crate::envelope::salvage_request_id;
 use crate::ids::{AccountKey, RequestId};
@@ -13,7 +13,7 @@ use crate::json::for_queues;
 use crate::refusal::Poison;
 
 /// `unit` on its way to the stage `to`.
-pub fn forward(to: StageName, unit: &Transit) -> Result<Output, Poison> {
+pub fn forward(to: StageName, unit: &Unit) -> Result<Output, Poison> {
     let unit =
         serde_json::to_string(unit).map_err(|error| Poison::OutOfRange(error.to_string()))?;
     Ok(Output::Forward { to, unit: for_queues(unit) })
@@ -76,8 +76,8 @@ fn read_unit(
     unit: &RawValue,
 ) -> Arrival<Item> {
     let raw = unit.get();
-    let poison = match serde_json::from_str::<Transit>(raw) {
-        Ok(Transit::Item(item)) if item.header.account_key() == *lane => {
+    let poison = match serde_json::from_str::<Unit>(raw) {
+        Ok(Unit::Item(item)) if item.header.account_key() == *lane => {
             return Arrival {
                 source_id: format!("u{}", item.upstream_seq),
                 request_id: item.header.request_id.clone(),
@@ -89,7 +89,7 @@ fn read_unit(
                 content: Content::Message(message_of(*item)),
             };
         }
-        Ok(Transit::Echo(echo)) => {
+        Ok(Unit::Echo(echo)) => {
             return Arrival {
                 source_id: echo.source_id.clone(),
                 request_id: echo.request_id.clone(),
@@ -101,7 +101,7 @@ fn read_unit(
                 content: Content::Echo(echo),
             };
         }
-        Ok(Transit::Item(item)) => Poison::WrongLane {
+        Ok(Unit::Item(item)) => Poison::WrongLane {
             header: item.header.account_key().to_string(),
             lane: lane.to_string(),
         },
