@@ -107,8 +107,11 @@ impl ConfigurationStore {
         let base = self.current_revision().await?;
         let revision = base + 1;
         let next = Configuration::check(revision, document.clone())?;
-        if let Some(previous) = self.read(base).await? {
-            next.check_after(&Configuration::check(base, previous.document)?)?;
+        // What this release cannot read, it cannot compare with either.
+        if let Some(previous) = self.read(base).await?
+            && let Ok(previous) = Configuration::check(base, previous.document)
+        {
+            next.check_after(&previous)?;
         }
         let json = serde_json::to_string(document)
             .map_err(|error| unreadable(revision, error.to_string()))?;

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 async fn revisions_count_from_one_and_can_all_be_read() {
     let (_stack, store) = start().await;
     assert_eq!(store.latest().await.unwrap(), None);
-    let documents = [document(6), document(2)];
+    let documents = [document(6), holding(&["EUR"])];
     for (revision, document) in (1..).zip(&documents) {
         assert_eq!(store.push(document, "ops", AT).await.unwrap(), revision);
     }
@@ -37,8 +37,12 @@ async fn revisions_count_from_one_and_can_all_be_read() {
 #[tokio::test]
 async fn two_pushes_at_once_never_become_the_same_revision() {
     let (_stack, store) = start().await;
+    let mut held: Vec<String> = Vec::new();
     for round in 0..5 {
-        let (one, two) = (document(round), document(round + 1));
+        // Both have everything so far, and one thing more each.
+        let and = |more: &str| holding(&[held.clone(), vec![format!("{more}{round}")]].concat());
+        let (one, two) = (and("ONE"), and("TWO"));
+        held.extend(["ONE", "TWO"].map(|more| format!("{more}{round}")));
         let pushes = tokio::join!(store.push(&one, "one", AT), store.push(&two, "two", AT));
         let before = store.current_revision().await.unwrap();
         match pushes {
@@ -111,6 +115,15 @@ async fn a_table_that_lost_its_revisions_leaves_the_configuration_in_force() {
     assert_eq!(watch.current().revision, 1);
 }
 
+#[tokio::test]
+async fn a_push_that_no_account_could_survive_is_refused() {
+    let (_stack, store) = start().await;
+    store.push(&document(6), "ops", AT).await.unwrap();
+    let error = store.push(&document(2), "ops", AT).await.unwrap_err().to_string();
+    assert!(error.contains("USDT: had 6 decimals, and balances have; 2"), "{error}");
+    assert_eq!(store.current_revision().await.unwrap(), 1);
+}
+
 async fn start() -> (Stack, ConfigurationStore) {
     let stack = Stack::start().await;
     let store = ConfigurationStore::new(stack.aws.dynamodb.clone(), "");
@@ -118,6 +131,13 @@ async fn start() -> (Stack, ConfigurationStore) {
         store.create_table().await.unwrap();
     }
     (stack, store)
+}
+
+/// The document of [`document`] with six decimals, and more currencies.
+fn holding(more: &[impl AsRef<str>]) -> ConfigurationDocument {
+    let mut document = document(6);
+    document.currencies.extend(more.iter().map(|code| (code.as_ref().parse().unwrap(), 2)));
+    document
 }
 
 fn document(decimals: u8) -> ConfigurationDocument {

@@ -87,25 +87,32 @@ fn the_same_request_id_with_another_content_is_a_conflict() {
 
 #[test]
 fn a_request_id_that_another_account_holds_is_a_conflict() {
-    let mut story = Story::spot().holding("USDT 5 available");
-    let message = story.message("d-1", &reserved("1 USDT"));
-    let mut arrivals = clearing_arrivals(&story, &message);
-    let Content::Message(submitted) = &mut arrivals[0].content else { panic!("unreadable") };
-    submitted.input.held_by = Some("zenith_spot_retail_Z-9".parse().unwrap());
-    let steps = story.clearing.take(&arrivals, story.now);
-    let told = story.onwards(&steps).remove(0);
-    assert_eq!(
-        (told.status(), told.code().as_str()),
-        (OutcomeStatus::Rejected, "request_id_conflict")
-    );
-    assert_eq!(
-        told.detail(),
-        "request id d-1 was used by zenith_spot_retail_Z-9 in the last 8 minutes, for another request"
-    );
-    assert_eq!(story.money(), "USDT 5 available");
-    let [row] = story.clearing.journal.as_slice() else { panic!("the no is journaled") };
-    assert!(row.input.starts_with("{\"held_by\":\"zenith_spot_retail_Z-9\",\"envelope\":{"));
-    story.clearing.prove();
+    let holders = [
+        ("acme_spot_retail_Z-9", "acme_spot_retail_Z-9"),
+        // A company is not told another company's accounts.
+        ("zenith_spot_retail_Z-9", "another account"),
+    ];
+    for (holder, named) in holders {
+        let mut story = Story::spot().holding("USDT 5 available");
+        let message = story.message("d-1", &reserved("1 USDT"));
+        let mut arrivals = clearing_arrivals(&story, &message);
+        let Content::Message(submitted) = &mut arrivals[0].content else { panic!("unreadable") };
+        submitted.input.held_by = Some(holder.parse().unwrap());
+        let steps = story.clearing.take(&arrivals, story.now);
+        let told = story.onwards(&steps).remove(0);
+        assert_eq!(
+            (told.status(), told.code().as_str()),
+            (OutcomeStatus::Rejected, "request_id_conflict")
+        );
+        let detail = format!(
+            "request id d-1 was used by {named} in the last 8 minutes, for another request"
+        );
+        assert_eq!(told.detail(), detail);
+        assert_eq!(story.money(), "USDT 5 available");
+        let [row] = story.clearing.journal.as_slice() else { panic!("the no is journaled") };
+        assert!(row.input.starts_with(&format!("{{\"held_by\":\"{holder}\",\"envelope\":{{")));
+        story.clearing.prove();
+    }
 }
 
 #[test]
