@@ -133,6 +133,25 @@ impl Upstream {
         letters
     }
 
+    /// Receives `count` messages of a queue and gives them back at once, as a consumer does that
+    /// never finishes.
+    pub async fn receive_and_give_back(&self, queue: &str, count: usize) {
+        let url = self.url(queue).await;
+        let deadline = Instant::now() + PATIENCE;
+        let mut handles = Vec::new();
+        while handles.len() < count {
+            assert!(Instant::now() < deadline, "only {} of {count} messages came", handles.len());
+            let call = self.sqs.receive_message().queue_url(&url).max_number_of_messages(10);
+            let received = call.wait_time_seconds(1).send().await.expect("is received");
+            let held = received.messages().iter().filter_map(|message| message.receipt_handle());
+            handles.extend(held.map(str::to_owned));
+        }
+        for handle in handles {
+            let call = self.sqs.change_message_visibility().queue_url(&url).visibility_timeout(0);
+            call.receipt_handle(handle).send().await.expect("is given back");
+        }
+    }
+
     async fn receive(&self, queue: &str, wait_secs: i32) -> Vec<Value> {
         let url = self.url(queue).await;
         let call = self

@@ -11,5 +11,6 @@ mod processes;
 mod repetition;
 mod rivals;
 mod strangers;
+mod suspects;
 mod tools;
 mod trading;
