@@ -109,6 +109,15 @@ impl World {
             .expect("the URL is one")
     }
 
+    /// How many messages of a queue are in somebody's hands.
+    pub async fn in_flight(&self, queue: &str) -> u64 {
+        let name = format!("{}-{queue}.fifo", self.installation.prefix);
+        let queues =
+            cap_aws::provision::list_queues(&self.aws.sqs, &self.installation.prefix).await;
+        let queues = queues.expect("queues are listed");
+        queues.iter().find(|listed| listed.name == name).expect("the queue exists").in_flight
+    }
+
     /// Waits until nothing is left in any queue of the installation but outcomes and dead letters.
     pub async fn quiet(&self) {
         for _ in 0..300 {

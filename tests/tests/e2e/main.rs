@@ -14,3 +14,4 @@ mod strangers;
 mod suspects;
 mod tools;
 mod trading;
+mod troubles;

@@ -7,7 +7,9 @@ use cap_domain::lane::StageName;
 use cap_stack::{Service, Services};
 use cap_tests::{World, binaries, envelope};
 
-use crate::events::{SPOT, balance, deposit, opened};
+use serde_json::Value;
+
+use crate::events::{SPOT, balance, deposit, opened, reserve};
 use crate::tools::verified;
 
 /// How long a service may take from SIGTERM to its end (C20).
@@ -70,8 +72,18 @@ async fn the_services_need_no_root() {
 
     world.upstream.publish(&envelope(SPOT, "open", opened())).await;
     assert_eq!(world.upstream.outcome("acme_spot").await["outcome"]["status"], "posted");
+    world.upstream.publish(&envelope(SPOT, "too-much", reserve("o-1", "USDT", "1"))).await;
+    assert_eq!(world.upstream.outcome("acme_spot").await["outcome"]["status"], "rejected");
 
     services.stop().await.unwrap();
     let log = std::fs::read_to_string(logs.join("account.log")).unwrap();
     assert!(!log.contains("running as root"), "{log}");
+    // The log is JSON lines, and a refused request is found in it by any of its ids.
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a JSON line"));
+    let refused: Vec<Value> = lines.filter(|line| line["message"] == "refused").collect();
+    let [line] = refused.as_slice() else { panic!("one was refused: {log}") };
+    assert_eq!(
+        (&line["request_id"], &line["account_id"], &line["lane_seq"]),
+        (&"too-much".into(), &"acme_spot_retail_A-1".into(), &2.into())
+    );
 }
