@@ -144,6 +144,7 @@ pub fn limits() -> Limits {
         receivers_per_queue: 2,
         receive_wait_secs: 1,
         visibility_secs: 10,
+        janitor_every: Duration::from_millis(200),
         ..Limits::default()
     }
 }

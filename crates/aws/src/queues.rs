@@ -18,6 +18,7 @@ use cap_domain::routing::QueueName;
 use cap_domain::time::Timestamp;
 use cap_pipeline::queues::{
     BATCH_ENTRIES_MAX, EntryFailure, EntryResult, Outgoing, Queues, Received, Unreachable,
+    attribute,
 };
 use uuid::Uuid;
 
@@ -167,6 +168,7 @@ impl Queues for SqsQueues {
             .message_system_attribute_names(System::ApproximateReceiveCount)
             .message_system_attribute_names(System::MessageGroupId)
             .message_system_attribute_names(System::MessageDeduplicationId)
+            .set_message_attribute_names(Some(attribute::READ.map(str::to_owned).to_vec()))
             .receive_request_attempt_id(Uuid::new_v4().to_string());
         let mut tries = 1;
         let answer = loop {
@@ -285,7 +287,10 @@ fn received(message: Message) -> Result<Received, &'static str> {
     let mut take = |name: System, said: &'static str| system.remove(&name).ok_or(said);
     let sent_at = take(System::SentTimestamp, "SentTimestamp")?;
     let receives = take(System::ApproximateReceiveCount, "ApproximateReceiveCount")?;
+    let attributes = message.message_attributes.unwrap_or_default().into_iter();
+    let attributes = attributes.filter_map(|(name, value)| Some((name, value.string_value?)));
     Ok(Received {
+        attributes: attributes.collect(),
         message_group_id: take(System::MessageGroupId, "MessageGroupId")?,
         deduplication_id: take(System::MessageDeduplicationId, "MessageDeduplicationId")?,
         sent_at: Timestamp::from_millis(sent_at.parse().map_err(|_| "SentTimestamp")?),

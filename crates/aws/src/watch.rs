@@ -34,16 +34,35 @@ pub struct ConfigurationWatch {
 }
 
 impl ConfigurationWatch {
-    /// Reads the latest revision and follows it from then on, asking every [`POLL_SECS`].
+    /// Reads the latest revision and follows it from then on, asking every [`POLL_SECS`]. If
+    /// DynamoDB is away and there is a `kept` configuration, that is in force until it answers: an
+    /// outage of it may not keep a service from being started again.
     ///
     /// # Errors
-    /// [`ConfigurationStoreError`] when the latest revision cannot be read or fails its check:
+    /// [`ConfigurationStoreError`] when the latest revision cannot be read or fails its check, and
     /// there is none before it to go on with.
-    pub async fn start(store: ConfigurationStore) -> Result<Self, ConfigurationStoreError> {
-        Self::start_polling(store, Duration::from_secs(POLL_SECS)).await
+    pub async fn start(
+        store: ConfigurationStore,
+        kept: Option<PushedConfiguration>,
+    ) -> Result<Self, ConfigurationStoreError> {
+        let first = match (load(&store).await, kept) {
+            (Err(ConfigurationStoreError::Unreachable(error)), Some(kept)) => {
+                let revision = kept.revision;
+                tracing::error!(%error, revision, "the configuration cannot be read: the one kept beside the journal is in force");
+                in_force(kept)?
+            }
+            (loaded, _) => loaded?,
+        };
+        Ok(Self::following(store, Duration::from_secs(POLL_SECS), first))
     }
 
-    /// The same, asking as often as told.
+    fn following(store: ConfigurationStore, every: Duration, first: InForce) -> Self {
+        let (sender, in_force) = watch::channel(first);
+        let polling = tokio::spawn(follow(store, every, sender));
+        Self { in_force, polling }
+    }
+
+    /// The same without one that is kept, asking as often as told.
     ///
     /// # Errors
     /// As [`Self::start`].
@@ -51,9 +70,8 @@ impl ConfigurationWatch {
         store: ConfigurationStore,
         every: Duration,
     ) -> Result<Self, ConfigurationStoreError> {
-        let (sender, in_force) = watch::channel(load(&store).await?);
-        let polling = tokio::spawn(follow(store, every, sender));
-        Ok(Self { in_force, polling })
+        let first = load(&store).await?;
+        Ok(Self::following(store, every, first))
     }
 
     /// The configuration to decide by now.
@@ -82,6 +100,10 @@ async fn load(store: &ConfigurationStore) -> Result<InForce, ConfigurationStoreE
     let Some(pushed) = store.latest().await? else {
         return Ok(InForce::default());
     };
+    in_force(pushed)
+}
+
+fn in_force(pushed: PushedConfiguration) -> Result<InForce, ConfigurationStoreError> {
     let configuration = Configuration::check(pushed.revision, pushed.document.clone())?;
     Ok(InForce { configuration: Arc::new(configuration), pushed: Some(Arc::new(pushed)) })
 }

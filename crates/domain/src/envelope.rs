@@ -220,7 +220,9 @@ impl Envelope {
 /// `parked` outcome can be told to whom it belongs.
 pub fn salvage_request_id(body: &str) -> Option<RequestId> {
     let body: serde_json::Value = serde_json::from_str(body).ok()?;
-    RequestId::new(body.get("header")?.get("request_id")?.as_str()?).ok()
+    // Between stages an envelope's header is within an item.
+    let header = body.get("header").or_else(|| body.get("item")?.get("header"))?;
+    RequestId::new(header.get("request_id")?.as_str()?).ok()
 }
 
 #[cfg(test)]

@@ -108,6 +108,14 @@ pub enum Poison {
         /// What came.
         found: u64,
     },
+    /// A message that says it was parked, and was not.
+    #[error("the message says it is parked number {parked_seq}, but the lane has parked {parked}")]
+    NeverParked {
+        /// What it says.
+        parked_seq: u64,
+        /// How many the lane has parked.
+        parked: u64,
+    },
     /// A message that was received too often without ever being finished.
     #[error("received {received} times without being finished, {receives_max} is the most")]
     TooManyReceives {

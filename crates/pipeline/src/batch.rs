@@ -5,11 +5,19 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use cap_domain::ids::{AccountKey, RequestId};
-use cap_domain::lane::{Arrival, RawMessage, Stage, unreadable};
+use cap_domain::lane::{
+    Arrival, RUN_MAX, RawMessage, Redriven, Redriver, Stage, StageName, unreadable,
+};
 use cap_domain::refusal::Poison;
 
 use crate::hand::InHand;
 use crate::lane_store::Wanted;
+use crate::limits::SUSPECT_RECEIVES;
+use crate::queues::{Received, attribute};
+
+/// The highest number that anything is parked under: far more than a lane lives to see, and far
+/// less than the database counts to.
+const PARKED_SEQ_MAX: u64 = 1 << 62;
 
 /// One lane's part of a batch.
 pub(crate) struct LaneWork<S: Stage> {
@@ -40,11 +48,7 @@ impl<S: Stage> LaneWork<S> {
 
     /// What has to be read of the lane to decide its arrivals.
     pub(crate) fn wanted(&self) -> Wanted {
-        Wanted {
-            account: self.account.clone(),
-            request_ids: self.arrivals.iter().map(|arrival| arrival.request_id.clone()).collect(),
-            source_ids: self.arrivals.iter().map(|arrival| arrival.source_id.clone()).collect(),
-        }
+        Wanted::of(&self.account, &self.arrivals)
     }
 }
 
@@ -77,17 +81,62 @@ fn read<S: Stage>(in_hand: &InHand) -> (AccountKey, Vec<Arrival<S::Input>>) {
         deduplication_id: deduplication_id.as_ref(),
         sent_at: message.sent_at,
         receives: message.receives,
+        repair: message.attribute(attribute::REPAIR).is_some(),
         body: &message.body,
     };
-    match queue.scope.account(&message.message_group_id) {
+    let unread = |poison| unreadable(&raw, raw.body, message.message_id.clone(), poison);
+    let (account, mut arrivals) = match queue.scope.account(&message.message_group_id) {
         Ok(account) => {
             let arrivals = S::read(&account, raw);
             (account, arrivals)
         }
         Err(error) => {
-            let poison = Poison::Unreadable(error.to_string());
-            let arrival = unreadable(&raw, raw.body, message.message_id.clone(), poison);
-            (queue.scope.stray(&message.message_group_id), vec![arrival])
+            let stray = queue.scope.stray(&message.message_group_id);
+            (stray, vec![unread(Poison::Unreadable(error.to_string()))])
         }
+    };
+    match redriven(&account, S::NAME, message) {
+        Ok(None) => {}
+        Ok(Some(redriven)) => {
+            arrivals.truncate(1);
+            arrivals.iter_mut().for_each(|arrival| arrival.redriven = Some(redriven.clone()));
+        }
+        Err(poison) => arrivals = vec![unread(poison)],
     }
+    (account, arrivals)
+}
+
+/// Whether `message` was parked before, and under which number: its attributes say so.
+fn redriven(
+    account: &AccountKey,
+    stage: StageName,
+    message: &Received,
+) -> Result<Option<Redriven>, Poison> {
+    let Some(parked_seq) = message.attribute(attribute::PARKED_SEQ) else {
+        return Ok(None);
+    };
+    let number: Option<u64> = parked_seq.parse().ok();
+    let Some(parked_seq) = number.filter(|number| (1..=PARKED_SEQ_MAX).contains(number)) else {
+        return Err(Poison::Unreadable(format!(
+            "attribute parked_seq is {parked_seq:?}, not a number that a lane parks under"
+        )));
+    };
+    let of = message.attribute(attribute::STAGE).unwrap_or_default();
+    let whose = message.attribute(attribute::ACCOUNT_ID).unwrap_or_default();
+    if of != stage.as_str() || whose != account.as_str() {
+        return Err(Poison::Unreadable(format!(
+            "its attributes say it was parked at {of:?} for {whose:?}, but it came to {stage} for {account}"
+        )));
+    }
+    let by = match message.attribute(attribute::REDRIVE) {
+        None => Redriver::Letter,
+        Some(redrive) => Redriver::Copy {
+            redrive_seq: redrive.parse().map_err(|_| {
+                Poison::Unreadable(format!("attribute redrive is {redrive:?}, not a number"))
+            })?,
+        },
+    };
+    // One of a run may be what kills the process: then each is tried alone.
+    let run_max = if message.receives > SUSPECT_RECEIVES { 1 } else { RUN_MAX };
+    Ok(Some(Redriven { parked_seq, by, message_id: message.message_id.clone(), run_max }))
 }

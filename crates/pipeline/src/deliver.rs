@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use cap_domain::ids::AccountKey;
-use cap_domain::lane::{DeadLetter, Output, Stage, pack};
+use cap_domain::lane::{DeadLetter, Output, Stage, StageName, Ticket, pack};
 use cap_domain::routing::{Channel, QueueName, Routes};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::hand::{InHand, by_queue};
 use crate::limits::{
     CALLS_MAX, DELETE_TRIES_MAX, ERROR_CHARS_MAX, FRUITLESS_WAVES_MAX, SEND_DRAIN_MAX,
 };
-use crate::queues::{BATCH_ENTRIES_MAX, Outgoing, Queues};
+use crate::queues::{BATCH_ENTRIES_MAX, Outgoing, Queues, Received, attribute, copy_of_parked};
 use crate::settle::Settled;
 
 /// What delivering needs.
@@ -70,8 +70,8 @@ impl Courier<'_> {
             Consignment { account: account.clone(), parcels: VecDeque::new(), stuck: false };
         let mut run: Vec<&str> = Vec::new();
         let mut run_to = None;
-        for step in &lane.steps {
-            match &step.output {
+        for output in lane.steps.iter().flat_map(|step| &step.outputs) {
+            match output {
                 Output::Forward { to, unit } => {
                     if run_to != Some(*to) {
                         self.close_run(&mut consignment, &mut run, run_to);
@@ -94,26 +94,24 @@ impl Courier<'_> {
         for message in &lane.work.messages {
             for index in message.arrivals.clone() {
                 if let Some(letter) = &lane.steps[index].dead_letter {
-                    let raw = &lane.work.arrivals[index].raw;
-                    consignment.parcels.push_back(dead_letter(
-                        account,
-                        &message.in_hand,
-                        letter,
-                        raw,
-                        S::NAME.as_str(),
-                    ));
+                    let body = lane.work.arrivals[index].body(account);
+                    let parcel = dead_letter(account, S::NAME, &message.in_hand, letter, body);
+                    consignment.parcels.push_back(parcel);
+                }
+            }
+        }
+        for message in &lane.work.messages {
+            for index in message.arrivals.clone() {
+                if let Some(next) = lane.steps[index].next {
+                    let parcel = next_copy(account, S::NAME, &message.in_hand, next);
+                    consignment.parcels.push_back(parcel);
                 }
             }
         }
         consignment
     }
 
-    fn close_run(
-        &self,
-        consignment: &mut Consignment,
-        run: &mut Vec<&str>,
-        to: Option<cap_domain::lane::StageName>,
-    ) {
+    fn close_run(&self, consignment: &mut Consignment, run: &mut Vec<&str>, to: Option<StageName>) {
         let Some(to) = to else { return };
         for (deduplication_id, body) in pack(&consignment.account, run) {
             self.add(consignment, Channel::Stage(to), deduplication_id, body);
@@ -192,6 +190,10 @@ impl Courier<'_> {
 
     /// Sends the first parcel of every lane; whether any was accepted.
     async fn send_wave(&self, consignments: &mut [Consignment]) -> bool {
+        let mut parcels = consignments.iter().filter_map(|one| one.parcels.front());
+        if parcels.any(|parcel| parcel.queue.dead_letters) {
+            failpoint::hit("before_dead_letter");
+        }
         let mut fronts: BTreeMap<QueueName, Vec<(usize, Outgoing)>> = BTreeMap::new();
         for (index, consignment) in consignments.iter().enumerate() {
             if let (false, Some(parcel)) = (consignment.stuck, consignment.parcels.front()) {
@@ -314,13 +316,22 @@ impl Courier<'_> {
     }
 }
 
-/// The message as it lay in the source queue, for the DLQ, with its number and its error.
+/// The copy that keeps a redrive going, back into the queue that the one before it came from. A
+/// redelivery of that one sends it again under the same id.
+fn next_copy(account: &AccountKey, stage: StageName, in_hand: &InHand, next: Ticket) -> Parcel {
+    let Received { message_id, message_group_id, .. } = &in_hand.message;
+    let deduplication_id = format!("{message_id}:{}:{}", next.redrive_seq, next.parked_seq);
+    let outgoing = copy_of_parked(account, stage, next, message_group_id.clone(), deduplication_id);
+    Parcel { queue: (*in_hand.queue).clone(), outgoing }
+}
+
+/// The message as its queue would take it again, for the DLQ, with its number and its error.
 fn dead_letter(
     account: &AccountKey,
+    stage: StageName,
     in_hand: &InHand,
     letter: &DeadLetter,
-    raw: &str,
-    stage: &str,
+    body: String,
 ) -> Parcel {
     let error: String = letter
         .error
@@ -332,13 +343,15 @@ fn dead_letter(
         queue: in_hand.queue.dlq(),
         outgoing: Outgoing {
             message_group_id: in_hand.message.message_group_id.clone(),
-            deduplication_id: format!("{account}:parked:{}", letter.parked_seq),
-            body: raw.to_owned(),
+            // By the message it came in: a redelivery is the same letter, a letter that was moved
+            // back to its queue and returns is another.
+            deduplication_id: format!("{}:{}", in_hand.message.message_id, letter.parked_seq),
+            body,
             attributes: vec![
-                ("account_id", account.to_string()),
-                ("stage", stage.to_owned()),
-                ("parked_seq", letter.parked_seq.to_string()),
-                ("error", error),
+                (attribute::ACCOUNT_ID, account.to_string()),
+                (attribute::STAGE, stage.to_string()),
+                (attribute::PARKED_SEQ, letter.parked_seq.to_string()),
+                (attribute::ERROR, error),
             ],
         },
     }

@@ -8,8 +8,9 @@ use cap_domain::routing::QueueName;
 use futures::StreamExt;
 use tokio::time::Instant;
 
+use crate::failpoint;
 use crate::limits::{CALLS_MAX, VISIBILITY_MARGIN};
-use crate::queues::{BATCH_ENTRIES_MAX, Queues, Received};
+use crate::queues::{BATCH_ENTRIES_MAX, Queues, Received, attribute};
 
 /// A message in hand.
 #[derive(Debug)]
@@ -48,6 +49,11 @@ impl InHand {
             && self.received_at.elapsed() + VISIBILITY_MARGIN < hidden
     }
 
+    /// Whether it was parked before, and is redriven.
+    pub(crate) fn was_parked(&self) -> bool {
+        self.message.attribute(attribute::PARKED_SEQ).is_some()
+    }
+
     /// Notes that it was deleted or given back.
     pub(crate) fn let_go(&self) {
         self.gone.store(true, Ordering::Relaxed);
@@ -70,15 +76,30 @@ pub(crate) async fn heartbeat(queues: &dyn Queues, messages: &[Arc<InHand>], vis
     }
 }
 
-/// Gives messages back at once: the next receive of anybody may take them.
+/// Gives messages back at once: the next receive of anybody may take them. The last first, one call
+/// after the other: a group is locked while any of its messages is in flight (Q18), so nobody can
+/// receive a message of it before the first is back too.
 pub(crate) async fn release(queues: &dyn Queues, messages: &[Arc<InHand>]) {
-    change_visibility(queues, messages, 0).await;
+    failpoint::hit("in_drain");
+    let last_first: Vec<_> = messages.iter().rev().cloned().collect();
+    for call in visibility_calls(queues, &last_first, 0) {
+        call.await;
+    }
     messages.iter().for_each(|message| message.let_go());
+}
+
+async fn change_visibility(queues: &dyn Queues, messages: &[Arc<InHand>], visibility_secs: u32) {
+    let calls = visibility_calls(queues, messages, visibility_secs);
+    futures::stream::iter(calls).buffer_unordered(CALLS_MAX).collect::<Vec<()>>().await;
 }
 
 /// Only messages still ours are touched: a stale receipt could otherwise extend what another
 /// consumer works on.
-async fn change_visibility(queues: &dyn Queues, messages: &[Arc<InHand>], visibility_secs: u32) {
+fn visibility_calls<'a>(
+    queues: &'a dyn Queues,
+    messages: &[Arc<InHand>],
+    visibility_secs: u32,
+) -> Vec<impl Future<Output = ()> + use<'a>> {
     let mut calls = Vec::new();
     for (queue, messages) in by_queue(messages.iter().filter(|message| message.is_ours())) {
         for chunk in messages.chunks(BATCH_ENTRIES_MAX) {
@@ -96,7 +117,7 @@ async fn change_visibility(queues: &dyn Queues, messages: &[Arc<InHand>], visibi
             });
         }
     }
-    futures::stream::iter(calls).buffer_unordered(CALLS_MAX).collect::<Vec<()>>().await;
+    calls
 }
 
 /// Messages by the queue they came from, each queue's in their order.

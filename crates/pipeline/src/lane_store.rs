@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use cap_domain::ids::{AccountKey, RequestId};
-use cap_domain::lane::{Lane, Memory, ParkedMessage, Row, Stage};
+use cap_domain::lane::{Advance, Arrival, Lane, Memory, ParkedMessage, Row, Stage, Step, Taken};
+use cap_domain::time::Timestamp;
 
 use crate::queues::Unreachable;
 
@@ -17,6 +18,28 @@ pub struct Wanted {
     pub request_ids: Vec<RequestId>,
     /// Source ids that may have been parked.
     pub source_ids: Vec<String>,
+    /// Numbers from which on parked messages are called for, and how many from each.
+    pub parked_seqs: Vec<(u64, usize)>,
+}
+
+impl Wanted {
+    /// What has to be read of the lane of `account` to decide `arrivals`.
+    pub fn of<I>(account: &AccountKey, arrivals: &[Arrival<I>]) -> Self {
+        let redriven = arrivals.iter().filter_map(|arrival| arrival.redriven.as_ref());
+        Self {
+            account: account.clone(),
+            request_ids: arrivals.iter().map(|arrival| arrival.request_id.clone()).collect(),
+            source_ids: arrivals
+                .iter()
+                .flat_map(|arrival| [Some(&arrival.source_id), arrival.unread_id.as_ref()])
+                .flatten()
+                .cloned()
+                .collect(),
+            parked_seqs: redriven
+                .map(|redriven| (redriven.parked_seq, redriven.recalls()))
+                .collect(),
+        }
+    }
 }
 
 /// A lane as it was read.
@@ -35,6 +58,8 @@ pub struct Loaded<S: Stage> {
 pub struct LaneChange<S: Stage> {
     /// The lane.
     pub account: AccountKey,
+    /// When it was decided.
+    pub decided_at: Timestamp,
     /// Its counters when it was read: the fence. None: it must not exist yet.
     pub before: Option<Lane>,
     /// Its counters now.
@@ -47,6 +72,45 @@ pub struct LaneChange<S: Stage> {
     pub rows: Vec<Row>,
     /// Messages to park.
     pub parked: Vec<ParkedMessage>,
+    /// Parked messages that were redriven.
+    pub redriven: Vec<Taken>,
+    /// Numbers of parked messages that failed again, and the error's own words.
+    pub failed_again: Vec<(u64, String)>,
+}
+
+impl<S: Stage> LaneChange<S> {
+    /// What `advance`, decided at `decided_at`, writes to a lane that was read as `before`, and the
+    /// steps that follow.
+    pub fn of(
+        account: AccountKey,
+        before: Option<Lane>,
+        state_before: S::State,
+        advance: Advance<S>,
+        decided_at: Timestamp,
+    ) -> (Self, Vec<Step>) {
+        let Advance {
+            lane: after,
+            state: state_after,
+            rows,
+            parked,
+            redriven,
+            failed_again,
+            steps,
+        } = advance;
+        let change = Self {
+            account,
+            decided_at,
+            before,
+            after,
+            state_before,
+            state_after,
+            rows,
+            parked,
+            redriven,
+            failed_again,
+        };
+        (change, steps)
+    }
 }
 
 /// Why nothing was read.
@@ -85,6 +149,9 @@ pub enum CommitError {
 pub trait LaneStore<S: Stage>: Send + Sync + 'static {
     /// Reads lanes by key, in one round.
     async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<S>>, LoadError>;
+
+    /// Which of these parked messages were redriven or skipped; one answer each, in order.
+    async fn are_resolved(&self, parked: &[(AccountKey, u64)]) -> Result<Vec<bool>, LoadError>;
 
     /// Writes all changes in one transaction, or none.
     async fn commit(&self, changes: &[LaneChange<S>]) -> Result<(), CommitError>;

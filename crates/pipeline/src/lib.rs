@@ -11,6 +11,7 @@ mod deliver;
 pub mod failpoint;
 mod gate;
 mod hand;
+mod janitor;
 pub mod lane_store;
 mod limits;
 mod pipeline;

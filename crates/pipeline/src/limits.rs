@@ -17,6 +17,9 @@ pub struct Limits {
     pub visibility_secs: u32,
     /// How long a receive waits for a first message; also how long a drain may wait for it.
     pub receive_wait_secs: u32,
+    /// How often letters of resolved messages are looked for in the dead-letter queues, if nothing
+    /// is redriven, which is looked after at once.
+    pub janitor_every: Duration,
 }
 
 impl Default for Limits {
@@ -28,6 +31,7 @@ impl Default for Limits {
             batch_wait: Duration::from_millis(5),
             visibility_secs: 60,
             receive_wait_secs: 3,
+            janitor_every: Duration::from_secs(600),
         }
     }
 }
@@ -61,3 +65,9 @@ pub(crate) const SEND_DRAIN_MAX: Duration = Duration::from_secs(4);
 /// A message received more often than this is worked on alone: if it is what kills the process,
 /// it takes no other lane with it.
 pub(crate) const SUSPECT_RECEIVES: u32 = 3;
+
+/// How long after a redriven message the janitor begins: others are about to follow it.
+pub(crate) const JANITOR_PAUSE: Duration = Duration::from_secs(1);
+
+/// The most receives of one sweep of a dead-letter queue.
+pub(crate) const SWEEP_RECEIVES_MAX: u32 = 1_000;

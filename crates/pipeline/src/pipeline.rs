@@ -7,7 +7,7 @@ use cap_domain::lane::Stage;
 use cap_domain::routing::{Channel, QueueName, Routes};
 use cap_domain::time::Timestamp;
 use rand::seq::SliceRandom;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,7 @@ use crate::deliver::Courier;
 use crate::failpoint;
 use crate::gate::Gate;
 use crate::hand::{InHand, heartbeat, release};
+use crate::janitor::Janitor;
 use crate::lane_store::LaneStore;
 use crate::limits::{Limits, SUSPECT_RECEIVES};
 use crate::prepare::Prepare;
@@ -76,10 +77,16 @@ impl<S: Stage> Pipeline<S> {
             }
         }
         drop(sender);
+        let resolved = Arc::new(Notify::new());
         for _ in 0..pipeline.limits.committers.max(1) {
-            let (pipeline, receiver, stop) =
-                (Arc::clone(&pipeline), Arc::clone(&receiver), stop.clone());
-            tasks.spawn(async move { pipeline.commit(&receiver, &stop).await });
+            let (pipeline, receiver) = (Arc::clone(&pipeline), Arc::clone(&receiver));
+            let (resolved, stop) = (Arc::clone(&resolved), stop.clone());
+            tasks.spawn(async move { pipeline.commit(&receiver, &resolved, &stop).await });
+        }
+        {
+            let (pipeline, resolved, stop) =
+                (Arc::clone(&pipeline), Arc::clone(&resolved), stop.clone());
+            tasks.spawn(async move { pipeline.tidy(&resolved, &stop).await });
         }
         // Committers end when the last receiver has dropped its end of the channel.
         while let Some(ended) = tasks.join_next().await {
@@ -161,15 +168,31 @@ impl<S: Stage> Pipeline<S> {
     async fn commit(
         &self,
         receiver: &Mutex<mpsc::Receiver<Vec<Arc<InHand>>>>,
+        resolved: &Notify,
         stop: &CancellationToken,
     ) {
         while let Some(messages) = self.gather(receiver).await {
+            if messages.iter().any(|in_hand| in_hand.was_parked()) {
+                resolved.notify_one();
+            }
             tokio::select! {
                 biased;
                 () = self.work(&messages, stop) => {}
                 () = heartbeat(&*self.queues, &messages, self.limits.visibility_secs) => {}
             }
         }
+    }
+
+    async fn tidy(&self, resolved: &Notify, stop: &CancellationToken) {
+        let janitor = Janitor {
+            queues: &*self.queues,
+            routes: &self.routes,
+            store: &*self.store,
+            resolved,
+            visibility_secs: self.limits.visibility_secs,
+            every: self.limits.janitor_every,
+        };
+        janitor.run(stop).await;
     }
 
     /// Waits for messages, then a little longer for more; none when no receiver is left.

@@ -1,6 +1,8 @@
 //! What the pipeline asks of a queue service; implemented over SQS by `cap-aws`.
 
 use async_trait::async_trait;
+use cap_domain::ids::AccountKey;
+use cap_domain::lane::{StageName, Ticket};
 use cap_domain::routing::QueueName;
 use cap_domain::time::Timestamp;
 
@@ -35,6 +37,58 @@ pub struct Received {
     pub receives: u32,
     /// Its body.
     pub body: String,
+    /// Those of its message attributes that [`attribute`] names.
+    pub attributes: Vec<(String, String)>,
+}
+
+impl Received {
+    /// The value of one of its attributes.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        let found = self.attributes.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// The message attributes that CAP's own messages carry.
+pub mod attribute {
+    /// Of a dead letter: the account's key.
+    pub const ACCOUNT_ID: &str = "account_id";
+    /// Of a dead letter: the stage that parked it.
+    pub const STAGE: &str = "stage";
+    /// Of a dead letter: its number among the lane's parked messages.
+    pub const PARKED_SEQ: &str = "parked_seq";
+    /// Of a dead letter: the error's own words.
+    pub const ERROR: &str = "error";
+    /// Of a copy of a parked message: which redrive of the lane sends it, by its number.
+    pub const REDRIVE: &str = "redrive";
+    /// Of an adjustment that is to be applied though the lane be suspended: who wants it so.
+    pub const REPAIR: &str = "repair";
+
+    /// Those that decide how a message is taken.
+    pub const READ: [&str; 5] = [ACCOUNT_ID, STAGE, PARKED_SEQ, REDRIVE, REPAIR];
+}
+
+/// The copy for which it is `ticket`'s turn, on its way back to the queue of its stage. What is
+/// tried again is what was parked, which is in the database: the copy only calls for it.
+pub fn copy_of_parked(
+    account: &AccountKey,
+    stage: StageName,
+    ticket: Ticket,
+    message_group_id: String,
+    deduplication_id: String,
+) -> Outgoing {
+    let Ticket { parked_seq, redrive_seq } = ticket;
+    Outgoing {
+        message_group_id,
+        deduplication_id,
+        body: format!("redrive {redrive_seq} of {account}: parked messages from {parked_seq} on"),
+        attributes: vec![
+            (attribute::ACCOUNT_ID, account.to_string()),
+            (attribute::STAGE, stage.to_string()),
+            (attribute::PARKED_SEQ, parked_seq.to_string()),
+            (attribute::REDRIVE, redrive_seq.to_string()),
+        ],
+    }
 }
 
 /// A message to be sent.

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use cap_domain::ids::AccountKey;
-use cap_domain::lane::{Advance, Arrival, Lane, ParkedMessage, Row, Stage, Step, advance};
+use cap_domain::lane::{
+    Arrival, Lane, LaneStatus, ParkedMessage, Redriver, Row, Stage, Step, Taken, advance, recall,
+};
 use cap_domain::refusal::Poison;
 use tokio_util::sync::CancellationToken;
 
@@ -97,6 +99,9 @@ impl<S: Stage> Settler<'_, S> {
                 messages: Vec::new(),
                 arrivals: vec![work.arrivals[index].clone()],
             };
+            if let Some(redriven) = &mut one.arrivals[0].redriven {
+                redriven.run_max = 1;
+            }
             let settled = match self.attempt_one(&mut one).await {
                 Err(Setback::Refused(reason)) => {
                     tracing::error!(account_id = %one.account, request_id = %one.arrivals[0].request_id, reason, "the database refuses this message: its lane is suspended");
@@ -172,6 +177,11 @@ impl<S: Stage> Settler<'_, S> {
         let mut loaded = in_time("reading lanes", self.store.load(&wanted)).await?;
         failpoint::hit("after_load");
         let now = (self.clock)();
+        for work in lanes.iter_mut() {
+            if let Some(loaded) = loaded.get(&work.account) {
+                recall::<S>(&work.account, &mut work.arrivals, &loaded.memory);
+            }
+        }
         self.prepare.prepare(new_arrivals(lanes, &loaded), now).await;
         failpoint::hit("after_prepare");
         let mut planned: Vec<Planned<S>> = Vec::with_capacity(lanes.len());
@@ -195,7 +205,6 @@ impl<S: Stage> Settler<'_, S> {
             .filter(|change| change.before.as_ref() != Some(&change.after))
             .collect();
         if !changes.is_empty() {
-            failpoint::hit("before_commit");
             in_time("committing a batch", self.store.commit(&changes)).await?;
             failpoint::hit("after_commit");
             report(&changes);
@@ -221,12 +230,9 @@ impl<S: Stage> Settler<'_, S> {
             &work.arrivals,
             now,
         ) {
-            Ok(Advance { lane: after, state: state_after, rows, parked, steps }) => {
+            Ok(advance) => {
                 let account = work.account.clone();
-                Some((
-                    LaneChange { account, before, after, state_before, state_after, rows, parked },
-                    steps,
-                ))
+                Some(LaneChange::of(account, before, state_before, advance, now))
             }
             Err(error) => {
                 tracing::error!(account_id = %work.account, %error, "the lane's journal cannot be read back: its messages are left in the queue");
@@ -295,12 +301,19 @@ fn new_arrivals<'a, S: Stage>(
                 && !memory.parked.contains_key(&arrival.source_id)
         };
         let account: &'a AccountKey = account;
-        new.extend(
-            arrivals
-                .iter_mut()
-                .filter(|arrival| unknown(arrival))
-                .map(|arrival| (account, arrival)),
-        );
+        for arrival in arrivals.iter_mut() {
+            if arrival.redriven.is_none() {
+                new.extend(unknown(arrival).then_some((account, arrival)));
+                continue;
+            }
+            if arrival.redriven.as_ref().is_some_and(|redriven| redriven.by == Redriver::Letter) {
+                // It is never decided, only put back.
+                continue;
+            }
+            let run = arrival.run.iter_mut().map(|recalled| &mut recalled.arrival);
+            let again = run.filter(|again| !memory.rows.contains_key(&again.request_id));
+            new.extend(again.map(|again| (account, again)));
+        }
     }
     new
 }
@@ -309,7 +322,7 @@ fn report<S: Stage>(changes: &[LaneChange<S>]) {
     let rows: usize = changes.iter().map(|change| change.rows.len()).sum();
     metrics::counter!("cap_journaled_total").increment(rows as u64);
     metrics::histogram!("cap_batch_lanes").record(changes.len() as u32);
-    for LaneChange { account, rows, parked, .. } in changes {
+    for LaneChange { account, before, after, rows, parked, redriven, failed_again, .. } in changes {
         for row in rows {
             let Row { request_id, seq: lane_seq, kind, result, .. } = row;
             if row.is_refusal() {
@@ -322,6 +335,19 @@ fn report<S: Stage>(changes: &[LaneChange<S>]) {
         for ParkedMessage { request_id, parked_seq, error, .. } in parked {
             metrics::counter!("cap_parked_total").increment(1);
             tracing::error!(account_id = %account, %request_id, parked_seq, error, "message parked, lane suspended");
+        }
+        for Taken { parked_seq, .. } in redriven {
+            metrics::counter!("cap_redriven_total").increment(1);
+            tracing::info!(account_id = %account, parked_seq, "parked message redriven");
+        }
+        for (parked_seq, error) in failed_again {
+            metrics::counter!("cap_redrive_failed_total").increment(1);
+            tracing::error!(account_id = %account, parked_seq, error, "redriven message failed again, lane suspended");
+        }
+        if after.status == LaneStatus::Active
+            && before.as_ref().is_some_and(|before| before.status != LaneStatus::Active)
+        {
+            tracing::info!(account_id = %account, parked = after.parked_seq, "lane open again");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The stack, and an installation of CAP on it.
 
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
 use cap_aws::files::read_configuration;
@@ -24,7 +25,7 @@ const SCOPES: [&str; 4] = ["acme_spot", "acme_perpetual", "acme_perpetual_vip", 
 pub struct Stack {
     /// SQS.
     pub broker: BrokerHandle,
-    dynamodb: Option<DynamoDb>,
+    dynamodb: Mutex<Option<DynamoDb>>,
     dynamodb_url: String,
     postgres: Option<PostgresCluster>,
     postgres_url: String,
@@ -46,7 +47,13 @@ impl Stack {
             Broker::start(BrokerConfig::default()).await.context("starting the SQS broker")?;
         let dynamodb = DynamoDb::start().await.context("starting DynamoDB")?;
         let dynamodb_url = dynamodb.endpoint_url();
-        Ok(Self { broker, dynamodb: Some(dynamodb), dynamodb_url, postgres: None, postgres_url })
+        Ok(Self {
+            broker,
+            dynamodb: Mutex::new(Some(dynamodb)),
+            dynamodb_url,
+            postgres: None,
+            postgres_url,
+        })
     }
 
     /// New clients of the AWS SDK for broker and DynamoDB; their connections end with the runtime
@@ -61,8 +68,8 @@ impl Stack {
     }
 
     /// Ends DynamoDB for good, as an outage would.
-    pub fn stop_dynamodb(&mut self) {
-        self.dynamodb = None;
+    pub fn stop_dynamodb(&self) {
+        self.dynamodb.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Prepares an installation: databases, tables, queues, configuration. Installations with

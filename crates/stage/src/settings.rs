@@ -92,7 +92,16 @@ fn limits(environment: &mut Environment<'_>) -> Option<Limits> {
         .bounded(0..=7),
         &usual.receive_wait_secs.to_string(),
     );
+    let janitor_every: Option<Duration> = environment.with_default(
+        Setting::millis(
+            "CAP_JANITOR_MILLIS",
+            "how often letters of resolved messages are looked for, if nothing is redriven",
+            100..=86_400_000,
+        ),
+        &usual.janitor_every.as_millis().to_string(),
+    );
     Some(Limits {
+        janitor_every: janitor_every?,
         receivers_per_queue: receivers_per_queue?,
         committers: committers?,
         batch_messages_max: batch_messages_max?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cap_aws::configuration::{ConfigurationStore, ConfigurationStoreError};
+use cap_aws::configuration::{ConfigurationStore, ConfigurationStoreError, PushedConfiguration};
 use cap_aws::directory::DirectoryError;
 use cap_aws::watch::InForce;
 use cap_aws::{Aws, ConfigurationWatch, DynamoClaims, QueueDirectory, SqsQueues};
@@ -89,9 +89,15 @@ impl Wired for Clearing {
         connections: &Connections,
     ) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
         let Connections { aws, database, prefix } = connections;
-        let watch =
-            ConfigurationWatch::start(ConfigurationStore::new(aws.dynamodb.clone(), prefix))
-                .await?;
+        let kept = cap_store::configurations::latest(database).await?;
+        let kept = kept.map(|(revision, document)| PushedConfiguration {
+            revision,
+            document,
+            pushed_at: system_time(),
+            pushed_by: "kept beside the journal".to_owned(),
+        });
+        let store = ConfigurationStore::new(aws.dynamodb.clone(), prefix);
+        let watch = ConfigurationWatch::start(store, kept).await?;
         let in_force = Rulebooks::start(watch, database.clone()).await?;
         let claims = DynamoClaims::new(aws.dynamodb.clone(), prefix);
         Ok((Arc::new(move || in_force.current()), Arc::new(ClaimRequestIds::new(claims))))

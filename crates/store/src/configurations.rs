@@ -53,6 +53,22 @@ pub async fn read(
     document.map(parse).transpose().map_err(|error| unreadable(revision, error))
 }
 
+/// The latest revision that was ever decided under, if there is one.
+///
+/// # Errors
+/// See [`QueryError`].
+pub async fn latest(pool: &PgPool) -> Result<Option<(u64, ConfigurationDocument)>, QueryError> {
+    let latest = "select max(revision) from configuration";
+    let latest: Option<i64> = sqlx::query_scalar(latest)
+        .fetch_one(pool)
+        .await
+        .map_err(failed("looking for the latest configuration"))?;
+    let Some(latest) = latest else { return Ok(None) };
+    let revision = counter("revision", latest)
+        .map_err(|reason| QueryError::unreadable("configuration", reason))?;
+    Ok(read(pool, revision).await?.map(|document| (revision, document)))
+}
+
 /// Every configuration that was kept, checked again; of those that fail, why.
 pub(crate) async fn read_all(
     connection: &mut PgConnection,

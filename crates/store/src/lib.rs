@@ -5,12 +5,14 @@
 //! rules that decided it. It decides nothing itself: the rules are in `cap-domain`, when to read and
 //! write is in `cap-pipeline`.
 
+pub mod audit;
 pub mod configurations;
 mod error;
 pub mod inspect;
 pub mod journal;
 mod lanes;
 pub mod migrations;
+pub mod operate;
 pub mod pool;
 mod snapshot;
 mod state;

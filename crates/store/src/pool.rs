@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::error::{QueryError, failed};
 
@@ -72,6 +72,23 @@ fn settings() -> Vec<(&'static str, String)> {
         ("enable_mergejoin", off()),
         ("jit", off()),
     ]
+}
+
+/// Begins a transaction. It goes on beginning if its caller gives up, and is rolled back then: a
+/// `begin` that is dropped between its question and its answer would leave a connection in the pool
+/// that is within a transaction and does not know it (seen in sqlx 0.9.0).
+pub(crate) async fn begin(
+    pool: &PgPool,
+    statement: Option<&'static str>,
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    let beginning = tokio::spawn(async move {
+        match statement {
+            None => pool.begin().await,
+            Some(statement) => pool.begin_with(statement).await,
+        }
+    });
+    beginning.await.unwrap_or_else(|_| Err(sqlx::Error::WorkerCrashed))
 }
 
 /// Whether the database answers.

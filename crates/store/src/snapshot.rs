@@ -3,6 +3,7 @@
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use crate::error::{QueryError, failed};
+use crate::pool;
 
 /// How long one statement of a report may take: it may read a whole journal.
 pub(crate) const REPORT_STATEMENT_TIMEOUT_MILLIS: u32 = 15 * 60 * 1_000;
@@ -11,7 +12,7 @@ pub(crate) const REPORT_STATEMENT_TIMEOUT_MILLIS: u32 = 15 * 60 * 1_000;
 pub(crate) async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, QueryError> {
     let failed = failed("taking a snapshot of the database");
     let begin = "begin isolation level repeatable read read only";
-    let mut transaction = pool.begin_with(begin).await.map_err(&failed)?;
+    let mut transaction = pool::begin(pool, Some(begin)).await.map_err(&failed)?;
     take_time(&mut transaction).await.map_err(&failed)?;
     Ok(transaction)
 }

@@ -8,6 +8,8 @@ use cap_pipeline::lane_store::CommitError;
 use rust_decimal::Decimal;
 use time::OffsetDateTime;
 
+use crate::error::QueryError;
+
 /// A counter as `bigint`. One beyond 2^63 cannot be counted to; it would meet a unique key.
 pub(crate) fn bigint(counter: u64) -> i64 {
     i64::try_from(counter).unwrap_or(i64::MAX)
@@ -26,6 +28,11 @@ pub(crate) fn timestamptz(at: Timestamp) -> Result<OffsetDateTime, CommitError> 
             "{micros} microseconds since 1970 is no time a database keeps"
         ))
     })
+}
+
+/// A time as `timestamptz`, of what an operator does.
+pub(crate) fn timestamptz_of(at: Timestamp) -> Result<OffsetDateTime, QueryError> {
+    timestamptz(at).map_err(|error| QueryError::unreadable("a time", error))
 }
 
 /// A time that was stored as `timestamptz`.

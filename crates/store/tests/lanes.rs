@@ -89,6 +89,7 @@ async fn many_lanes_are_loaded_and_committed_at_once() {
         account: account.clone(),
         request_ids: vec![RequestId::new("r-1").unwrap()],
         source_ids: vec!["m-r-1".to_owned()],
+        parked_seqs: vec![],
     });
     let wanted: Vec<Wanted> = wanted.collect();
     for round in 1..=3 {
@@ -215,7 +216,10 @@ async fn parked_messages_come_back_by_source_id() {
     assert!(loaded.memory.parked["m-1"].error.starts_with("parked untried behind"));
 
     let parked = cap_store::inspect::list_parked(pool, &account, 0, 10).await.unwrap();
-    assert_eq!(parked.iter().map(|parked| parked.message.raw.as_str()).collect::<Vec<_>>(), bodies);
+    assert_eq!(
+        parked.iter().map(|parked| parked.message.body.as_str()).collect::<Vec<_>>(),
+        bodies
+    );
     let shown = cap_store::inspect::show_parked(pool, &account, 2).await.unwrap().unwrap();
     assert_eq!((shown.message.source_id.as_str(), shown.resolution), ("m-1", None));
 }
@@ -240,7 +244,12 @@ async fn a_row_that_was_altered_by_hand_is_unreadable() {
     installation.submit(SAVER, opened()).await;
     let pool = installation.databases.account.clone();
     sqlx::query("update account set withdrawals = 'none'").execute(&pool).await.unwrap();
-    let wanted = Wanted { account: account.clone(), request_ids: vec![], source_ids: vec![] };
+    let wanted = Wanted {
+        account: account.clone(),
+        request_ids: vec![],
+        source_ids: vec![],
+        parked_seqs: vec![],
+    };
     let loaded = PostgresLanes::<Accounts>::new(pool).load(&[wanted]).await;
     let Err(LoadError::Unreadable { account: whose, reason }) = loaded else {
         panic!("{loaded:?}")
@@ -252,7 +261,12 @@ async fn a_row_that_was_altered_by_hand_is_unreadable() {
 #[tokio::test]
 async fn a_database_that_is_away_is_unreachable() {
     let pool = cap_store::connect("postgres://nobody@127.0.0.1:1/none", "test", 1).unwrap();
-    let wanted = Wanted { account: key(SAVER), request_ids: vec![], source_ids: vec![] };
+    let wanted = Wanted {
+        account: key(SAVER),
+        request_ids: vec![],
+        source_ids: vec![],
+        parked_seqs: vec![],
+    };
     let loaded = PostgresLanes::<Accounts>::new(pool.clone()).load(&[wanted]).await;
     assert!(matches!(loaded, Err(LoadError::Unreachable(_))), "{loaded:?}");
 }

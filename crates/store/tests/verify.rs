@@ -134,7 +134,7 @@ async fn lanes_longer_and_more_than_a_page_are_proved() {
         arrivals.extend(installation.submission(&long, &request, deposit("1")));
     }
     let steps = support::settle(&clearing, &installation.clearing, &long, arrivals).await;
-    let sent = steps.into_iter().map(|step| step.output).collect();
+    let sent = steps.into_iter().flat_map(|step| step.outputs).collect();
     installation.deliver(&long, sent).await;
     for number in 0..550 {
         installation.clear(&key(&format!("acme_spot_retail_N-{number}")), opened()).await;

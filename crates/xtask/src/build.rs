@@ -53,3 +53,17 @@ fn build_services() -> anyhow::Result<()> {
     // The whole workspace, so that everything shares one set of features and so one build.
     cargo("building the services", &["build", "--bins", "--workspace"], &[])
 }
+
+/// Builds everything optimised and runs this program's optimised twin with `arguments`.
+pub(crate) fn run_release(
+    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+) -> anyhow::Result<()> {
+    cargo("the optimised build", &["build", "--release", "--bins", "--workspace"], &[])?;
+    let program = std::env::current_exe().context("finding this program")?;
+    let target = program.ancestors().nth(2).context("finding the folder of builds")?;
+    let twin = target.join("release").join("xtask");
+    let status = Command::new(&twin).args(arguments).arg("--built").status();
+    let status = status.with_context(|| format!("starting {}", twin.display()))?;
+    ensure!(status.success(), "the optimised run failed");
+    Ok(())
+}

@@ -1,7 +1,9 @@
-//! Developer commands: `cargo xtask demo | up | test | ci`.
+//! Developer commands: `cargo xtask demo | up | test | chaos | crowd | ci`.
 
 mod build;
+mod chaos;
 mod ci;
+mod crowd;
 mod demo;
 mod progress;
 mod test;
@@ -48,6 +50,10 @@ enum Command {
         /// Only tests whose name contains this.
         filter: Option<String>,
     },
+    /// Run CAP under faults and crashes and compare it with the reference model.
+    Chaos(chaos::Chaos),
+    /// Suspend ten thousand accounts and measure whether the healthy ones notice.
+    Crowd(crowd::Crowd),
     /// What continuous integration runs: formatting, lints, every test.
     Ci,
 }
@@ -57,6 +63,8 @@ fn main() -> ExitCode {
         Command::Demo { trades, json, built } => demo::run(trades.as_deref(), json, built),
         Command::Up { env_file, built } => up::run(env_file, built),
         Command::Test { filter } => test::run(filter.as_deref()),
+        Command::Chaos(chaos) => chaos::run(&chaos),
+        Command::Crowd(crowd) => crowd::run(&crowd),
         Command::Ci => ci::run(),
     };
     match outcome {

@@ -1,16 +1,20 @@
 //! What can be asked of `capctl`.
 
+mod account;
+mod support;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 
-use cap_domain::ids::{AccountKey, AccountName, InvalidAccountKey, InvalidId, RequestId};
+use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{LaneStatus, StageName};
 use cap_domain::routing::Scope;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::answer::EXIT_FAILED;
 use crate::settings;
+pub use account::{AccountArgument, InvalidAccount};
+pub use support::{AuditArguments, RedriveArguments, RepairArguments, Shortfall, SkipArguments};
 
 /// The longest name of an operator, in characters.
 const OPERATOR_CHARS_MAX: usize = 64;
@@ -23,7 +27,7 @@ pub struct Arguments {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// Who makes this change, for the log.
+    /// Who makes this change, for the audit log.
     #[arg(
         long,
         global = true,
@@ -74,9 +78,19 @@ pub enum Command {
     /// Show one account's lane.
     #[command(subcommand)]
     Lane(LaneCommand),
-    /// List and show parked messages.
+    /// List, show and skip parked messages.
     #[command(subcommand)]
     Parked(ParkedCommand),
+    /// Give a suspended lane its parked messages back, in order, until it opens.
+    ///
+    /// What is redriven is what waits when it begins. It stops at the first message that fails again,
+    /// and the lane is suspended there: exit code 1. What arrives meanwhile is parked behind, and is
+    /// taken too before the lane opens.
+    Redrive(RedriveArguments),
+    /// Post an adjustment to an account, also while it is suspended.
+    Repair(RepairArguments),
+    /// Show who changed what, when and why, the latest first.
+    Audit(AuditArguments),
     /// Prove by replay that everything stored is what the rules make of what came in.
     ///
     /// Every journal row of every stage is decided again and compared: numbers, hashes, results,
@@ -172,38 +186,8 @@ pub enum ParkedCommand {
         #[arg(long)]
         stage: Option<StageName>,
     },
-}
-
-/// An account as people name it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AccountArgument {
-    /// By its full key.
-    Key(AccountKey),
-    /// By its name alone, which may be that of several.
-    Name(AccountName),
-}
-
-/// A text that names no account.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidAccount {
-    /// It looks like a key.
-    #[error(transparent)]
-    Key(#[from] InvalidAccountKey),
-    /// It looks like a name.
-    #[error(transparent)]
-    Name(#[from] InvalidId),
-}
-
-impl FromStr for AccountArgument {
-    type Err = InvalidAccount;
-
-    fn from_str(text: &str) -> Result<Self, InvalidAccount> {
-        if text.contains(['_', '/']) {
-            Ok(Self::Key(text.replace('/', "_").parse()?))
-        } else {
-            Ok(Self::Name(AccountName::new(text)?))
-        }
-    }
+    /// Give up the parked message that is next: it is never applied.
+    Skip(SkipArguments),
 }
 
 /// Who makes a change: what cannot be a name is nobody.
@@ -257,20 +241,6 @@ mod tests {
         assert!(refused("capctl queue create").contains("<SCOPE>"));
         assert!(refused("capctl queue create a/b/c/d").contains("is not company, company_product"));
         assert!(refused("capctl queue create ACME").contains("company \"ACME\" is not 1 to 16"));
-    }
-
-    #[test]
-    fn an_account_is_a_key_with_underscores_or_slashes_or_a_bare_name() {
-        let key = AccountArgument::Key("acme_spot_retail_A-1001".parse().unwrap());
-        assert_eq!("acme_spot_retail_A-1001".parse(), Ok(key.clone()));
-        assert_eq!("acme/spot/retail/A-1001".parse(), Ok(key));
-        assert_eq!("A-1001".parse(), Ok(AccountArgument::Name("A-1001".parse().unwrap())));
-        let refused = |text: &str| text.parse::<AccountArgument>().unwrap_err().to_string();
-        assert_eq!(
-            refused("acme/spot/A-1"),
-            "account \"acme_spot_A-1\" is not company_product_group_account"
-        );
-        assert!(refused("A 1").starts_with("account \"A 1\" is not 1 to 36 characters"));
     }
 
     #[test]

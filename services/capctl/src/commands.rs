@@ -1,11 +1,16 @@
 //! One file a command; this one hands out.
 
+mod audit;
 mod config;
+mod dry_run;
 mod lanes;
 mod migrate;
 mod parked;
 mod publish;
 mod queue;
+mod redrive;
+mod repair;
+mod skip;
 mod trace;
 mod trial_balance;
 mod verify;
@@ -42,6 +47,10 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         Command::Parked(ParkedCommand::Show { account, parked_seq, stage }) => {
             parked::show(account, *parked_seq, *stage).await
         }
+        Command::Parked(ParkedCommand::Skip(arguments)) => skip::skip(arguments, by).await,
+        Command::Redrive(arguments) => redrive::redrive(arguments, by).await,
+        Command::Repair(arguments) => repair::repair(arguments, by).await,
+        Command::Audit(arguments) => audit::audit(arguments).await,
         Command::Verify { account, settled } => verify::verify(account.as_ref(), *settled).await,
         Command::TrialBalance => trial_balance::trial_balance().await,
         Command::Trace { request_id, account } => trace::trace(account, request_id).await,

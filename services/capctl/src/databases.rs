@@ -73,7 +73,11 @@ pub fn of_stages(stage: Option<StageName>) -> anyhow::Result<Vec<(StageName, PgP
     Ok(vec![(stage, pool)])
 }
 
-fn pool(url: &str) -> anyhow::Result<PgPool> {
+/// A connection to the database at `url`, made when it is first needed.
+///
+/// # Errors
+/// If it is not the URL of a database.
+pub fn pool(url: &str) -> anyhow::Result<PgPool> {
     Ok(cap_store::connect(url, "capctl", CONNECTIONS_MAX)?)
 }
 

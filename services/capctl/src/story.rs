@@ -22,6 +22,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::databases::{Databases, of};
+pub(crate) use telling::{balance_after, outcome as ended};
 
 /// Parked messages read at a time.
 const PARKED_PAGE_MESSAGES: u32 = 500;

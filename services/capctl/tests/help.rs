@@ -22,9 +22,13 @@ async fn every_command_has_a_purpose() {
         ("publish", "Publish envelopes, one JSON a line, in the order of every account"),
         ("lanes", "List lanes"),
         ("lane show", "Show where an account's lane stands in every stage"),
-        ("parked", "List and show parked messages"),
+        ("parked", "List, show and skip parked messages"),
         ("parked list", "List an account's parked messages"),
         ("parked show", "Show one parked message: envelope, error and times"),
+        ("parked skip", "Give up the parked message that is next: it is never applied"),
+        ("redrive", "Give a suspended lane its parked messages back, in order, until it opens"),
+        ("repair", "Post an adjustment to an account, also while it is suspended"),
+        ("audit", "Show who changed what, when and why, the latest first"),
         ("verify", "Prove by replay that everything stored is what the rules make of what came in"),
         ("trial-balance", "Add up all money per company and currency, which must come to zero"),
         ("trace", "Tell the story of one request, from event to outcome"),
@@ -62,6 +66,9 @@ async fn missing_settings_are_reported_together_with_purpose_and_example() {
         "parked list A-1",
         "verify",
         "trace r-1 --account A-1",
+        "redrive A-1",
+        "repair A-1 --currency USDT --amount 1 --reason r",
+        "audit",
     ] {
         let told = Tool::default().refused(command, 1).await;
         assert!(told.starts_with("capctl: reading the settings from the environment:"), "{told}");
@@ -74,10 +81,22 @@ async fn missing_settings_are_reported_together_with_purpose_and_example() {
 
 #[tokio::test]
 async fn a_command_needs_only_its_own_settings() {
-    for command in ["trial-balance", "lanes --stage account", "parked show A-1 1 --stage account"] {
+    for command in [
+        "trial-balance",
+        "lanes --stage account",
+        "parked show A-1 1 --stage account",
+        "parked skip A-1 1 --stage account --reason r",
+        "redrive A-1 --stage account",
+    ] {
         let told = Tool::default().refused(command, 1).await;
         assert!(told.contains("ACCOUNT_DATABASE_URL is not set"), "{command}: {told}");
         assert!(!told.contains("CLEARING_DATABASE_URL"), "{command}: {told}");
+    }
+    // What changes something outside of any lane is written down in clearing's database.
+    for command in ["queue create acme", "config push config", "publish -"] {
+        let told = Tool::default().refused(command, 1).await;
+        assert!(told.contains("CLEARING_DATABASE_URL is not set"), "{command}: {told}");
+        assert!(!told.contains("ACCOUNT_DATABASE_URL"), "{command}: {told}");
     }
     let url = ("ACCOUNT_DATABASE_URL".to_owned(), "not a url with a secret".to_owned());
     let told = Tool { environment: vec![url] }.refused("trial-balance", 1).await;
@@ -108,6 +127,9 @@ async fn what_cannot_be_read_is_refused_before_anything_is_asked() {
         ("lane show a/b", "account \"a_b\" is not company_product_group_account"),
         ("config show --revision 0", "0 is not in 1.."),
         ("trace r-1", "--account <ACCOUNT>"),
+        ("parked skip A-1 1", "--reason <REASON>"),
+        ("repair A-1 --currency usdt --amount 1 --reason r", "currency \"usdt\" is not 2 to 12"),
+        ("redrive A-1 --canary --through 3", "'--canary' cannot be used with '--through"),
     ];
     for (command, reason) in cases {
         let told = Tool::default().refused(command, 1).await;

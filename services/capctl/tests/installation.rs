@@ -33,7 +33,7 @@ async fn migrations_are_applied_once(tool: &Tool) {
     let migrated = tool.run("migrate").await;
     assert_eq!(migrated.code, 0, "{migrated:?}");
     for line in [
-        "clearing  created, applied 0001 lanes, 0002 configurations",
+        "clearing  created, applied 0001 lanes, 0002 configurations, 0003 redrive",
         "query     created; it has no schema yet",
     ] {
         assert!(migrated.stdout.contains(line), "{migrated:?}");

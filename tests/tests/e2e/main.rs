@@ -5,11 +5,14 @@
 
 mod bad_input;
 mod crashes;
+mod crowd;
 mod events;
 mod outages;
 mod processes;
+mod redrive;
 mod repetition;
 mod rivals;
+mod rolling;
 mod strangers;
 mod suspects;
 mod tools;

@@ -37,7 +37,7 @@ async fn while_the_database_is_away_everything_waits_and_nothing_is_parked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_dynamodb_the_journal_alone_decides() {
-    let mut stack = Stack::start().await.unwrap();
+    let stack = Stack::start().await.unwrap();
     let world = World::install_on(&stack).await;
     let stages = world.run_stages().await;
     funded(&world.upstream, SPOT, "acme_spot").await;

@@ -135,6 +135,10 @@ impl LaneStore<Accounts> for StallingStore {
         self.inner.load(wanted).await
     }
 
+    async fn are_resolved(&self, parked: &[(AccountKey, u64)]) -> Result<Vec<bool>, LoadError> {
+        self.inner.are_resolved(parked).await
+    }
+
     async fn commit(&self, changes: &[LaneChange<Accounts>]) -> Result<(), CommitError> {
         if !self.stall.used.swap(true, Ordering::SeqCst) {
             self.stall.reached.notify_one();

@@ -64,6 +64,10 @@ impl LaneStore<Accounts> for Watched {
         self.inner.load(wanted).await
     }
 
+    async fn are_resolved(&self, parked: &[(AccountKey, u64)]) -> Result<Vec<bool>, LoadError> {
+        self.inner.are_resolved(parked).await
+    }
+
     async fn commit(&self, changes: &[LaneChange<Accounts>]) -> Result<(), CommitError> {
         self.commits.lock().unwrap().push(changes.len());
         self.inner.commit(changes).await

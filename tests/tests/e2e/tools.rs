@@ -10,11 +10,22 @@ use tokio::process::Command;
 use crate::events::{PERPETUAL, SPOT, deposit, funded, perpetual_fill, reserve};
 
 /// Runs `capctl` against the installation.
-async fn capctl(world: &World, arguments: &[&str]) -> Output {
+pub(crate) async fn capctl(world: &World, arguments: &[&str]) -> Output {
+    capctl_with(world, arguments, &[]).await
+}
+
+/// The same, with more in its environment.
+pub(crate) async fn capctl_with(
+    world: &World,
+    arguments: &[&str],
+    extra: &[(&str, &str)],
+) -> Output {
     let environment = world.installation.environment.iter().map(|(name, value)| (name, value));
     Command::new(binaries().join("capctl"))
         .args(arguments)
         .envs(environment)
+        .envs(extra.iter().copied())
+        .stdin(std::process::Stdio::null())
         .output()
         .await
         .unwrap()

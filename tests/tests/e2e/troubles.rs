@@ -147,6 +147,10 @@ impl LaneStore<Accounts> for Troubled {
         self.inner.load(wanted).await
     }
 
+    async fn are_resolved(&self, parked: &[(AccountKey, u64)]) -> Result<Vec<bool>, LoadError> {
+        self.inner.are_resolved(parked).await
+    }
+
     async fn commit(&self, changes: &[LaneChange<Accounts>]) -> Result<(), CommitError> {
         let mut rows = changes.iter().flat_map(|change| &change.rows);
         if rows.any(|row| row.request_id.as_str() == REFUSED) {

@@ -3,4 +3,6 @@
 mod plan;
 mod stage;
 
-pub use stage::{Clearing, ClearingRuling, EXPIRY_MILLIS, FUTURE_MILLIS_MAX, Submission};
+pub use stage::{
+    Clearing, ClearingRuling, EXPIRY_MILLIS, FUTURE_MILLIS_MAX, REPAIR_KIND, Submission,
+};

@@ -28,6 +28,10 @@ pub const EXPIRY_MILLIS: i64 = 5 * 60 * 1_000;
 /// How far a caller's clock may be ahead of the queue's.
 pub const FUTURE_MILLIS_MAX: i64 = 60 * 1_000;
 
+/// The one kind of event that can be a repair: an adjustment, which says what moves, why, and who
+/// wants it so.
+pub const REPAIR_KIND: &str = "adjustment.posted";
+
 /// Clearing under one revision of the configuration.
 #[derive(Debug, Clone)]
 pub struct Clearing {
@@ -46,6 +50,8 @@ impl Clearing {
 pub struct Submission {
     /// The envelope.
     pub envelope: Envelope,
+    /// Whether an operator sent it as a repair of a suspended lane.
+    pub repair: bool,
     /// The account that holds the request id, if it is another one or another content (C4).
     pub held_by: Option<AccountKey>,
 }
@@ -80,6 +86,8 @@ pub enum ClearingRuling {
 struct Journaled {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     held_by: Option<AccountKey>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    repair: bool,
     envelope: Box<RawValue>,
 }
 
@@ -100,24 +108,33 @@ impl Stage for Clearing {
         let source_id = message.message_id.to_owned();
         vec![match envelope {
             Err(poison) => unreadable(&message, message.body, source_id, poison),
-            Ok(envelope) => Arrival {
-                source_id,
-                request_id: envelope.header.request_id.clone(),
-                raw: message.body.to_owned(),
-                sent_at: message.sent_at,
-                receives: message.receives,
-                refused: None,
-                traceparent: Some(traceparent(&envelope)),
-                content: Content::Message(message_of(envelope, None, message.sent_at)),
-            },
+            Ok(envelope) => {
+                let repair = message.repair && kind_of(&envelope) == REPAIR_KIND;
+                Arrival {
+                    source_id,
+                    unread_id: None,
+                    request_id: envelope.header.request_id.clone(),
+                    raw: message.body.to_owned(),
+                    packed: false,
+                    redriven: None,
+                    run: Vec::new(),
+                    repair,
+                    sent_at: message.sent_at,
+                    receives: message.receives,
+                    refused: None,
+                    traceparent: Some(traceparent(&envelope)),
+                    content: Content::Message(message_of(envelope, None, repair, message.sent_at)),
+                }
+            }
         }]
     }
 
     fn journal_input(raw: &str, input: &Submission) -> String {
-        match &input.held_by {
-            None => format!("{{\"envelope\":{raw}}}"),
-            Some(account) => format!("{{\"held_by\":\"{account}\",\"envelope\":{raw}}}"),
-        }
+        let held_by = input.held_by.as_ref();
+        let held_by =
+            held_by.map(|account| format!("\"held_by\":\"{account}\",")).unwrap_or_default();
+        let repair = if input.repair { "\"repair\":true," } else { "" };
+        format!("{{{held_by}{repair}\"envelope\":{raw}}}")
     }
 
     fn replay(row: &Row) -> Result<Message<Submission>, Poison> {
@@ -125,7 +142,7 @@ impl Stage for Clearing {
             .map_err(|error| Poison::Unreadable(error.to_string()))?;
         let envelope = Envelope::read(journaled.envelope.get())
             .map_err(|error| Poison::Unreadable(error.to_string()))?;
-        Ok(message_of(envelope, journaled.held_by, row.sent_at))
+        Ok(message_of(envelope, journaled.held_by, journaled.repair, row.sent_at))
     }
 
     fn decide(
@@ -135,7 +152,7 @@ impl Stage for Clearing {
         message: &Message<Submission>,
         _now: Timestamp,
     ) -> Result<(ClearingRuling, ()), Poison> {
-        let Submission { envelope, held_by } = &message.input;
+        let Submission { envelope, held_by, repair: _ } = &message.input;
         let rulebook = self.configuration.rulebook(&envelope.header.product);
         let by_position = goes_by_position(rulebook);
         let refused = |refusal| Ok((ClearingRuling::Refused { refusal, by_position }, ()));
@@ -178,7 +195,7 @@ impl Stage for Clearing {
     fn output(_account: &AccountKey, row: &Row) -> Result<Output, Poison> {
         let unreadable = |error: serde_json::Error| Poison::Unreadable(error.to_string());
         let ruling: ClearingRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
-        let envelope = Self::replay(row)?.input.envelope;
+        let Submission { envelope, repair, .. } = Self::replay(row)?.input;
         let (body, by_position) = match ruling {
             ClearingRuling::Planned { event, rulebook, legs, by_position } => {
                 (Body::Planned { event, rulebook, legs, position: None }, by_position)
@@ -195,6 +212,7 @@ impl Stage for Clearing {
             fingerprint: row.fingerprint,
             sent_at: row.sent_at,
             kind: row.kind.clone(),
+            repair,
             body,
         };
         forward(next(by_position), &Unit::Item(Box::new(item)))
@@ -242,16 +260,21 @@ fn in_its_lane(lane: &AccountKey, envelope: Envelope) -> Result<Envelope, Poison
 fn message_of(
     envelope: Envelope,
     held_by: Option<AccountKey>,
+    repair: bool,
     sent_at: Timestamp,
 ) -> Message<Submission> {
-    let kind = envelope.event.get("type").and_then(serde_json::Value::as_str).unwrap_or_default();
     Message {
         fingerprint: envelope.fingerprint(),
         upstream_seq: None,
-        kind: kind.chars().take(64).collect(),
+        kind: kind_of(&envelope).chars().take(64).collect(),
         sent_at,
-        input: Submission { envelope, held_by },
+        input: Submission { envelope, repair, held_by },
     }
+}
+
+/// What the envelope says its event is.
+fn kind_of(envelope: &Envelope) -> &str {
+    envelope.event.get("type").and_then(serde_json::Value::as_str).unwrap_or_default()
 }
 
 /// Age is measured where the message entered the queue: a backlog expires nothing (C4).

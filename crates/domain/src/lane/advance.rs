@@ -2,16 +2,19 @@
 //! be written and sent. Pure: the pipeline executes what this proposes.
 //!
 //! For each arrival, in order:
-//! 1. journaled before → its output again, an echo if it is a repetition, nothing written
-//! 2. parked before → its dead letter again
-//! 3. the lane is suspended → parked behind, untried (C5, A9)
-//! 4. decided: one journal row, or the poison suspends the lane and the message is parked first
+//! 1. redriven → taken only in its turn: see `redrive.rs`
+//! 2. parked before → its dead letter again: what became of it then is the redrive's to tell
+//! 3. journaled before → its output again, an echo if it is a repetition, nothing written
+//! 4. the lane is not active → parked behind, untried (C5, A9), unless it is a repair
+//! 5. decided: one journal row, or the poison suspends the lane and the message is parked first
 
 use std::collections::HashMap;
 
-use super::{Echo, EchoKind, Lane, LaneStatus, Output, Row, Stage, Suspension};
-use crate::envelope::{Fingerprint, TraceParent};
-use crate::ids::{AccountKey, RequestId};
+use super::{
+    Arrival, Content, DeadLetter, Echo, EchoKind, Lane, LaneStatus, Memory, Message, Output,
+    ParkedMessage, Row, Stage, Suspension, Taken, Ticket,
+};
+use crate::ids::AccountKey;
 use crate::refusal::Poison;
 use crate::time::Timestamp;
 
@@ -19,100 +22,15 @@ use crate::time::Timestamp;
 /// kills the process. Far below the queue's own `maxReceiveCount`, which is the last resort (Q8).
 pub const POISON_AFTER_RECEIVES: u32 = 30;
 
-/// A message, or part of one, that arrived in a lane.
-#[derive(Debug, Clone)]
-pub struct Arrival<I> {
-    /// What a redelivery is recognised by: SQS's message id at clearing, the upstream number or
-    /// the echo's source between stages. Never an idempotency key.
-    pub source_id: String,
-    /// The request it is of; for what cannot be read, the best that could be made out.
-    pub request_id: RequestId,
-    /// As it is parked, if it has to be.
-    pub raw: String,
-    /// When it first entered a queue of CAP.
-    pub sent_at: Timestamp,
-    /// How often it was received.
-    pub receives: u32,
-    /// The trace it belongs to, if it says so.
-    pub traceparent: Option<TraceParent>,
-    /// Set when the database refused what came of it: then it is poison, whatever the rules say.
-    pub refused: Option<Poison>,
-    /// What it says.
-    pub content: Content<I>,
-}
-
-/// What an arrival says.
-#[derive(Debug, Clone)]
-pub enum Content<I> {
-    /// To be decided.
-    Message(Message<I>),
-    /// To be answered or passed on.
-    Echo(Echo),
-    /// Nothing that can be read.
-    Unreadable(Poison),
-}
-
-/// A message to be decided.
-#[derive(Debug, Clone)]
-pub struct Message<I> {
-    /// The content's fingerprint.
-    pub fingerprint: Fingerprint,
-    /// The upstream stage's number, where there is an upstream stage.
-    pub upstream_seq: Option<u64>,
-    /// The event's type.
-    pub kind: String,
-    /// When the envelope was first put into a queue.
-    pub sent_at: Timestamp,
-    /// What to decide on.
-    pub input: I,
-}
-
-/// What the database remembers of the arrivals.
-#[derive(Debug, Default)]
-pub struct Memory {
-    /// Journal rows of the arrivals' request ids.
-    pub rows: HashMap<RequestId, Row>,
-    /// Parked messages by the arrivals' source ids.
-    pub parked: HashMap<String, DeadLetter>,
-}
-
-/// A message that is to be written to `parked_message`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParkedMessage {
-    /// Its place in the order of redrive.
-    pub parked_seq: u64,
-    /// The request it is of.
-    pub request_id: RequestId,
-    /// What a redelivery is recognised by.
-    pub source_id: String,
-    /// As it came.
-    pub raw: String,
-    /// When it first entered a queue of CAP.
-    pub sent_at: Timestamp,
-    /// When it was parked.
-    pub parked_at: Timestamp,
-    /// The error's own words.
-    pub error: String,
-}
-
-/// What the DLQ is to be told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// Its place in the order of redrive.
-    pub parked_seq: u64,
-    /// When it was parked.
-    pub parked_at: Timestamp,
-    /// The error's own words.
-    pub error: String,
-}
-
 /// What follows from one arrival, once the advance is committed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Step {
-    /// What is to be sent on.
-    pub output: Output,
+    /// What is to be sent on, in order: one output a message that was decided or answered.
+    pub outputs: Vec<Output>,
     /// What is to be put into the DLQ, before the source message may be deleted.
     pub dead_letter: Option<DeadLetter>,
+    /// What is to be put back into the lane's own queue, after all it says.
+    pub next: Option<Ticket>,
 }
 
 /// What a lane's arrivals come to.
@@ -126,6 +44,10 @@ pub struct Advance<S: Stage> {
     pub rows: Vec<Row>,
     /// Messages to park.
     pub parked: Vec<ParkedMessage>,
+    /// Parked messages that were redriven.
+    pub redriven: Vec<Taken>,
+    /// Numbers of parked messages that failed again, and the error's own words.
+    pub failed_again: Vec<(u64, String)>,
     /// One step an arrival, in order.
     pub steps: Vec<Step>,
 }
@@ -149,9 +71,11 @@ pub fn advance<S: Stage>(
         state,
         rows: Vec::new(),
         parked: Vec::new(),
+        redriven: Vec::new(),
+        failed_again: Vec::new(),
         steps: Vec::with_capacity(arrivals.len()),
     };
-    let mut turn = Turn { stage, account, memory, now, advance };
+    let mut turn = Turn { stage, account, memory, now, advance, parked_here: HashMap::new() };
     for arrival in arrivals {
         let step = turn.take(arrival)?;
         turn.advance.steps.push(step);
@@ -166,16 +90,34 @@ struct Decided<S: Stage> {
     output: Output,
 }
 
-struct Turn<'a, S: Stage> {
-    stage: &'a S,
-    account: &'a AccountKey,
-    memory: Memory,
-    now: Timestamp,
-    advance: Advance<S>,
+/// How a message comes to be decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turned {
+    /// For the first time.
+    Up,
+    /// Parked before: if that was in its turn, its upstream number was counted then.
+    Back,
+}
+
+/// A lane between two arrivals.
+pub(super) struct Turn<'a, S: Stage> {
+    pub(super) stage: &'a S,
+    pub(super) account: &'a AccountKey,
+    pub(super) memory: Memory,
+    pub(super) now: Timestamp,
+    pub(super) advance: Advance<S>,
+    /// What was parked here while the lane redrives: a copy behind it takes it too.
+    pub(super) parked_here: HashMap<u64, Arrival<S::Input>>,
 }
 
 impl<S: Stage> Turn<'_, S> {
     fn take(&mut self, arrival: &Arrival<S::Input>) -> Result<Step, Poison> {
+        if let Some(redriven) = &arrival.redriven {
+            return self.redrive(arrival, redriven);
+        }
+        if let Some(letter) = self.parked_before(arrival) {
+            return self.parked_step(arrival, letter);
+        }
         match &arrival.content {
             Content::Echo(echo) => self.answer(echo),
             Content::Message(message) => match self.memory.rows.get(&arrival.request_id) {
@@ -191,22 +133,33 @@ impl<S: Stage> Turn<'_, S> {
         }
     }
 
-    fn answer(&self, echo: &Echo) -> Result<Step, Poison> {
+    /// The letter of the message if it was parked: under its own source id, or, before it could be
+    /// read, under that of its place in its message. An echo is never parked, whatever its source.
+    pub(super) fn parked_before(&self, arrival: &Arrival<S::Input>) -> Option<DeadLetter> {
+        if matches!(arrival.content, Content::Echo(_)) {
+            return None;
+        }
+        let mut ids = std::iter::once(&arrival.source_id).chain(&arrival.unread_id);
+        ids.find_map(|id| self.memory.parked.get(id)).cloned()
+    }
+
+    pub(super) fn answer(&self, echo: &Echo) -> Result<Step, Poison> {
         let first = self.memory.rows.get(&echo.request_id);
         let output = self.stage.answer(self.account, &self.advance.lane, echo, first)?;
-        Ok(Step { output, dead_letter: None })
+        Ok(Step { outputs: vec![output], ..Step::default() })
     }
 
     /// The request was journaled before: a redelivery of the same message, a repetition by the
     /// caller, or another content under the same id.
-    fn repeat(
+    pub(super) fn repeat(
         &self,
         arrival: &Arrival<S::Input>,
         message: &Message<S::Input>,
         row: &Row,
     ) -> Result<Step, Poison> {
         if row.fingerprint == message.fingerprint && row.source_id == arrival.source_id {
-            return Ok(Step { output: S::output(self.account, row)?, dead_letter: None });
+            let output = S::output(self.account, row)?;
+            return Ok(Step { outputs: vec![output], ..Step::default() });
         }
         let kind = if row.fingerprint == message.fingerprint {
             EchoKind::Repeated
@@ -232,16 +185,13 @@ impl<S: Stage> Turn<'_, S> {
         }
     }
 
-    fn receive(
+    pub(super) fn receive(
         &mut self,
         arrival: &Arrival<S::Input>,
         content: Result<&Message<S::Input>, Poison>,
     ) -> Result<Step, Poison> {
-        if let Some(letter) = self.memory.parked.get(&arrival.source_id).cloned() {
-            return self.parked_step(arrival, letter);
-        }
         let lane = &self.advance.lane;
-        if lane.status != LaneStatus::Active {
+        if lane.status != LaneStatus::Active && !arrival.repair {
             let first = lane
                 .suspension
                 .as_ref()
@@ -251,19 +201,28 @@ impl<S: Stage> Turn<'_, S> {
             return self.park(arrival, content.ok(), error);
         }
         let message = content.as_ref().ok().copied();
-        match content.and_then(|message| self.decide(arrival, message)) {
-            Ok(Decided { row, state, output }) => {
-                let lane = &mut self.advance.lane;
-                lane.seq = row.seq;
-                lane.head = row.hash;
-                lane.upstream_seq = row.upstream_seq.unwrap_or(lane.upstream_seq);
-                self.advance.state = state;
-                self.memory.rows.insert(row.request_id.clone(), row.clone());
-                self.advance.rows.push(row);
-                Ok(Step { output, dead_letter: None })
-            }
+        match content.and_then(|message| self.apply(arrival, message, Turned::Up)) {
+            Ok(step) => Ok(step),
             Err(poison) => self.stop_at(arrival, message, &poison),
         }
+    }
+
+    /// Decides one message and appends its row; after a poison nothing is changed.
+    pub(super) fn apply(
+        &mut self,
+        arrival: &Arrival<S::Input>,
+        message: &Message<S::Input>,
+        turned: Turned,
+    ) -> Result<Step, Poison> {
+        let Decided { row, state, output } = self.decide(arrival, message, turned)?;
+        let lane = &mut self.advance.lane;
+        lane.seq = row.seq;
+        lane.head = row.hash;
+        lane.upstream_seq = lane.upstream_seq.max(row.upstream_seq.unwrap_or_default());
+        self.advance.state = state;
+        self.memory.rows.insert(row.request_id.clone(), row.clone());
+        self.advance.rows.push(row);
+        Ok(Step { outputs: vec![output], ..Step::default() })
     }
 
     /// Suspends the lane, unless it is already, and parks the message.
@@ -273,9 +232,6 @@ impl<S: Stage> Turn<'_, S> {
         message: Option<&Message<S::Input>>,
         poison: &Poison,
     ) -> Result<Step, Poison> {
-        if let Some(letter) = self.memory.parked.get(&arrival.source_id).cloned() {
-            return self.parked_step(arrival, letter);
-        }
         let lane = &mut self.advance.lane;
         if lane.status == LaneStatus::Active {
             lane.status = LaneStatus::Suspended;
@@ -290,6 +246,7 @@ impl<S: Stage> Turn<'_, S> {
         &self,
         arrival: &Arrival<S::Input>,
         message: &Message<S::Input>,
+        turned: Turned,
     ) -> Result<Decided<S>, Poison> {
         if arrival.receives > POISON_AFTER_RECEIVES {
             return Err(Poison::TooManyReceives {
@@ -303,7 +260,8 @@ impl<S: Stage> Turn<'_, S> {
         let lane = &self.advance.lane;
         if let Some(found) = message.upstream_seq {
             let expected = lane.upstream_seq + 1;
-            if found != expected {
+            let counted = turned == Turned::Back && found < expected;
+            if found != expected && !counted {
                 return Err(Poison::Gap { expected, found });
             }
         }
@@ -347,23 +305,31 @@ impl<S: Stage> Turn<'_, S> {
         }
         let letter =
             DeadLetter { parked_seq: lane.parked_seq, parked_at: self.now, error: error.clone() };
+        if lane.status == LaneStatus::Redriving {
+            self.parked_here.insert(lane.parked_seq, arrival.clone());
+        }
         self.advance.parked.push(ParkedMessage {
             parked_seq: letter.parked_seq,
             request_id: arrival.request_id.clone(),
             source_id: arrival.source_id.clone(),
-            raw: arrival.raw.clone(),
+            body: arrival.body(self.account),
             sent_at: arrival.sent_at,
             parked_at: self.now,
             error,
+            taken_by: None,
         });
         self.memory.parked.insert(arrival.source_id.clone(), letter.clone());
         self.parked_step(arrival, letter)
     }
 
-    fn parked_step(&self, arrival: &Arrival<S::Input>, letter: DeadLetter) -> Result<Step, Poison> {
+    pub(super) fn parked_step(
+        &self,
+        arrival: &Arrival<S::Input>,
+        letter: DeadLetter,
+    ) -> Result<Step, Poison> {
         let kind = EchoKind::Parked { stage: S::NAME, detail: letter.error.clone() };
         let echo = self.echo(arrival, letter.parked_at, kind);
         let output = self.stage.answer(self.account, &self.advance.lane, &echo, None)?;
-        Ok(Step { output, dead_letter: Some(letter) })
+        Ok(Step { outputs: vec![output], dead_letter: Some(letter), next: None })
     }
 }

@@ -54,6 +54,9 @@ pub struct Item {
     pub sent_at: Timestamp,
     /// The event's type.
     pub kind: String,
+    /// Whether an operator sent it as a repair: then it is applied though the lane be suspended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repair: bool,
     /// What is to be done.
     pub body: Body,
 }

@@ -44,6 +44,11 @@ pub fn pack(account: &AccountKey, units: &[&str]) -> Vec<(String, String)> {
     packs
 }
 
+/// A pack of one unit.
+pub(super) fn packed_alone(account: &AccountKey, unit: &str) -> String {
+    format!("{{\"account\":\"{account}\",\"units\":[{unit}]}}")
+}
+
 /// Reads a packed message that came in `lane`. A pack that cannot be read is one arrival; a unit
 /// that cannot be read is one among its neighbours.
 pub fn read_pack(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item>> {
@@ -80,8 +85,13 @@ fn read_unit(
         Ok(Unit::Item(item)) if item.header.account_key() == *lane => {
             return Arrival {
                 source_id: format!("u{}", item.upstream_seq),
+                unread_id: Some(format!("{}:{index}", message.message_id)),
                 request_id: item.header.request_id.clone(),
                 raw: raw.to_owned(),
+                packed: true,
+                redriven: None,
+                run: Vec::new(),
+                repair: item.repair,
                 sent_at: item.sent_at,
                 receives: message.receives,
                 refused: None,
@@ -92,8 +102,13 @@ fn read_unit(
         Ok(Unit::Echo(echo)) => {
             return Arrival {
                 source_id: echo.source_id.clone(),
+                unread_id: None,
                 request_id: echo.request_id.clone(),
                 raw: raw.to_owned(),
+                packed: true,
+                redriven: None,
+                run: Vec::new(),
+                repair: false,
                 sent_at: message.sent_at,
                 receives: message.receives,
                 refused: None,
@@ -107,7 +122,8 @@ fn read_unit(
         },
         Err(error) => Poison::Unreadable(error.to_string()),
     };
-    unreadable(message, raw, format!("{}:{index}", message.message_id), poison)
+    let source_id = format!("{}:{index}", message.message_id);
+    Arrival { packed: true, ..unreadable(message, raw, source_id, poison) }
 }
 
 /// The message that deciding an item needs.
@@ -133,8 +149,13 @@ pub fn unreadable<I>(
     let request_id = salvage_request_id(raw).or_else(from_ids);
     Arrival {
         source_id,
+        unread_id: None,
         request_id: request_id.unwrap_or_else(RequestId::unknown),
         raw: raw.to_owned(),
+        packed: false,
+        redriven: None,
+        run: Vec::new(),
+        repair: false,
         sent_at: message.sent_at,
         receives: message.receives,
         refused: None,

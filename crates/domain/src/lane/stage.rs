@@ -27,6 +27,11 @@ impl StageName {
     /// Every stage, in the order messages go through them.
     pub const ALL: [Self; 3] = [Self::Clearing, Self::Position, Self::Account];
 
+    /// Whether its messages come from another stage, numbered, rather than from trade services.
+    pub const fn has_upstream(self) -> bool {
+        !matches!(self, Self::Clearing)
+    }
+
     /// The name in queues, databases and outcomes.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -145,6 +150,8 @@ pub struct RawMessage<'a> {
     pub sent_at: Timestamp,
     /// How often it was received.
     pub receives: u32,
+    /// Whether an operator sent it as a repair.
+    pub repair: bool,
     /// Its body.
     pub body: &'a str,
 }

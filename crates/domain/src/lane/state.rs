@@ -79,6 +79,11 @@ pub struct Lane {
     pub parked_seq: u64,
     /// The number of the last parked message that was redriven or skipped.
     pub redriven_seq: u64,
+    /// How many redrives were begun. Copies carry it, so that those of an earlier one are refused
+    /// for good, and it is part of the fence, so that no decision outlives the redrive it was for.
+    pub redrive_seq: u64,
+    /// While redriving: the last number to be taken. None: all there are, until the lane opens.
+    pub redrive_through: Option<u64>,
     /// Why it is suspended.
     pub suspension: Option<Suspension>,
 }

@@ -10,7 +10,7 @@ use cap_domain::configuration::Configuration;
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{
     Advance, Arrival, DeadLetter, Lane, LaneStatus, Memory, Output, ParkedMessage, RawMessage, Row,
-    RowHash, Stage, StageName, Step, advance, pack,
+    RowHash, Stage, StageName, Step, Taken, advance, pack,
 };
 use cap_domain::outcome::{OutcomeMessage, OutcomeStatus, Reason};
 use cap_domain::position::Positions;
@@ -48,6 +48,7 @@ impl Sent {
             deduplication_id: self.deduplication_id.as_ref(),
             sent_at: self.sent_at,
             receives: self.receives,
+            repair: false,
             body: &self.body,
         }
     }
@@ -55,7 +56,8 @@ impl Sent {
 
 /// A pack as it lies in the queue of a stage behind clearing.
 pub(crate) fn packed<'a>(id: &'a str, body: &'a str, sent_at: Timestamp) -> RawMessage<'a> {
-    RawMessage { message_id: &id[..32], deduplication_id: None, sent_at, receives: 1, body }
+    let message_id = &id[..32];
+    RawMessage { message_id, deduplication_id: None, sent_at, receives: 1, repair: false, body }
 }
 
 /// One stage's lane with its journal, as its database keeps them.
@@ -85,8 +87,6 @@ impl<S: Stage> LaneOf<S> {
 
     /// What the database remembers of `arrivals`.
     pub(crate) fn memory(&self, arrivals: &[Arrival<S::Input>]) -> Memory {
-        let asked = |row: &&Row| arrivals.iter().any(|a| a.request_id == row.request_id);
-        let rows = self.journal.iter().filter(asked);
         let came =
             |parked: &&ParkedMessage| arrivals.iter().any(|a| a.source_id == parked.source_id);
         let letter = |p: &ParkedMessage| DeadLetter {
@@ -95,7 +95,19 @@ impl<S: Stage> LaneOf<S> {
             error: p.error.clone(),
         };
         let parked = self.parked.iter().filter(came);
+        let called = |parked: &&ParkedMessage| {
+            let mut calls = arrivals.iter().filter_map(|a| a.redriven.as_ref());
+            calls.any(|redriven| redriven.parked_seq <= parked.parked_seq)
+        };
+        let recalled: Vec<_> = self.parked.iter().filter(called).collect();
+        let asked = |row: &&Row| {
+            let request_id = &row.request_id;
+            arrivals.iter().any(|arrival| arrival.request_id == *request_id)
+                || recalled.iter().any(|parked| parked.request_id == *request_id)
+        };
+        let rows = self.journal.iter().filter(asked);
         Memory {
+            recalled: recalled.iter().map(|p| (p.parked_seq, (*p).clone())).collect(),
             rows: rows.map(|row| (row.request_id.clone(), row.clone())).collect(),
             parked: parked.map(|p| (p.source_id.clone(), letter(p))).collect::<HashMap<_, _>>(),
         }
@@ -129,6 +141,11 @@ impl<S: Stage> LaneOf<S> {
         self.state = advance.state;
         self.journal.extend(advance.rows);
         self.parked.extend(advance.parked);
+        for Taken { parked_seq, message_id } in advance.redriven {
+            let mut parked = self.parked.iter_mut();
+            let taken = parked.find(|parked| parked.parked_seq == parked_seq);
+            taken.unwrap().taken_by = Some(message_id);
+        }
         self.dead_letters.extend(advance.steps.iter().filter_map(|step| step.dead_letter.clone()));
         advance.steps
     }
@@ -291,6 +308,17 @@ impl Story {
         }
     }
 
+    /// A message that is not counted among the story's.
+    pub(crate) fn sent_aside(&self, message_id: &str, body: &str) -> Sent {
+        Sent {
+            message_id: message_id.to_owned(),
+            deduplication_id: None,
+            sent_at: self.now,
+            receives: 1,
+            body: body.to_owned(),
+        }
+    }
+
     /// Delivers `messages` as one batch through all stages; what upstream is told.
     pub(crate) fn deliver(&mut self, messages: &[Sent]) -> Vec<Told> {
         let arrivals: Vec<_> = messages
@@ -305,8 +333,8 @@ impl Story {
     pub(crate) fn onwards(&mut self, steps: &[Step]) -> Vec<Told> {
         let mut told = Vec::new();
         let mut queued: Vec<(StageName, Vec<&str>)> = Vec::new();
-        for step in steps {
-            match &step.output {
+        for output in steps.iter().flat_map(|step| &step.outputs) {
+            match output {
                 Output::Outcome { deduplication_id, body } => told.push(Told {
                     deduplication_id: deduplication_id.clone(),
                     body: body.clone(),

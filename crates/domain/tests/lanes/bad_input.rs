@@ -21,7 +21,7 @@ fn suspends(body: &str, request_id: &str, error: &str) {
     assert_eq!(story.suspended(), [StageName::Clearing]);
     assert!(story.clearing.journal.is_empty() && story.account.journal.is_empty());
     let [parked] = story.clearing.parked.as_slice() else { panic!("{:?}", story.clearing.parked) };
-    assert_eq!((parked.parked_seq, parked.raw.as_str()), (1, body), "parked as it came");
+    assert_eq!((parked.parked_seq, parked.body.as_str()), (1, body), "parked as it came");
     assert_eq!(story.clearing.dead_letters.len(), 1, "and in the DLQ");
     let suspension = story.clearing.lane.suspension.as_ref().unwrap();
     assert_eq!((suspension.at, suspension.reason.as_str()), (noon(), told.detail()));

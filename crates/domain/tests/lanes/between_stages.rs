@@ -17,8 +17,10 @@ fn units(story: &mut Story, events: &[Value]) -> Vec<String> {
         let message = story.message(&format!("u-{n}"), event);
         let arrivals = clearing_arrivals(story, &message);
         for step in story.clearing.take(&arrivals, story.now) {
-            let Output::Forward { unit, .. } = step.output else { panic!("clearing sends on") };
-            units.push(unit);
+            let [Output::Forward { unit, .. }] = step.outputs.as_slice() else {
+                panic!("clearing sends on")
+            };
+            units.push(unit.clone());
         }
     }
     units
@@ -29,8 +31,10 @@ fn into_account(account: &mut LaneOf<Accounts>, key: &AccountKey, units: &[&str]
     for (id, body) in pack(key, units) {
         let message = packed(&id, &body, noon());
         for step in account.take(&Accounts::read(key, message), noon()) {
-            let Output::Outcome { body, .. } = step.output else { panic!("account answers") };
-            told.push(serde_json::from_str(&body).unwrap());
+            let [Output::Outcome { body, .. }] = step.outputs.as_slice() else {
+                panic!("account answers")
+            };
+            told.push(serde_json::from_str(body).unwrap());
         }
     }
     told

@@ -12,6 +12,7 @@ mod between_stages;
 mod figures;
 mod journal;
 mod outcomes;
+mod redrive;
 mod repetition;
 mod stories;
 mod suspension;

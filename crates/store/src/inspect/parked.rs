@@ -34,7 +34,7 @@ pub struct Resolution {
 macro_rules! parked_columns {
     () => {
         "parked_seq, request_id, source_id, raw, sent_at, parked_at, error, resolution, \
-         resolved_at, resolved_by, resolution_reason"
+         resolved_at, resolved_by, resolution_reason, taken_by"
     };
 }
 
@@ -51,6 +51,7 @@ struct ParkedRecord {
     resolved_at: Option<OffsetDateTime>,
     resolved_by: Option<String>,
     resolution_reason: Option<String>,
+    taken_by: Option<String>,
 }
 
 impl ParkedRecord {
@@ -68,10 +69,11 @@ impl ParkedRecord {
             parked_seq: counter("parked_seq", self.parked_seq)?,
             request_id: RequestId::new(&self.request_id).map_err(|error| error.to_string())?,
             source_id: self.source_id,
-            raw: self.raw,
+            body: self.raw,
             sent_at: timestamp(self.sent_at),
             parked_at: timestamp(self.parked_at),
             error: self.error,
+            taken_by: self.taken_by,
         };
         Ok(Parked { message, resolution })
     }

@@ -1,12 +1,14 @@
 //! Writing a batch: one transaction, the fence first, one statement a table.
 
 use cap_domain::ids::AccountKey;
-use cap_domain::lane::{Lane, ParkedMessage, Row};
+use cap_domain::lane::{Lane, ParkedMessage, Row, Taken};
+use cap_pipeline::failpoint;
 use cap_pipeline::lane_store::{CommitError, LaneChange};
 use sqlx::postgres::PgQueryResult;
 use sqlx::{PgConnection, PgPool};
 
 use crate::error::refused;
+use crate::pool;
 use crate::state::StateTables;
 use crate::values::{bigint, storable, timestamptz};
 
@@ -21,9 +23,18 @@ pub(super) async fn commit<S: StateTables>(
     }
     // All batches take their rows in one order, so that rivals wait rather than deadlock.
     changes.sort_unstable_by(|one, other| one.account.cmp(&other.account));
-    let mut transaction = pool.begin().await.map_err(refused("beginning a transaction"))?;
+    failpoint::hit("before_begin");
+    let mut transaction =
+        pool::begin(pool, None).await.map_err(refused("beginning a transaction"))?;
+    failpoint::hit("after_begin");
     match write(&mut transaction, &changes).await {
-        Ok(()) => transaction.commit().await.map_err(refused("committing a batch")),
+        Ok(()) => {
+            failpoint::hit("before_commit");
+            let committing = transaction.commit();
+            failpoint::while_waiting("commit_sent", committing)
+                .await
+                .map_err(refused("committing a batch"))
+        }
         Err(error) => {
             // Asked for at once, so that the lanes are free for the retry; if that fails too, the
             // connection is gone and the transaction with it.
@@ -59,6 +70,7 @@ async fn write<S: StateTables>(
     if !known.is_empty() {
         let moved = advance_lanes(connection, &known).await?;
         fence(moved.rows_affected(), known.len())?;
+        failpoint::hit("after_fence");
     }
     if !new.is_empty() {
         let created = create_lanes(connection, &new).await?;
@@ -70,20 +82,24 @@ async fn write<S: StateTables>(
         .collect();
     if !rows.is_empty() {
         append_rows(connection, &rows).await?;
+        failpoint::hit("after_rows");
     }
     S::write_states(connection, changes).await?;
+    failpoint::hit("after_states");
     let parked: Vec<_> = changes
         .iter()
         .flat_map(|change| change.parked.iter().map(|parked| (&change.account, parked)))
         .collect();
     if !parked.is_empty() {
         park(connection, &parked).await?;
+        failpoint::hit("after_park");
     }
-    Ok(())
+    resolve_redriven(connection, changes).await?;
+    fail_again(connection, changes).await
 }
 
 /// Fewer rows than lanes: a rival advanced one of them since it was read (C7).
-fn fence(affected: u64, lanes: usize) -> Result<(), CommitError> {
+pub(crate) fn fence(affected: u64, lanes: usize) -> Result<(), CommitError> {
     if affected == lanes as u64 { Ok(()) } else { Err(CommitError::Fenced) }
 }
 
@@ -97,6 +113,8 @@ struct LaneColumns<'a> {
     statuses: Vec<&'static str>,
     parked_seqs: Vec<i64>,
     redriven_seqs: Vec<i64>,
+    redrive_seqs: Vec<i64>,
+    redrives_through: Vec<Option<i64>>,
     suspended_at: Vec<Option<time::OffsetDateTime>>,
     suspended_reasons: Vec<Option<std::borrow::Cow<'a, str>>>,
 }
@@ -110,6 +128,8 @@ impl<'a> LaneColumns<'a> {
         self.statuses.push(lane.status.as_str());
         self.parked_seqs.push(bigint(lane.parked_seq));
         self.redriven_seqs.push(bigint(lane.redriven_seq));
+        self.redrive_seqs.push(bigint(lane.redrive_seq));
+        self.redrives_through.push(lane.redrive_through.map(bigint));
         let suspension = lane.suspension.as_ref();
         self.suspended_at
             .push(suspension.map(|suspension| timestamptz(suspension.at)).transpose()?);
@@ -118,7 +138,7 @@ impl<'a> LaneColumns<'a> {
     }
 }
 
-async fn advance_lanes(
+pub(crate) async fn advance_lanes(
     connection: &mut PgConnection,
     lanes: &[(&AccountKey, &Lane, &Lane)],
 ) -> Result<PgQueryResult, CommitError> {
@@ -141,6 +161,9 @@ async fn advance_lanes(
         .bind(after.redriven_seqs)
         .bind(after.suspended_at)
         .bind(after.suspended_reasons)
+        .bind(before.redrive_seqs)
+        .bind(after.redrive_seqs)
+        .bind(after.redrives_through)
         .execute(connection)
         .await
         .map_err(refused("advancing lanes"))
@@ -164,6 +187,8 @@ async fn create_lanes(
         .bind(columns.redriven_seqs)
         .bind(columns.suspended_at)
         .bind(columns.suspended_reasons)
+        .bind(columns.redrive_seqs)
+        .bind(columns.redrives_through)
         .execute(connection)
         .await
         .map_err(refused("creating lanes"))
@@ -201,6 +226,59 @@ async fn append_rows(
         .map_err(refused("appending to the journal"))
 }
 
+/// What was taken in its turn is resolved; somebody else's taking it meanwhile is a rival.
+async fn resolve_redriven<S: StateTables>(
+    connection: &mut PgConnection,
+    changes: &[&LaneChange<S>],
+) -> Result<(), CommitError> {
+    let (mut accounts, mut numbers, mut times) = (Vec::new(), Vec::new(), Vec::new());
+    let mut copies = Vec::new();
+    for change in changes {
+        for Taken { parked_seq, message_id } in &change.redriven {
+            accounts.push(change.account.as_str());
+            numbers.push(bigint(*parked_seq));
+            copies.push(message_id.as_str());
+            times.push(timestamptz(change.decided_at)?);
+        }
+    }
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    let count = numbers.len();
+    let resolved = sqlx::query(include_str!("resolve_redriven.sql"))
+        .bind(accounts)
+        .bind(numbers)
+        .bind(times)
+        .bind(copies)
+        .execute(connection)
+        .await
+        .map_err(refused("resolving redriven messages"))?;
+    failpoint::hit("after_redriven");
+    fence(resolved.rows_affected(), count)
+}
+
+/// The error of a message that failed again is the one support wants to read.
+async fn fail_again<S: StateTables>(
+    connection: &mut PgConnection,
+    changes: &[&LaneChange<S>],
+) -> Result<(), CommitError> {
+    let (mut accounts, mut numbers, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    for change in changes {
+        for (parked_seq, error) in &change.failed_again {
+            accounts.push(change.account.as_str());
+            numbers.push(bigint(*parked_seq));
+            errors.push(storable(error));
+        }
+    }
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    let failed = sqlx::query(include_str!("fail_again.sql"));
+    let failed = failed.bind(accounts).bind(numbers).bind(errors).execute(connection).await;
+    failed.map_err(refused("noting what failed again"))?;
+    Ok(())
+}
+
 /// A version of the rules; they will not be counted to 32,768.
 fn smallint(version: u16) -> i16 {
     i16::try_from(version).unwrap_or(i16::MAX)
@@ -222,7 +300,7 @@ async fn park(
         .bind(parked.iter().map(|(_, parked)| bigint(parked.parked_seq)).collect::<Vec<_>>())
         .bind(text(|parked| parked.request_id.as_str()))
         .bind(text(|parked| &parked.source_id))
-        .bind(text(|parked| &parked.raw))
+        .bind(text(|parked| &parked.body))
         .bind(times(|parked| parked.sent_at)?)
         .bind(times(|parked| parked.parked_at)?)
         .bind(text(|parked| &parked.error))

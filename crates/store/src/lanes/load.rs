@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use cap_domain::ids::AccountKey;
-use cap_domain::lane::{DeadLetter, Lane, Memory};
+use cap_domain::ids::{AccountKey, RequestId};
+use cap_domain::lane::{DeadLetter, Lane, Memory, ParkedMessage};
 use cap_pipeline::lane_store::{Loaded, Wanted};
 use sqlx::{FromRow, PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::error::{QueryError, failed};
 use crate::journal::{JournalRecord, journal_columns};
 use crate::state::StateTables;
-use crate::values::{counter, timestamp};
+use crate::values::{bigint, counter, timestamp};
 
 use super::{LaneRecord, lane_columns};
 
@@ -38,6 +38,39 @@ impl ParkedRecord {
     }
 }
 
+/// A parked message that is to be tried again.
+#[derive(FromRow)]
+struct RecalledRecord {
+    account_id: String,
+    parked_seq: i64,
+    request_id: String,
+    source_id: String,
+    raw: String,
+    sent_at: OffsetDateTime,
+    parked_at: OffsetDateTime,
+    error: String,
+    taken_by: Option<String>,
+}
+
+impl RecalledRecord {
+    fn read(self) -> Result<(AccountKey, ParkedMessage), QueryError> {
+        let unreadable = |reason: String| QueryError::unreadable(&self.account_id, reason);
+        let account = self.account_id.parse().map_err(|error| unreadable(format!("{error}")))?;
+        let request_id = RequestId::new(&self.request_id);
+        let message = ParkedMessage {
+            parked_seq: counter("parked_seq", self.parked_seq).map_err(unreadable)?,
+            request_id: request_id.map_err(|error| unreadable(error.to_string()))?,
+            source_id: self.source_id,
+            body: self.raw,
+            sent_at: timestamp(self.sent_at),
+            parked_at: timestamp(self.parked_at),
+            error: self.error,
+            taken_by: self.taken_by,
+        };
+        Ok((account, message))
+    }
+}
+
 /// Reads the lanes of `wanted`, with their state and what is remembered of the wanted ids.
 pub(super) async fn load<S: StateTables>(
     pool: &PgPool,
@@ -60,6 +93,22 @@ pub(super) async fn load<S: StateTables>(
     Ok(loaded.collect())
 }
 
+/// Whether each of `parked` lies at or before the number its lane is redriven to.
+pub(super) async fn are_resolved(
+    pool: &PgPool,
+    parked: &[(AccountKey, u64)],
+) -> Result<Vec<bool>, QueryError> {
+    let mut connection = pool.acquire().await.map_err(failed("connecting to the database"))?;
+    let mut accounts: Vec<&str> = parked.iter().map(|(account, _)| account.as_str()).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let lanes = lanes(&mut connection, &accounts).await?;
+    let is_resolved = |(account, parked_seq): &(AccountKey, u64)| {
+        lanes.get(account).is_some_and(|lane| *parked_seq <= lane.redriven_seq)
+    };
+    Ok(parked.iter().map(is_resolved).collect())
+}
+
 async fn lanes(
     connection: &mut PgConnection,
     accounts: &[&str],
@@ -79,9 +128,24 @@ async fn remember(
     wanted: &[Wanted],
     lanes: &HashMap<AccountKey, Lane>,
 ) -> Result<HashMap<AccountKey, Memory>, QueryError> {
+    let mut memories: HashMap<AccountKey, Memory> = HashMap::new();
+    let mut recalled = (Vec::new(), Vec::new(), Vec::new());
+    for Wanted { account, parked_seqs, .. } in wanted {
+        recalled.0.extend(parked_seqs.iter().map(|_| account.as_str()));
+        recalled.1.extend(parked_seqs.iter().map(|(parked_seq, _)| bigint(*parked_seq)));
+        let last = |(first, count): &(u64, usize)| bigint(first + *count as u64) - 1;
+        recalled.2.extend(parked_seqs.iter().map(last));
+    }
+    if !recalled.0.is_empty() {
+        for record in recall(connection, &recalled.0, &recalled.1, &recalled.2).await? {
+            let (account, message) = record.read()?;
+            let memory = memories.entry(account).or_default();
+            memory.recalled.insert(message.parked_seq, message);
+        }
+    }
     let mut requests = (Vec::new(), Vec::new());
     let mut sources = (Vec::new(), Vec::new());
-    for Wanted { account, request_ids, source_ids } in wanted {
+    for Wanted { account, request_ids, source_ids, .. } in wanted {
         let Some(lane) = lanes.get(account) else {
             continue;
         };
@@ -94,7 +158,18 @@ async fn remember(
             sources.1.extend(source_ids.iter().map(String::as_str));
         }
     }
-    let mut memories: HashMap<AccountKey, Memory> = HashMap::new();
+    // What is tried again is what was parked, whatever the copy says.
+    let asked_again: Vec<(String, String)> = memories
+        .iter()
+        .flat_map(|(account, memory)| {
+            memory
+                .recalled
+                .values()
+                .map(|parked| (account.to_string(), parked.request_id.to_string()))
+        })
+        .collect();
+    requests.0.extend(asked_again.iter().map(|(account, _)| account.as_str()));
+    requests.1.extend(asked_again.iter().map(|(_, request)| request.as_str()));
     if !requests.0.is_empty() {
         for record in journaled(connection, &requests.0, &requests.1).await? {
             let (account, row) = record.read()?;
@@ -124,6 +199,27 @@ async fn journaled(
     );
     let rows = sqlx::query_as(rows).bind(accounts).bind(request_ids).fetch_all(connection).await;
     rows.map_err(failed("reading journal rows by request"))
+}
+
+/// Parked messages from their numbers on: what a redrive tries again.
+async fn recall(
+    connection: &mut PgConnection,
+    accounts: &[&str],
+    first: &[i64],
+    last: &[i64],
+) -> Result<Vec<RecalledRecord>, QueryError> {
+    let parked = "select parked.account_id, parked.parked_seq, parked.request_id, parked.source_id, parked.raw,
+            parked.sent_at, parked.parked_at, parked.error, parked.taken_by
+        from (select distinct * from unnest($1::text[], $2::bigint[], $3::bigint[]))
+            as wanted (account_id, first_seq, last_seq)
+        join lateral (
+            select account_id, parked_seq, request_id, source_id, raw, sent_at, parked_at, error, taken_by
+            from parked_message
+            where account_id = wanted.account_id and parked_seq between wanted.first_seq and wanted.last_seq
+        ) as parked on true";
+    let parked = sqlx::query_as(parked).bind(accounts).bind(first).bind(last);
+    let parked = parked.fetch_all(connection).await;
+    parked.map_err(failed("reading parked messages by number"))
 }
 
 /// Resolved ones too: a late redelivery of what was redriven or skipped must not be tried again.

@@ -22,6 +22,7 @@ use sqlx::PgPool;
 
 use crate::state::StateTables;
 
+pub(crate) use commit::{advance_lanes, fence};
 pub use pages::LanePages;
 pub(crate) use record::{LaneRecord, hash, lane_columns};
 
@@ -43,6 +44,10 @@ impl<S: StateTables> PostgresLanes<S> {
 impl<S: StateTables> LaneStore<S> for PostgresLanes<S> {
     async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<S>>, LoadError> {
         load::load(&self.pool, wanted).await.map_err(LoadError::from)
+    }
+
+    async fn are_resolved(&self, parked: &[(AccountKey, u64)]) -> Result<Vec<bool>, LoadError> {
+        load::are_resolved(&self.pool, parked).await.map_err(LoadError::from)
     }
 
     async fn commit(&self, changes: &[LaneChange<S>]) -> Result<(), CommitError> {

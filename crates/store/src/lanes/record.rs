@@ -12,8 +12,8 @@ use crate::values::{counter, timestamp};
 /// would break every statement that a running one has prepared.
 macro_rules! lane_columns {
     () => {
-        "account_id, seq, head, upstream_seq, status, parked_seq, redriven_seq, suspended_at, \
-         suspended_reason"
+        "account_id, seq, head, upstream_seq, status, parked_seq, redriven_seq, redrive_seq, redrive_through, \
+         suspended_at, suspended_reason"
     };
 }
 pub(crate) use lane_columns;
@@ -28,6 +28,8 @@ pub(crate) struct LaneRecord {
     status: String,
     parked_seq: i64,
     redriven_seq: i64,
+    redrive_seq: i64,
+    redrive_through: Option<i64>,
     suspended_at: Option<OffsetDateTime>,
     suspended_reason: Option<String>,
 }
@@ -55,6 +57,11 @@ impl LaneRecord {
             status: self.status.parse().map_err(|error| format!("{error}"))?,
             parked_seq: counter("parked_seq", self.parked_seq)?,
             redriven_seq: counter("redriven_seq", self.redriven_seq)?,
+            redrive_seq: counter("redrive_seq", self.redrive_seq)?,
+            redrive_through: self
+                .redrive_through
+                .map(|through| counter("redrive_through", through))
+                .transpose()?,
             suspension,
         })
     }

@@ -13,6 +13,7 @@ use crate::error::QueryError;
 use crate::journal::JournalPages;
 use crate::lanes::LanePages;
 
+use super::fold::is_repair;
 use super::margin::Margins;
 use super::report::VerifyReport;
 use super::stage::{ParkedHere, parked_here};
@@ -22,6 +23,8 @@ use super::{Snapshots, VerifyOptions};
 struct Reader<'a> {
     journal: &'a mut JournalPages,
     connection: &'a mut PgConnection,
+    /// Repairs that were met before their turn, by their upstream number.
+    early: BTreeMap<u64, Row>,
 }
 
 /// What the downstream stage knows of a lane besides its journal.
@@ -29,6 +32,8 @@ struct Downstream {
     name: StageName,
     lane: Lane,
     parked: BTreeMap<u64, ParkedHere>,
+    /// Parked messages that were skipped, and had no upstream number that could be read.
+    given_up: usize,
 }
 
 /// Proves that everything `snapshots` saw sent has arrived, or is in transit.
@@ -61,15 +66,15 @@ pub(super) async fn prove(
 
         let lane = account_lanes.seek(account_snapshot, &account).await?;
         let accounts = downstream::<Accounts>(account_snapshot, &account, lane).await?;
-        let from_clearing = Reader { journal: &mut cleared, connection: &mut *clearing };
-        let to_account = Reader { journal: &mut accounted, connection: &mut *account_snapshot };
+        let from_clearing = Reader::of(&mut cleared, clearing);
+        let to_account = Reader::of(&mut accounted, account_snapshot);
         if by_position {
             let lane = position_lanes.seek(position, &account).await?;
             let positions = downstream::<Positions>(position, &account, lane).await?;
-            let to_position = Reader { journal: &mut into_position, connection: &mut *position };
+            let to_position = Reader::of(&mut into_position, position);
             follow::<Clearing>(&account, from_clearing, to_position, &positions, options, report)
                 .await?;
-            let from_position = Reader { journal: &mut from_position, connection: &mut *position };
+            let from_position = Reader::of(&mut from_position, position);
             follow::<Positions>(&account, from_position, to_account, &accounts, options, report)
                 .await?;
             if is_quiet(&positions.lane, &accounts.lane) {
@@ -105,11 +110,16 @@ async fn downstream<D: Stage>(
     let lane = lane.unwrap_or_default();
     let parked =
         if lane.parked_seq > 0 { parked_here(connection, account).await? } else { BTreeMap::new() };
+    let given_up = parked.values().filter(|parked| parked.is_given_up()).count();
     let parked = parked.into_values().filter_map(|parked| Some((parked.upstream_seq?, parked)));
-    Ok(Downstream { name: D::NAME, lane, parked: parked.collect() })
+    Ok(Downstream { name: D::NAME, lane, parked: parked.collect(), given_up })
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    fn of(journal: &'a mut JournalPages, connection: &'a mut PgConnection) -> Self {
+        Self { journal, connection, early: BTreeMap::new() }
+    }
+
     async fn next_of(&mut self, account: &AccountKey) -> Result<Option<Row>, QueryError> {
         self.journal.next_of(self.connection, account).await
     }
@@ -128,12 +138,24 @@ impl Reader<'_> {
         }
     }
 
-    /// The next row of `account` if its upstream number is `number`.
+    /// The row of `account` under the upstream number `number`, if it is the next, or a repair
+    /// that came before its turn.
     async fn next_under(
         &mut self,
         account: &AccountKey,
         number: u64,
     ) -> Result<Option<Row>, QueryError> {
+        if let Some(row) = self.early.remove(&number) {
+            return Ok(Some(row));
+        }
+        while let Some((found, row)) = self.journal.peek(self.connection).await?
+            && found == account
+            && row.upstream_seq > Some(number)
+            && is_repair(row)
+        {
+            let Some(row) = self.next_of(account).await? else { break };
+            self.early.insert(row.upstream_seq.unwrap_or_default(), row);
+        }
         match self.journal.peek(self.connection).await? {
             Some((found, row)) if found == account && row.upstream_seq == Some(number) => {
                 self.next_of(account).await
@@ -153,7 +175,7 @@ async fn follow<U: Stage>(
     report: &mut VerifyReport,
 ) -> Result<(), QueryError> {
     let here = known.name;
-    let (mut last_sent, mut waiting) = (0, Vec::new());
+    let (mut last_sent, mut waiting, mut given_up) = (0, Vec::new(), known.given_up);
     while let Some(sent) = upstream.next_of(account).await? {
         last_sent = sent.seq;
         while let Some(row) = downstream.next_below(account, sent.seq).await? {
@@ -172,6 +194,7 @@ async fn follow<U: Stage>(
                 }
             }
             (None, None) if sent.seq > known.lane.upstream_seq => waiting.push(sent.seq),
+            (None, None) if given_up > 0 => given_up -= 1,
             (None, None) => {
                 let (from, seq, of) = (U::NAME, sent.seq, &sent.request_id);
                 let what = format!(
@@ -180,6 +203,10 @@ async fn follow<U: Stage>(
                 report.add_of(here, account, what);
             }
         }
+    }
+    let early = std::mem::take(&mut downstream.early);
+    for row in early.into_values() {
+        report.add_at(here, account, row.seq, never_sent::<U>(&row));
     }
     while let Some(row) = downstream.next_of(account).await? {
         report.add_at(here, account, row.seq, never_sent::<U>(&row));

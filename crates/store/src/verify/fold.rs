@@ -1,7 +1,8 @@
 //! Folding one lane's journal again, row by row. Pure.
 
+use cap_domain::clearing::REPAIR_KIND;
 use cap_domain::ids::AccountKey;
-use cap_domain::lane::{Row, RowHash, Stage};
+use cap_domain::lane::{Row, RowHash, Stage, Unit};
 
 /// How much of a result is quoted around the place where it differs, in characters.
 const QUOTED_CHARS_MAX: usize = 120;
@@ -16,15 +17,23 @@ pub(super) struct Fold<S: Stage> {
     pub(super) seq: u64,
     /// Its hash.
     pub(super) head: RowHash,
-    /// The upstream number of the last row that has one.
+    /// The highest upstream number of its rows.
     pub(super) upstream_seq: u64,
+    /// The upstream number of the last row that kept its turn.
+    in_turn: u64,
     /// The state after it.
     pub(super) state: S::State,
 }
 
 impl<S: Stage> Default for Fold<S> {
     fn default() -> Self {
-        Self { seq: 0, head: RowHash::default(), upstream_seq: 0, state: S::State::default() }
+        Self {
+            seq: 0,
+            head: RowHash::default(),
+            upstream_seq: 0,
+            in_turn: 0,
+            state: S::State::default(),
+        }
     }
 }
 
@@ -52,11 +61,15 @@ impl<S: Stage> Fold<S> {
             ));
         }
         if let Some(upstream_seq) = row.upstream_seq {
-            if upstream_seq <= self.upstream_seq {
-                wrong.push(format!(
-                    "its upstream number is {upstream_seq}, after {} already",
-                    self.upstream_seq
-                ));
+            // A repair goes before what was parked, or was itself parked: it has no turn.
+            if !is_repair(row) {
+                let before = self.in_turn;
+                if upstream_seq <= before {
+                    wrong.push(format!(
+                        "its upstream number is {upstream_seq}, after {before} already"
+                    ));
+                }
+                self.in_turn = before.max(upstream_seq);
             }
             self.upstream_seq = self.upstream_seq.max(upstream_seq);
         }
@@ -93,6 +106,12 @@ impl<S: Stage> Fold<S> {
         let (stored, replayed) = quote_difference(&row.result, &result);
         Err(format!("its result is {stored}, replaying it gives {replayed}"))
     }
+}
+
+/// Whether the row is of a repair, which is applied though the lane be suspended.
+pub(super) fn is_repair(row: &Row) -> bool {
+    row.kind == REPAIR_KIND
+        && matches!(serde_json::from_str(&row.input), Ok(Unit::Item(item)) if item.repair)
 }
 
 /// Both texts from shortly before the place where they part.

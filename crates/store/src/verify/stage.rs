@@ -25,7 +25,16 @@ pub(super) struct ParkedHere {
     pub(super) upstream_seq: Option<u64>,
     /// Whether it was redriven, and so must be journaled.
     pub(super) redriven: bool,
+    /// Whether there is a journal row of its request.
+    journaled: bool,
     resolved: bool,
+}
+
+impl ParkedHere {
+    /// Whether an operator skipped it without anybody having been able to read its number.
+    pub(super) fn is_given_up(&self) -> bool {
+        self.resolved && !self.redriven && self.upstream_seq.is_none()
+    }
 }
 
 /// Proves the stage in the database of `connection`.
@@ -104,7 +113,9 @@ fn compare_lane<S: StateTables>(
         ));
     }
     // What is parked was taken from upstream too.
-    let taken = parked.values().any(|parked| parked.upstream_seq == Some(lane.upstream_seq));
+    let given_up = parked.values().filter(|parked| parked.is_given_up()).count() as u64;
+    let taken = parked.values().any(|parked| parked.upstream_seq == Some(lane.upstream_seq))
+        || (fold.upstream_seq..=fold.upstream_seq + given_up).contains(&lane.upstream_seq);
     if lane.upstream_seq < fold.upstream_seq || (lane.upstream_seq != fold.upstream_seq && !taken) {
         let (stored, journaled) = (lane.upstream_seq, fold.upstream_seq);
         wrong.push(format!("the lane has taken upstream number {stored}, its journal and what is parked say {journaled}"));
@@ -120,6 +131,21 @@ fn compare_lane<S: StateTables>(
         wrong.push(format!(
             "parked message {number} is not resolved, but the lane is redriven up to {redriven}"
         ));
+    }
+    let redriven = parked.iter().filter(|(_, parked)| parked.redriven);
+    for (number, parked) in redriven {
+        if !parked.journaled {
+            let of = &parked.request_id;
+            wrong.push(format!(
+                "parked message {number}, request {of}, was redriven but is not journaled"
+            ));
+        }
+        if *number > lane.redriven_seq {
+            let redriven = lane.redriven_seq;
+            wrong.push(format!(
+                "parked message {number} was redriven, the lane is redriven up to {redriven}"
+            ));
+        }
     }
     for what in wrong {
         report.add_of(S::NAME, account, what);
@@ -179,25 +205,40 @@ pub(super) async fn parked_here(
     connection: &mut PgConnection,
     account: &AccountKey,
 ) -> Result<BTreeMap<u64, ParkedHere>, QueryError> {
-    let parked = "select parked_seq, request_id, source_id, resolution
+    let parked = "select parked_seq, request_id, source_id, resolution,
+            exists (
+                select from journal
+                where journal.account_id = $1 and journal.request_id = parked_message.request_id
+            )
         from parked_message where account_id = $1";
-    let parked: Vec<(i64, String, String, Option<String>)> = sqlx::query_as(parked)
+    let parked: Vec<(i64, String, String, Option<String>, bool)> = sqlx::query_as(parked)
         .bind(account.as_str())
         .fetch_all(connection)
         .await
         .map_err(failed("reading what a lane has parked"))?;
     let unreadable = |reason: String| QueryError::unreadable(account, reason);
-    let read =
-        |(parked_seq, request_id, source_id, resolution): (i64, String, String, Option<String>)| {
-            let number = counter("parked_seq", parked_seq).map_err(unreadable)?;
-            let request_id =
-                RequestId::new(&request_id).map_err(|error| unreadable(error.to_string()))?;
-            let upstream_seq = source_id.strip_prefix('u').and_then(|number| number.parse().ok());
-            let redriven = resolution.as_deref() == Some("redriven");
-            Ok((
-                number,
-                ParkedHere { request_id, upstream_seq, redriven, resolved: resolution.is_some() },
-            ))
-        };
+    let read = |(parked_seq, request_id, source_id, resolution, journaled): (
+        i64,
+        String,
+        String,
+        Option<String>,
+        bool,
+    )| {
+        let number = counter("parked_seq", parked_seq).map_err(unreadable)?;
+        let request_id =
+            RequestId::new(&request_id).map_err(|error| unreadable(error.to_string()))?;
+        let upstream_seq = source_id.strip_prefix('u').and_then(|number| number.parse().ok());
+        let redriven = resolution.as_deref() == Some("redriven");
+        Ok((
+            number,
+            ParkedHere {
+                request_id,
+                upstream_seq,
+                redriven,
+                journaled,
+                resolved: resolution.is_some(),
+            },
+        ))
+    };
     parked.into_iter().map(read).collect()
 }

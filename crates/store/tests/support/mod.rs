@@ -9,7 +9,7 @@ use cap_domain::account::Accounts;
 use cap_domain::clearing::Clearing;
 use cap_domain::configuration::{Configuration, ConfigurationDocument};
 use cap_domain::ids::{AccountKey, RequestId};
-use cap_domain::lane::{Advance, Arrival, Output, RawMessage, StageName, Step, advance, pack};
+use cap_domain::lane::{Arrival, Output, RawMessage, StageName, Step, advance, pack};
 use cap_domain::position::Positions;
 use cap_domain::time::Timestamp;
 use cap_local::postgres::PostgresCluster;
@@ -203,11 +203,11 @@ pub(crate) fn message<'a>(
     deduplication_id: Option<&'a RequestId>,
     body: &'a str,
 ) -> RawMessage<'a> {
-    RawMessage { message_id: id, deduplication_id, sent_at: NOW, receives: 1, body }
+    RawMessage { message_id: id, deduplication_id, sent_at: NOW, receives: 1, repair: false, body }
 }
 
 fn outputs(steps: Vec<Step>) -> Vec<Output> {
-    steps.into_iter().map(|step| step.output).collect()
+    steps.into_iter().flat_map(|step| step.outputs).collect()
 }
 
 /// Reads one lane.
@@ -221,6 +221,7 @@ pub(crate) async fn load<S: StateTables>(
         account: account.clone(),
         request_ids: request_ids.iter().map(|id| RequestId::new(id).unwrap()).collect(),
         source_ids: source_ids.iter().map(|id| (*id).to_owned()).collect(),
+        parked_seqs: Vec::new(),
     };
     let lanes = PostgresLanes::<S>::new(pool.clone());
     lanes.load(&[wanted]).await.unwrap().remove(account).unwrap()
@@ -237,11 +238,7 @@ pub(crate) fn decide<S: StateTables>(
     let (before, state_before) = (lane.clone(), state.clone());
     let now = NOW.plus_seconds(1);
     let advanced = advance(stage, account, lane.unwrap_or_default(), state, memory, arrivals, now);
-    let Advance { lane, state, rows, parked, steps } = advanced.unwrap();
-    let account = account.clone();
-    let change =
-        LaneChange { account, before, after: lane, state_before, state_after: state, rows, parked };
-    (change, steps)
+    LaneChange::of(account.clone(), before, state_before, advanced.unwrap(), now)
 }
 
 /// Loads, decides and commits, as the pipeline does.

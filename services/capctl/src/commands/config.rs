@@ -3,17 +3,20 @@
 use std::fmt;
 use std::path::Path;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use cap_aws::ConfigurationStore;
 use cap_aws::configuration::{ConfigurationStoreError, PushedConfiguration};
 use cap_aws::files::read_configuration;
+use cap_domain::clearing::Clearing;
 use cap_domain::configuration::{ConfigurationDocument, InstrumentsDocument};
 use cap_domain::time::Timestamp;
 use cap_service::environment;
 use serde::Serialize;
 
 use crate::answer::Answer;
-use crate::settings::Prefix;
+use crate::audit_log::AuditLog;
+use crate::databases::pool;
+use crate::settings::{DatabaseUrl, Prefix};
 use crate::table::{Align, Table};
 
 #[derive(Debug, Serialize)]
@@ -34,16 +37,20 @@ struct Shown {
 }
 
 pub(super) async fn push(directory: &Path, by: &str, now: Timestamp) -> anyhow::Result<Answer> {
-    let Prefix(prefix) = environment::read(&environment::process)?;
+    type Wanted = (DatabaseUrl<Clearing>, Prefix);
+    let (clearing, Prefix(prefix)) = environment::read::<Wanted>(&environment::process)?;
     let document = read_configuration(directory).context("the configuration is refused")?;
-    let revision = match store(&prefix).await.push(&document, by, now).await {
+    let command = format!("config push {}", directory.display());
+    let log = AuditLog::open(pool(&clearing.url)?, by, command).await?;
+    let pushed = match store(&prefix).await.push(&document, by, now).await {
         // The error names its file as the folder has it.
         Err(ConfigurationStoreError::Refused(error)) => {
             let file = directory.join(error.document);
-            bail!("the configuration is refused: {}: {}", file.display(), error.reason)
+            Err(anyhow!("the configuration is refused: {}: {}", file.display(), error.reason))
         }
-        pushed => pushed?,
+        pushed => pushed.map_err(Into::into),
     };
+    let revision = log.conclude(pushed, |revision| format!("revision {revision}")).await?;
     tracing::info!(operator = by, revision, "pushed a configuration");
     Answer::new(&Pushed {
         revision,

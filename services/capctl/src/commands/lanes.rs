@@ -26,6 +26,8 @@ struct ToldLane {
     parked: u64,
     parked_seq: u64,
     redriven_seq: u64,
+    /// While redriving: the last number that is to be taken; none: all, until the lane opens.
+    redrive_through: Option<u64>,
     since: Option<Timestamp>,
     reason: Option<String>,
     head: String,
@@ -33,6 +35,7 @@ struct ToldLane {
 
 impl ToldLane {
     fn new(stage: StageName, account: AccountKey, lane: Lane) -> Self {
+        let waiting = lane.waiting();
         let (since, reason) = match lane.suspension {
             Some(suspension) => (Some(suspension.at), Some(suspension.reason)),
             None => (None, None),
@@ -43,12 +46,24 @@ impl ToldLane {
             status: lane.status,
             seq: lane.seq,
             upstream_seq: lane.upstream_seq,
-            parked: lane.parked_seq.saturating_sub(lane.redriven_seq),
+            parked: waiting,
             parked_seq: lane.parked_seq,
             redriven_seq: lane.redriven_seq,
+            redrive_through: lane.redrive_through,
             since,
             reason,
             head: lane.head.to_string(),
+        }
+    }
+}
+
+impl ToldLane {
+    /// How far it is being redriven, if it is.
+    fn redriving(&self) -> String {
+        match (self.status, self.redrive_through) {
+            (LaneStatus::Redriving, Some(through)) => format!("through number {through}"),
+            (LaneStatus::Redriving, None) => "until it opens".to_owned(),
+            (LaneStatus::Active | LaneStatus::Suspended, _) => String::new(),
         }
     }
 }
@@ -143,8 +158,9 @@ impl fmt::Display for Shown {
             ("status", Align::Left),
             ("seq", Align::Right),
             ("upstream seq", Align::Right),
-            ("parked", Align::Right),
+            ("waiting", Align::Right),
             ("redriven", Align::Right),
+            ("redriving", Align::Left),
         ]);
         for lane in &self.lanes {
             table.row([
@@ -154,6 +170,7 @@ impl fmt::Display for Shown {
                 lane.upstream_seq.to_string(),
                 lane.parked.to_string(),
                 lane.redriven_seq.to_string(),
+                lane.redriving(),
             ]);
         }
         table.fmt(f)?;

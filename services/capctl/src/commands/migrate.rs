@@ -12,6 +12,8 @@ use sqlx::migrate::Migrate as _;
 use sqlx::{Connection as _, PgConnection};
 
 use crate::answer::Answer;
+use crate::audit_log::AuditLog;
+use crate::databases::pool;
 use crate::settings::{DatabaseUrls, Prefix, QueryUrl};
 
 /// What was done.
@@ -65,7 +67,10 @@ pub(super) async fn migrate(by: &str) -> anyhow::Result<Answer> {
     ConfigurationStore::new(aws.dynamodb, &prefix).create_table().await?;
     let tables = ["claims", "configuration"].map(str::to_owned).to_vec();
     tracing::info!(operator = by, prefix, "made sure of the DynamoDB tables");
-    Answer::new(&Migrated { databases, query, tables })
+    let migrated = Migrated { databases, query, tables };
+    let log = AuditLog::of(pool(&urls.clearing)?, by, "migrate".to_owned());
+    log.write(migrated.summary()).await?;
+    Answer::new(&migrated)
 }
 
 async fn migrate_stage(stage: StageName, url: &str) -> anyhow::Result<MigratedDatabase> {
@@ -88,6 +93,19 @@ async fn applied(stage: StageName, url: &str) -> anyhow::Result<Vec<i64>> {
     let applied = connection.list_applied_migrations(table).await?;
     connection.close().await?;
     Ok(applied.iter().map(|migration| migration.version).collect())
+}
+
+impl Migrated {
+    /// What was applied, in a line.
+    fn summary(&self) -> String {
+        let applied: Vec<String> = self
+            .databases
+            .iter()
+            .filter(|database| !database.applied.is_empty())
+            .map(|database| format!("{}: {}", database.stage, database.applied.join(", ")))
+            .collect();
+        if applied.is_empty() { "everything was up to date".to_owned() } else { applied.join("; ") }
+    }
 }
 
 impl fmt::Display for Migrated {

@@ -112,8 +112,9 @@ pub(super) async fn show(
     let mut parked = Vec::new();
     for (stage, pool) in stages {
         if let Some(found) = show_parked(&pool, &account, parked_seq).await? {
-            let raw = &found.message.raw;
-            let message = serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.clone()));
+            let body = &found.message.body;
+            let message =
+                serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.clone()));
             parked.push(ShownParked { told: ToldParked::new(stage, found), message });
         }
     }

@@ -7,13 +7,16 @@ use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use cap_client::{PublishError, Publisher};
+use cap_domain::clearing::Clearing;
 use cap_domain::envelope::salvage_request_id;
 use cap_service::environment;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
 use crate::answer::{Answer, is_watched};
-use crate::settings::Prefix;
+use crate::audit_log::AuditLog;
+use crate::databases::pool;
+use crate::settings::{DatabaseUrl, Prefix};
 use crate::table::{Align, Table};
 
 /// The most envelopes of one file: what is published at once is kept in memory.
@@ -34,13 +37,16 @@ struct Refused {
 }
 
 pub(super) async fn publish(file: &Path, by: &str) -> anyhow::Result<Answer> {
-    let Prefix(prefix) = environment::read(&environment::process)?;
+    type Wanted = (DatabaseUrl<Clearing>, Prefix);
+    let (clearing, Prefix(prefix)) = environment::read::<Wanted>(&environment::process)?;
     let lines = if file == Path::new("-") {
         read_lines(std::io::stdin().lock()).context("reading stdin")?
     } else {
         let open = || read_lines(BufReader::new(std::fs::File::open(file)?));
         open().with_context(|| format!("reading {}", file.display()))?
     };
+    let command = format!("publish {}", file.display());
+    let log = AuditLog::open(pool(&clearing.url)?, by, command).await?;
     let (numbers, envelopes): (Vec<usize>, Vec<String>) = lines.into_iter().unzip();
     let publisher = Publisher::connect(&prefix).await.context("finding the queues")?;
     let bar = progress_bar(envelopes.len() as u64);
@@ -67,6 +73,7 @@ pub(super) async fn publish(file: &Path, by: &str) -> anyhow::Result<Answer> {
     }
     let (published, refused) = (publication.published, publication.refused.len());
     tracing::info!(operator = by, file = %file.display(), published, refused, "published envelopes");
+    log.write(format!("{published} published, {refused} refused")).await?;
     Ok(Answer::new(&publication)?.done(publication.refused.is_empty()))
 }
 

@@ -3,13 +3,16 @@
 use std::fmt;
 
 use cap_aws::directory::DirectoryError;
-use cap_aws::provision::{Provisioned, create_queues, list_queues};
+use cap_aws::provision::{Provisioned, ProvisionedQueue, create_queues, list_queues};
+use cap_domain::clearing::Clearing;
 use cap_domain::routing::Scope;
 use cap_service::environment;
 use serde::Serialize;
 
 use crate::answer::Answer;
-use crate::settings::Prefix;
+use crate::audit_log::AuditLog;
+use crate::databases::pool;
+use crate::settings::{DatabaseUrl, Prefix};
 use crate::table::{Align, Table};
 
 #[derive(Debug, Serialize)]
@@ -48,9 +51,19 @@ struct ListedQueue {
 }
 
 pub(super) async fn create(scopes: &[Scope], by: &str) -> anyhow::Result<Answer> {
-    let Prefix(prefix) = environment::read(&environment::process)?;
+    type Wanted = (DatabaseUrl<Clearing>, Prefix);
+    let (clearing, Prefix(prefix)) = environment::read::<Wanted>(&environment::process)?;
+    let names = scopes.iter().map(Scope::to_string).collect::<Vec<_>>();
+    let command = format!("queue create {}", names.join(" "));
+    let log = AuditLog::open(pool(&clearing.url)?, by, command).await?;
     let aws = cap_aws::connect().await;
-    let provisioned = create_queues(&aws.sqs, &prefix, scopes).await?;
+    let provisioned = create_queues(&aws.sqs, &prefix, scopes).await;
+    let is_new = |queue: &&ProvisionedQueue| matches!(queue.found, Provisioned::Created);
+    let told = |queues: &Vec<ProvisionedQueue>| {
+        let created = queues.iter().filter(is_new).count();
+        format!("{created} of {} queues created", queues.len())
+    };
+    let provisioned = log.conclude(provisioned.map_err(Into::into), told).await?;
     let queues: Vec<CreatedQueue> = provisioned
         .into_iter()
         .map(|queue| {
@@ -68,7 +81,7 @@ pub(super) async fn create(scopes: &[Scope], by: &str) -> anyhow::Result<Answer>
         .collect();
     let created = queues.iter().filter(|queue| queue.created).count();
     if created > 0 {
-        let scopes = scopes.iter().map(Scope::to_string).collect::<Vec<_>>().join(", ");
+        let scopes = names.join(", ");
         tracing::info!(operator = by, prefix, scopes, created, "created queues");
     }
     Answer::new(&CreatedQueues { queues })

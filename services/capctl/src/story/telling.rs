@@ -81,7 +81,7 @@ impl Story {
 }
 
 /// An outcome in a sentence.
-pub(super) fn outcome(outcome: &Outcome) -> String {
+pub(crate) fn outcome(outcome: &Outcome) -> String {
     let status = match outcome.status {
         OutcomeStatus::Posted => "posted",
         OutcomeStatus::Rejected => "rejected",
@@ -186,7 +186,7 @@ fn changed(f: &mut fmt::Formatter<'_>, position: &PositionChange) -> fmt::Result
 }
 
 /// What an account has afterwards: the shares that are not empty.
-fn balance_after(f: &mut fmt::Formatter<'_>, balance: &Balance) -> fmt::Result {
+pub(crate) fn balance_after(f: &mut fmt::Formatter<'_>, balance: &Balance) -> fmt::Result {
     let shares = [
         ("available", balance.available),
         ("frozen", balance.frozen),

@@ -1,0 +1,264 @@
+//! What must hold after a run, whatever went wrong in it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Context;
+use cap_domain::account::{Accounts, Balance};
+use cap_domain::clearing::Clearing;
+use cap_domain::ids::AccountKey;
+use cap_domain::lane::{Lane, LaneStatus, StageName};
+use cap_domain::position::Positions;
+use cap_pipeline::lane_store::{LaneStore, Wanted};
+use cap_reference::model::{Expected, Model};
+use cap_reference::script::{Account, Message, Script, Stage};
+use cap_store::verify::{VerifyOptions, verify};
+use cap_store::{PostgresLanes, StateTables};
+use serde_json::Value;
+
+use crate::arena::{Arena, stage_name};
+use crate::upstream::{Extra, Outcomes};
+
+/// The invariants, as reports name them.
+pub mod invariant {
+    /// Outcomes are the model's, in the lane's order.
+    pub const OUTCOMES: &str = "outcomes equal the model's, in order";
+    /// Published = posted + rejected + expired + parked.
+    pub const COUNTED: &str = "published = posted + rejected + expired + parked, each counted once";
+    /// Balances and positions are the model's.
+    pub const BOOKS: &str = "balances and positions equal the model's";
+    /// Lanes' numbers are the model's.
+    pub const SEQUENCES: &str = "lane sequences equal the model's";
+    /// All lanes are open, nothing waits.
+    pub const OPEN: &str = "every lane is open again";
+    /// `capctl verify` finds nothing.
+    pub const REPLAY: &str = "replay equals state, hash chains whole, stages agree";
+    /// The trial balance is zero.
+    pub const BALANCED: &str = "legs balance: the trial balance is zero";
+    /// Nothing is left in a queue.
+    pub const QUIET: &str = "nothing is left in any queue";
+    /// Suspended lanes stand still; lanes are suspended by poison alone.
+    pub const SUSPENSION: &str = "only poison suspends, and nothing is applied behind it";
+    /// SIGTERM ends a service in time.
+    pub const SHUTDOWN: &str = "SIGTERM under load ends a service with 0 within 10 s";
+    /// Other lanes go on while one is suspended.
+    pub const OTHERS: &str = "other lanes go on during a suspension";
+}
+
+/// Something that does not hold.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    /// Which invariant.
+    pub invariant: &'static str,
+    /// A sentence with the figures.
+    pub what: String,
+}
+
+/// The script's messages of one account, with what must come of them.
+struct Told<'a> {
+    account: &'a Account,
+    model: Model,
+    expected: Vec<(&'a Message, usize, Expected)>,
+}
+
+/// Everything that does not hold of `script` in `arena`.
+///
+/// # Errors
+/// If a database does not answer.
+pub async fn check(
+    arena: &Arena,
+    script: &Script,
+    extra: &Extra,
+    outcomes: &Outcomes,
+) -> anyhow::Result<Vec<Violation>> {
+    let mut violations = Vec::new();
+    for (index, account) in script.accounts.iter().enumerate() {
+        let mut model = Model::new(account);
+        let messages = script.messages.iter().enumerate();
+        let messages = messages.filter(|(_, message)| message.account == index);
+        let expected = messages.map(|(place, message)| (message, place, model.take(message)));
+        let expected = expected.collect();
+        let told = Told { account, model, expected };
+        let found = outcomes.of(&account.name);
+        check_outcomes(&told, extra, &found, &mut violations);
+        check_books(arena, &told, &mut violations).await?;
+    }
+    prove(arena, script, &mut violations).await?;
+    Ok(violations)
+}
+
+fn check_outcomes(
+    told: &Told<'_>,
+    extra: &Extra,
+    found: &[Value],
+    violations: &mut Vec<Violation>,
+) {
+    let key = told.account.key();
+    let mut wrong = |invariant, what: String| {
+        violations.push(Violation { invariant, what: format!("{key}: {what}") });
+    };
+    let numbered = told.expected.iter().filter(|(.., expected)| expected.lane_seq().is_some());
+    let mut first_told = first_tellings(found).into_iter();
+    for (message, _, expected) in numbered {
+        let request = &message.request_id;
+        let Some(outcome) = first_told.next() else {
+            wrong(invariant::COUNTED, format!("request {request} has no outcome"));
+            continue;
+        };
+        if outcome["request_id"] != request.as_str() {
+            let came = &outcome["request_id"];
+            wrong(
+                invariant::OUTCOMES,
+                format!("request {request} was due, the outcome of {came} came"),
+            );
+            return;
+        }
+        if let Err(what) = expected.matches(outcome) {
+            wrong(invariant::OUTCOMES, format!("request {request}: {what}"));
+        }
+    }
+    if let Some(outcome) = first_told.next() {
+        let (request, seq) = (&outcome["request_id"], &outcome["lane_seq"]);
+        wrong(invariant::COUNTED, format!("an outcome too many: {request} at number {seq}"));
+    }
+    let again = extra.again.iter().filter_map(|place| {
+        let (message, _, expected) = told.expected.iter().find(|(_, at, _)| at == place)?;
+        let replayed = match expected {
+            Expected::Conflict | Expected::Replayed(_) => expected.clone(),
+            first => Expected::Replayed(Box::new(first.clone())),
+        };
+        Some((*message, replayed))
+    });
+    let echoes = told.expected.iter().filter(|(.., expected)| expected.lane_seq().is_none());
+    let echoes = echoes.map(|(message, _, expected)| (*message, expected.clone()));
+    for (message, expected) in echoes.chain(again) {
+        let request = &message.request_id;
+        let of = |outcome: &&Value| outcome["request_id"] == request.as_str();
+        let answered = found.iter().filter(of).any(|outcome| {
+            expected.matches(outcome).is_ok() || expected.is_answered_as_parked(outcome)
+        });
+        if !answered {
+            wrong(
+                invariant::COUNTED,
+                format!("request {request}, sent again or parked, was not told: {expected:?}"),
+            );
+        }
+    }
+}
+
+/// Outcomes with a number of their own, without the copies: see ARCHITECTURE, "outcomes are told
+/// at least once".
+fn first_tellings(found: &[Value]) -> Vec<&Value> {
+    let mut last = 0;
+    let mut first = Vec::new();
+    for outcome in found {
+        let numbered = outcome["status"] != "parked"
+            && outcome["replayed"] != true
+            && outcome["reason"]["code"] != "request_id_conflict";
+        let seq = outcome["lane_seq"].as_u64().unwrap_or_default();
+        if numbered && seq > last {
+            last = seq;
+            first.push(outcome);
+        }
+    }
+    first
+}
+
+async fn check_books(
+    arena: &Arena,
+    told: &Told<'_>,
+    violations: &mut Vec<Violation>,
+) -> anyhow::Result<()> {
+    let account: AccountKey = told.account.key().parse()?;
+    let (clearing, _) = load::<Clearing>(arena, &account).await?;
+    let (positions, position_state) = load::<Positions>(arena, &account).await?;
+    let (accounts, account_state) = load::<Accounts>(arena, &account).await?;
+    let mut wrong = |invariant, what: String| {
+        violations.push(Violation { invariant, what: format!("{account}: {what}") });
+    };
+    for (stage, lane) in
+        [(Stage::Clearing, clearing), (Stage::Position, positions), (Stage::Account, accounts)]
+    {
+        let (name, due) = (stage_name(stage), told.model.seq(stage));
+        if lane.seq != due {
+            wrong(
+                invariant::SEQUENCES,
+                format!("{name} is at number {}, the model at {due}", lane.seq),
+            );
+        }
+        if lane.status != LaneStatus::Active || lane.waiting() > 0 {
+            wrong(invariant::OPEN, format!("{name} is {}, {} wait", lane.status, lane.waiting()));
+        }
+    }
+    let due = told.model.balances();
+    let found: BTreeMap<String, &Balance> =
+        account_state.balances.iter().map(|(code, balance)| (code.to_string(), balance)).collect();
+    let currencies = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(" ");
+    if !due.keys().eq(found.keys()) {
+        let (found, due) = (currencies(found.keys().collect()), currencies(due.keys().collect()));
+        wrong(invariant::BOOKS, format!("it holds {found}, the model {due}"));
+    }
+    for (code, due) in &due {
+        let Some(found) = found.get(code) else { continue };
+        let found = serde_json::to_value(found)?;
+        for (name, amount) in due.amounts() {
+            if found[name] != amount {
+                let held = &found[name];
+                wrong(invariant::BOOKS, format!("{code} {name} is {held}, the model has {amount}"));
+            }
+        }
+    }
+    let due = told.model.positions();
+    for (symbol, due) in &due {
+        let position = position_state.positions.iter().find(|(found, _)| found.as_str() == symbol);
+        let quantity = position.map_or_else(
+            || "0".to_owned(),
+            |(_, position)| position.quantity.normalize().to_string(),
+        );
+        let margin =
+            position.map_or_else(|| due.margin.clone(), |(_, position)| position.margin.amount());
+        if (&quantity, &margin) != (&due.quantity, &due.margin) {
+            wrong(
+                invariant::BOOKS,
+                format!(
+                    "{symbol} is {quantity} with margin {margin}, the model has {} with {}",
+                    due.quantity, due.margin
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn load<S: StateTables>(
+    arena: &Arena,
+    account: &AccountKey,
+) -> anyhow::Result<(Lane, S::State)> {
+    let lanes = PostgresLanes::<S>::new(arena.database(S::NAME).clone());
+    let wanted = Wanted::of::<()>(account, &[]);
+    let mut loaded: HashMap<_, _> = lanes.load(&[wanted]).await?;
+    let loaded = loaded.remove(account).context("a lane that was asked for is answered")?;
+    Ok((loaded.lane.unwrap_or_default(), loaded.state))
+}
+
+async fn prove(
+    arena: &Arena,
+    script: &Script,
+    violations: &mut Vec<Violation>,
+) -> anyhow::Result<()> {
+    for account in &script.accounts {
+        let options = VerifyOptions { settled: true, account: Some(account.key().parse()?) };
+        let report = verify(&arena.databases, &options).await?;
+        for mismatch in report.mismatches {
+            let at = mismatch.seq.map(|seq| format!(" at {seq}")).unwrap_or_default();
+            let what = format!("{} of {}{at}: {}", mismatch.account, mismatch.stage, mismatch.what);
+            violations.push(Violation { invariant: invariant::REPLAY, what });
+        }
+    }
+    let balance =
+        cap_store::trial_balance::trial_balance(arena.database(StageName::Account)).await?;
+    if !balance.is_zero() {
+        let what = format!("the trial balance is {:?}", balance.totals);
+        violations.push(Violation { invariant: invariant::BALANCED, what });
+    }
+    Ok(())
+}

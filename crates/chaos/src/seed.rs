@@ -1,0 +1,245 @@
+//! One seed in this process: the real pipelines over the real broker and PostgreSQL, in trouble.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use cap_domain::lane::StageName;
+use cap_local::sqs::{Fault, FaultPlan, FaultRule, LostReply, Operation};
+use cap_reference::script::{Nature, Script, Shape};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::arena::{Arena, patiently};
+use crate::check::{Violation, check, invariant};
+use crate::crew::Crew;
+use crate::fleet::Fleet;
+use crate::gremlin;
+use crate::support::Support;
+use crate::trouble::{Odds, Trouble};
+use crate::upstream::{Outcomes, haunt, listen, publish};
+use crate::yard::Yard;
+
+/// How long a run may take from its last message until nothing is left to do.
+const QUIET_SECS_MAX: u64 = 45;
+
+/// How long the accounts without poison may take while the others stay suspended.
+const OTHERS_SECS_MAX: u64 = 30;
+
+/// What a run came to.
+#[derive(Debug)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// Messages published, the script's and those sent again.
+    pub published: usize,
+    /// Outcomes read, copies included.
+    pub outcomes: usize,
+    /// What went wrong on purpose, and how often.
+    pub struck: BTreeMap<&'static str, u64>,
+    /// What does not hold.
+    pub violations: Vec<Violation>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// What becomes of DynamoDB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DynamoDb {
+    /// It answers.
+    Stays,
+    /// It is gone for good, before the first message.
+    Ends,
+}
+
+/// Who does the work.
+pub enum Workers {
+    /// Pipelines in this process, whose calls are troubled.
+    InProcess(Crew),
+    /// The services as processes, killed at labelled places.
+    Processes(Fleet),
+}
+
+impl Workers {
+    async fn stop(self) -> anyhow::Result<Vec<String>> {
+        match self {
+            Self::InProcess(crew) => crew.stop().await.map(|()| Vec::new()),
+            Self::Processes(fleet) => fleet.stop().await,
+        }
+    }
+}
+
+/// Runs `seed` in `arena`: in this process, or with the processes of `yard`.
+///
+/// # Errors
+/// If the arena itself breaks down: that is no finding.
+pub async fn run(
+    arena: &Arc<Arena>,
+    seed: u64,
+    tag: &str,
+    yard: Option<&Arc<Yard>>,
+    dynamodb: DynamoDb,
+) -> anyhow::Result<Report> {
+    let begun = Instant::now();
+    let script = Arc::new(Script::generate(seed, &shape(), tag)?);
+    let trouble = Trouble::new(seed, Odds::default());
+    arena.stack.broker.set_faults(faults(seed))?;
+    let outcomes = Arc::new(Outcomes::default());
+    let (stop, support_may_act) = (CancellationToken::new(), CancellationToken::new());
+    let workers = match yard {
+        None => Workers::InProcess(Crew::start(arena, &trouble)),
+        Some(yard) => Workers::Processes(Fleet::start(arena, &trouble, yard).await?),
+    };
+    let yard = yard.cloned();
+    let support =
+        Arc::new(Support::new(arena.clone(), script.clone(), trouble.clone(), yard.clone()));
+    let listening = arena
+        .queues_of("outcome")
+        .into_iter()
+        .map(|queue| tokio::spawn(listen(arena.clone(), queue, outcomes.clone(), stop.clone())));
+    let listening: Vec<_> = listening.collect();
+    let haunting = tokio::spawn(haunt(arena.clone(), trouble.clone(), stop.clone()));
+    let supporting = tokio::spawn({
+        let (support, from, stop) = (support.clone(), support_may_act.clone(), stop.clone());
+        async move { support.run(from, stop).await }
+    });
+    // Every third time support comes late: until then the others must get on by themselves.
+    let late = trouble.below(3) == 0;
+    if !late {
+        support_may_act.cancel();
+    }
+    let gremlin = yard.as_ref().map(|yard| {
+        let (arena, trouble, stop) = (arena.clone(), trouble.clone(), stop.clone());
+        tokio::spawn(gremlin::haunt(arena, trouble, yard.clone(), stop))
+    });
+    if dynamodb == DynamoDb::Ends {
+        // What clearing once decided under is kept beside its journal: it needs that from here on.
+        patiently(async || {
+            let kept = cap_store::configurations::latest(arena.database(StageName::Clearing));
+            kept.await?.context("clearing keeps no configuration yet")
+        })
+        .await?;
+        trouble.count("DynamoDB gone");
+        arena.stack.stop_dynamodb();
+    }
+    let extra = publish(arena, &script, &trouble).await?;
+    let mut violations = Vec::new();
+    tokio::time::sleep(Duration::from_millis(300 + trouble.below(700))).await;
+    if late {
+        trouble.calm_down();
+        arena.stack.broker.set_faults(FaultPlan::default())?;
+        if let Some(left) = others_left(&script, &outcomes).await {
+            violations.push(Violation { invariant: invariant::OTHERS, what: left });
+        }
+        support_may_act.cancel();
+    }
+    trouble.calm_down();
+    if let Some(gremlin) = gremlin {
+        gremlin.await??;
+    }
+    arena.stack.broker.set_faults(FaultPlan::default())?;
+    if let Some(left) = quiet(arena, &support).await? {
+        violations.push(Violation { invariant: invariant::QUIET, what: left });
+    }
+    for what in workers.stop().await? {
+        violations.push(Violation { invariant: invariant::SHUTDOWN, what });
+    }
+    stop.cancel();
+    for task in listening.into_iter().chain([haunting, supporting]) {
+        task.await?;
+    }
+    violations.extend(
+        support
+            .violations()
+            .into_iter()
+            .map(|what| Violation { invariant: invariant::SUSPENSION, what }),
+    );
+    violations.extend(check(arena, &script, &extra, &outcomes).await?);
+    Ok(Report {
+        seed,
+        published: script.messages.len() + extra.again.len(),
+        outcomes: outcomes.count(),
+        struck: trouble.struck(),
+        violations,
+        took: begun.elapsed(),
+    })
+}
+
+/// Enough messages for every kind of trouble, few enough for hundreds of seeds.
+fn shape() -> Shape {
+    Shape { accounts: 10, messages: 110, poison_per_mille: 45, ..Shape::default() }
+}
+
+/// Faults of the broker itself, over the wire.
+fn faults(seed: u64) -> FaultPlan {
+    let rule = |fault, probability, operation| FaultRule {
+        fault,
+        probability,
+        queue_prefix: None,
+        operation,
+    };
+    let lost = |seen| Fault::LostReply { seen };
+    FaultPlan {
+        seed,
+        rules: vec![
+            rule(Fault::Duplicate, 0.3, None),
+            rule(lost(LostReply::ConnectionClosed), 0.01, None),
+            rule(lost(LostReply::InternalError), 0.01, None),
+            rule(Fault::Throttle, 0.01, None),
+            rule(Fault::PartialFailure, 0.03, None),
+            rule(Fault::Delay { millis: 40 }, 0.02, None),
+            rule(Fault::ExpiredReceive, 0.02, Some(Operation::ReceiveMessage)),
+        ],
+    }
+}
+
+/// Waits until every account without poison has all its outcomes; what is missing if it takes too
+/// long.
+async fn others_left(script: &Script, outcomes: &Outcomes) -> Option<String> {
+    let deadline = Instant::now() + Duration::from_secs(OTHERS_SECS_MAX);
+    let is_poison =
+        |nature: Nature| nature.is_skipped() || matches!(nature, Nature::RefusedOnce { .. });
+    let mut waiting: Vec<(String, Vec<&str>)> = Vec::new();
+    for (index, account) in script.accounts.iter().enumerate() {
+        if !script.messages_of(index).any(|message| is_poison(message.nature)) {
+            let requests = script.messages_of(index).map(|message| message.request_id.as_str());
+            waiting.push((account.name.clone(), requests.collect()));
+        }
+    }
+    while Instant::now() < deadline {
+        waiting.retain(|(account, requests)| {
+            let told = outcomes.of(account);
+            !requests.iter().all(|request| told.iter().any(|one| one["request_id"] == **request))
+        });
+        if waiting.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let accounts: Vec<&str> = waiting.iter().map(|(account, _)| account.as_str()).collect();
+    Some(format!(
+        "after {OTHERS_SECS_MAX} s outcomes of accounts without poison are missing: {}",
+        accounts.join(", ")
+    ))
+}
+
+/// Waits until no lane is suspended and no queue holds anything; what is left if it never comes.
+async fn quiet(arena: &Arena, support: &Support) -> anyhow::Result<Option<String>> {
+    let deadline = Instant::now() + Duration::from_secs(QUIET_SECS_MAX);
+    loop {
+        let (waiting, letters) = arena.in_queues();
+        let suspended = patiently(async || support.has_work().await).await?;
+        if waiting == 0 && letters == 0 && !suspended {
+            return Ok(None);
+        }
+        if Instant::now() > deadline {
+            return Ok(Some(format!(
+                "after {QUIET_SECS_MAX} s {waiting} messages and {letters} dead letters are left, suspended lanes: {suspended}"
+            )));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        // Nobody holds what a crash left hidden: it need not be waited for.
+        arena.stack.broker.advance(Duration::from_millis(400));
+    }
+}

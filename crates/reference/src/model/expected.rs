@@ -1,0 +1,259 @@
+//! What must come of a message, and whether an outcome says so.
+
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// How much later than its request a withdrawal during a liquidation is payable (A8).
+const PAYABLE_AFTER: time::Duration = time::Duration::minutes(30);
+
+/// One currency of an account, as outcomes show it: amounts with exactly the currency's decimals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Balance {
+    /// Its code.
+    pub currency: String,
+    /// Free to use.
+    pub available: String,
+    /// Held for orders.
+    pub frozen: String,
+    /// Held for positions.
+    pub margin: String,
+    /// Held for withdrawals.
+    pub withdrawing: String,
+    /// Owed.
+    pub borrowed: String,
+}
+
+/// A position after an event, as outcomes show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PositionChange {
+    /// The contract.
+    pub symbol: String,
+    /// `long`, `short` or `flat`.
+    pub side: String,
+    /// Without sign and without zeros at the end.
+    pub quantity: String,
+    /// To eight decimals, without zeros at the end; none when nothing is held.
+    pub entry_price: Option<String>,
+    /// Margin held for it, in USDT.
+    pub margin: String,
+    /// Always `cross`.
+    pub margin_mode: String,
+    /// What this event realised, in USDT.
+    pub realised_profit: String,
+}
+
+/// What an account holds of one contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    /// `long`, `short` or `flat`.
+    pub side: String,
+    /// Below zero for a short, without zeros at the end.
+    pub quantity: String,
+    /// Cost of what is open, to twelve decimals.
+    pub cost: String,
+    /// To eight decimals, without zeros at the end; none when nothing is held.
+    pub entry_price: Option<String>,
+    /// Margin held for it, in USDT.
+    pub margin: String,
+    /// What was realised since the first fill, in USDT.
+    pub realised_profit: String,
+}
+
+/// What must come of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// It is applied.
+    Posted {
+        /// Its number at the account stage.
+        lane_seq: u64,
+        /// The currencies touched, afterwards, by code.
+        balances: Vec<Balance>,
+        /// The position that a fill changed or funding looked at.
+        position: Option<PositionChange>,
+        /// Whether the outcome says `payable_at`, half an hour after the decision.
+        delayed: bool,
+    },
+    /// It is refused, and no balance is touched.
+    Rejected {
+        /// Its number at the account stage.
+        lane_seq: u64,
+        /// The reason's code.
+        code: String,
+    },
+    /// It came too late.
+    Expired {
+        /// Its number at the account stage.
+        lane_seq: u64,
+    },
+    /// The first outcome of its request, again.
+    Replayed(Box<Self>),
+    /// Its request id is another request's.
+    Conflict,
+    /// It is poison: it is parked, and skipped in the end.
+    Skipped,
+}
+
+impl Expected {
+    /// Whether `outcome`, the `outcome` object of a message on the outcome queue, says what must
+    /// come. A `parked` notice is what a skipped message has; for every other it is news of a
+    /// delay, which the caller sets aside.
+    ///
+    /// # Errors
+    /// One sentence that names the field, with what was expected and what was found.
+    pub fn matches(&self, outcome: &Value) -> Result<(), String> {
+        let replayed = matches!(self, Self::Replayed(_));
+        let found = outcome.get("replayed").and_then(Value::as_bool).unwrap_or_default();
+        same("replayed", &replayed, &found)?;
+        self.matches_once(outcome)
+    }
+
+    /// Whether `outcome` tells of a repetition that its first message is parked in a later lane: it
+    /// is then the only answer the repetition has, as the first outcome follows under the same id.
+    pub fn is_answered_as_parked(&self, outcome: &Value) -> bool {
+        matches!(self, Self::Replayed(_))
+            && outcome["status"] == "parked"
+            && outcome["replayed"] == true
+    }
+
+    /// Its number at the account stage, if it was given one of its own.
+    pub const fn lane_seq(&self) -> Option<u64> {
+        match self {
+            Self::Posted { lane_seq, .. }
+            | Self::Rejected { lane_seq, .. }
+            | Self::Expired { lane_seq } => Some(*lane_seq),
+            Self::Replayed(_) | Self::Conflict | Self::Skipped => None,
+        }
+    }
+
+    fn matches_once(&self, outcome: &Value) -> Result<(), String> {
+        let code = |expected: &str| text("reason.code", expected, &outcome["reason"]["code"]);
+        match self {
+            Self::Posted { balances, position, delayed, .. } => {
+                text("status", "posted", &outcome["status"])?;
+                absent("reason", outcome)?;
+                self.matches_number(outcome)?;
+                matches_balances(balances, outcome)?;
+                matches_position(position.as_ref(), outcome)?;
+                matches_payable_at(*delayed, outcome)
+            }
+            Self::Rejected { code: expected, .. } => {
+                text("status", "rejected", &outcome["status"])?;
+                code(expected)?;
+                self.matches_number(outcome)?;
+                touches_nothing(outcome)
+            }
+            Self::Expired { .. } => {
+                text("status", "expired", &outcome["status"])?;
+                code("expired")?;
+                self.matches_number(outcome)?;
+                touches_nothing(outcome)
+            }
+            Self::Replayed(first) => first.matches_once(outcome),
+            Self::Conflict => {
+                text("status", "rejected", &outcome["status"])?;
+                code("request_id_conflict")?;
+                touches_nothing(outcome)
+            }
+            Self::Skipped => {
+                text("status", "parked", &outcome["status"])?;
+                touches_nothing(outcome)
+            }
+        }
+    }
+
+    fn matches_number(&self, outcome: &Value) -> Result<(), String> {
+        text("stage", "account", &outcome["stage"])?;
+        same("lane_seq", &self.lane_seq(), &outcome["lane_seq"].as_u64())
+    }
+}
+
+impl Balance {
+    /// Its amounts by name.
+    pub fn amounts(&self) -> [(&'static str, &str); 5] {
+        [
+            ("available", &self.available),
+            ("frozen", &self.frozen),
+            ("margin", &self.margin),
+            ("withdrawing", &self.withdrawing),
+            ("borrowed", &self.borrowed),
+        ]
+    }
+}
+
+fn touches_nothing(outcome: &Value) -> Result<(), String> {
+    matches_balances(&[], outcome)?;
+    absent("position", outcome)?;
+    absent("payable_at", outcome)
+}
+
+fn matches_balances(expected: &[Balance], outcome: &Value) -> Result<(), String> {
+    let found = outcome["balances"].as_array().ok_or("balances: expected a list, found none")?;
+    let mut currencies: Vec<_> = found.iter().map(|b| b["currency"].as_str()).collect();
+    currencies.sort_unstable();
+    let expected_currencies: Vec<_> = expected.iter().map(|b| Some(b.currency.as_str())).collect();
+    same("balances", &expected_currencies, &currencies)?;
+    for balance in expected {
+        let of_currency = |found: &&Value| found["currency"] == balance.currency.as_str();
+        let found = found.iter().find(of_currency).unwrap_or(&Value::Null);
+        for (name, amount) in balance.amounts() {
+            text(&format!("{} {name}", balance.currency), amount, &found[name])?;
+        }
+    }
+    Ok(())
+}
+
+fn matches_position(expected: Option<&PositionChange>, outcome: &Value) -> Result<(), String> {
+    let Some(expected) = expected else { return absent("position", outcome) };
+    let found = &outcome["position"];
+    let fields = [
+        ("symbol", &expected.symbol),
+        ("side", &expected.side),
+        ("quantity", &expected.quantity),
+        ("margin", &expected.margin),
+        ("margin_mode", &expected.margin_mode),
+        ("realised_profit", &expected.realised_profit),
+    ];
+    for (name, figure) in fields {
+        text(&format!("position.{name}"), figure, &found[name])?;
+    }
+    same("position.entry_price", &expected.entry_price.as_deref(), &found["entry_price"].as_str())
+}
+
+fn matches_payable_at(delayed: bool, outcome: &Value) -> Result<(), String> {
+    if !delayed {
+        return absent("payable_at", outcome);
+    }
+    let at = |field: &str| {
+        let found = outcome[field].as_str().unwrap_or_default();
+        OffsetDateTime::parse(found, &Rfc3339)
+            .map_err(|_| format!("{field}: expected a time, found {}", outcome[field]))
+    };
+    same("payable_at", &(at("decided_at")? + PAYABLE_AFTER), &at("payable_at")?)
+}
+
+fn absent(field: &str, outcome: &Value) -> Result<(), String> {
+    match outcome.get(field) {
+        None | Some(Value::Null) => Ok(()),
+        Some(found) => Err(format!("{field}: expected none, found {found}")),
+    }
+}
+
+fn text(field: &str, expected: &str, found: &Value) -> Result<(), String> {
+    match found.as_str() {
+        Some(found) if found == expected => Ok(()),
+        _ => Err(format!("{field}: expected {expected}, found {found}")),
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(
+    field: &str,
+    expected: &T,
+    found: &T,
+) -> Result<(), String> {
+    if expected == found {
+        Ok(())
+    } else {
+        Err(format!("{field}: expected {expected:?}, found {found:?}"))
+    }
+}

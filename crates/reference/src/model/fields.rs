@@ -1,0 +1,207 @@
+//! The fields of an event: each is asked for once, and what nobody asks for makes it invalid.
+
+use serde_json::{Map, Value};
+
+use super::currency::{Currency, in_units};
+use super::event::{Amount, ContractFill, Event, PairFill, RATE_DECIMALS, Rate};
+use super::fill::QUANTITY_DECIMALS;
+
+/// The contracts that are modelled: linear, multiplier 1, settled in USDT.
+const SYMBOLS: [&str; 2] = ["BTC-USDT", "ETH-USDT"];
+
+/// The bases of the spot pairs; the quote is USDT.
+const BASES: [Currency; 2] = [Currency::BTC, Currency::ETH];
+
+/// The fields of an event that nobody has asked for yet. What is not as it should be is none.
+pub(super) struct Fields {
+    left: Map<String, Value>,
+}
+
+impl Fields {
+    /// All but the event's type.
+    pub(super) fn besides_type(event: &Map<String, Value>) -> Self {
+        let mut left = event.clone();
+        left.remove("type");
+        Self { left }
+    }
+
+    /// The event of this type, if nothing is missing, wrong or too much.
+    pub(super) fn into_event(mut self, kind: &str, has_positions: bool) -> Option<Event> {
+        self.event(kind, has_positions).filter(|_| self.left.is_empty())
+    }
+
+    fn event(&mut self, kind: &str, has_positions: bool) -> Option<Event> {
+        Some(match kind {
+            "account.opened" => self.opened()?,
+            "account.closed" => Event::Closed,
+            "credit.changed" => {
+                let limit = self.amount("currency", "limit")?;
+                let enabled = self.left.remove("enabled")?.as_bool()?;
+                not_negative(limit.units)?;
+                Event::CreditChanged { limit, enabled }
+            }
+            "deposit.received" => {
+                self.text("reference")?;
+                Event::Deposited(self.above_zero()?)
+            }
+            "withdrawal.requested" => {
+                let id = self.text("withdrawal_id")?;
+                Event::WithdrawalRequested { id, amount: self.above_zero()? }
+            }
+            "withdrawal.settled" => Event::WithdrawalSettled { id: self.text("withdrawal_id")? },
+            "withdrawal.cancelled" => {
+                Event::WithdrawalCancelled { id: self.text("withdrawal_id")? }
+            }
+            "order.reserved" => {
+                self.text("order_id")?;
+                let may_borrow = match self.left.remove("may_borrow") {
+                    None => false,
+                    Some(may) => may.as_bool()?,
+                };
+                Event::Reserved { amount: self.above_zero()?, may_borrow }
+            }
+            "order.released" => {
+                self.text("order_id")?;
+                Event::Released(self.above_zero()?)
+            }
+            "trade.filled" if has_positions => Event::ContractFilled(self.contract_fill()?),
+            "trade.filled" => Event::PairFilled(self.pair_fill()?),
+            "funding.charged" if has_positions => Event::Funded {
+                symbol: self.one_of("symbol", &SYMBOLS)?,
+                rate: self.rate("rate")?,
+                mark_price: self.rate_above_zero("mark_price")?,
+            },
+            "fee.charged" => {
+                self.text("reason")?;
+                Event::Charged(self.above_zero()?)
+            }
+            "interest.charged" => Event::Charged(self.above_zero()?),
+            "liquidation.started" => Event::LiquidationStarted,
+            "liquidation.ended" => Event::LiquidationEnded,
+            "adjustment.posted" => {
+                self.text("reason")?;
+                self.text("operator")?;
+                let force = self.one_of("shortfall", &["reject", "force"])? == "force";
+                let amount = self.amount("currency", "amount")?;
+                if amount.units == 0 {
+                    return None;
+                }
+                Event::Adjusted { amount, force }
+            }
+            _ => return None,
+        })
+    }
+
+    fn opened(&mut self) -> Option<Event> {
+        self.text("customer")?;
+        if self.left.contains_key("position_mode") {
+            self.one_of("position_mode", &["one_way"])?;
+        }
+        let credit = match self.left.remove("credit") {
+            None => None,
+            Some(credit) => {
+                let mut credit = Self { left: credit.as_object()?.clone() };
+                let limit = credit.amount("currency", "limit")?;
+                not_negative(limit.units)?;
+                credit.left.is_empty().then_some(limit)
+            }
+        };
+        Some(Event::Opened { credit })
+    }
+
+    fn pair_fill(&mut self) -> Option<PairFill> {
+        self.trade()?;
+        let base = self.text("base")?;
+        let base = BASES.into_iter().find(|currency| currency.code == base)?;
+        self.one_of("quote", &["USDT"])?;
+        let buys = self.buys()?;
+        let paid_in = if buys { Currency::USDT } else { base };
+        let quantity = in_units(&self.text("quantity")?, base.decimals)?;
+        above_zero(quantity)?;
+        let price = self.rate_above_zero("price")?;
+        Some(PairFill {
+            buys,
+            base,
+            quantity,
+            price,
+            reserved: self.reserved(paid_in)?,
+            fee: self.fee()?,
+        })
+    }
+
+    fn contract_fill(&mut self) -> Option<ContractFill> {
+        self.trade()?;
+        self.one_of("margin_mode", &["cross"])?;
+        let fee = self.fee().filter(|fee| fee.currency == Currency::USDT)?.units;
+        let quantity = in_units(&self.text("quantity")?, QUANTITY_DECIMALS)?;
+        above_zero(quantity)?;
+        Some(ContractFill {
+            symbol: self.one_of("symbol", &SYMBOLS)?,
+            buys: self.buys()?,
+            quantity,
+            price: self.rate_above_zero("price")?,
+            leverage: self.rate_above_zero("leverage")?,
+            reserved: self.reserved(Currency::USDT)?,
+            fee,
+        })
+    }
+
+    /// What every trade says and no rule asks for.
+    fn trade(&mut self) -> Option<()> {
+        self.text("trade_id")?;
+        self.text("order_id")?;
+        self.one_of("liquidity", &["maker", "taker"]).map(|_| ())
+    }
+
+    fn buys(&mut self) -> Option<bool> {
+        Some(self.one_of("side", &["buy", "sell"])? == "buy")
+    }
+
+    fn fee(&mut self) -> Option<Amount> {
+        let mut fee = Self { left: self.left.remove("fee")?.as_object()?.clone() };
+        fee.amount("currency", "amount").filter(|_| fee.left.is_empty())
+    }
+
+    fn reserved(&mut self, currency: Currency) -> Option<i128> {
+        if !self.left.contains_key("reserved") {
+            return Some(0);
+        }
+        not_negative(in_units(&self.text("reserved")?, currency.decimals)?)
+    }
+
+    fn above_zero(&mut self) -> Option<Amount> {
+        let amount = self.amount("currency", "amount")?;
+        above_zero(amount.units).map(|_| amount)
+    }
+
+    fn amount(&mut self, currency: &str, amount: &str) -> Option<Amount> {
+        let currency = Currency::of(&self.text(currency)?)?;
+        let units = in_units(&self.text(amount)?, currency.decimals)?;
+        Some(Amount { currency, units })
+    }
+
+    fn rate_above_zero(&mut self, field: &str) -> Option<Rate> {
+        self.rate(field).filter(|rate| rate.units > 0)
+    }
+
+    fn rate(&mut self, field: &str) -> Option<Rate> {
+        Some(Rate { units: in_units(&self.text(field)?, RATE_DECIMALS)? })
+    }
+
+    fn one_of(&mut self, field: &str, allowed: &[&str]) -> Option<String> {
+        self.text(field).filter(|found| allowed.contains(&found.as_str()))
+    }
+
+    fn text(&mut self, field: &str) -> Option<String> {
+        let text = self.left.remove(field)?.as_str()?.to_owned();
+        (!text.is_empty()).then_some(text)
+    }
+}
+
+fn above_zero(units: i128) -> Option<i128> {
+    (units > 0).then_some(units)
+}
+
+fn not_negative(units: i128) -> Option<i128> {
+    (units >= 0).then_some(units)
+}

@@ -1,0 +1,147 @@
+//! What upstream publishes: a script of messages, sound and broken, made from a seed.
+//!
+//! The same seed, shape and tag give the same script. Each account has an author, who knows of it
+//! what an upstream service knows from its outcomes, and writes only facts that can be applied:
+//! whatever is broken is so on purpose, and says how in its [`Nature`].
+//!
+//! It asks no clock: a message gets its time when it is published.
+
+mod account;
+mod author;
+mod cash;
+mod desk;
+mod draft;
+mod fault;
+mod message;
+mod perpetual;
+mod spot;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+
+pub use account::Account;
+use author::Author;
+use desk::happens;
+pub use message::{Content, Message, Nature, Stage};
+
+/// The most accounts of a script.
+pub const ACCOUNTS_MAX: usize = 1_000;
+
+/// The most messages of a script.
+pub const MESSAGES_MAX: usize = 100_000;
+
+/// The longest tag, in characters: an account's name takes it, the seed and a number in 36.
+pub const TAG_CHARS_MAX: usize = 12;
+
+/// How often nothing is written where an account could only refuse it.
+const QUIET_PER_MILLE: u32 = 700;
+
+/// How large a script is and what it is made of. Shares are of all messages, in thousandths, one
+/// after the other: a message is poison, else a repetition, else a conflict, else sound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shape {
+    /// How many accounts; at least 1, at most [`ACCOUNTS_MAX`].
+    pub accounts: usize,
+    /// How many messages, of all accounts together; at most [`MESSAGES_MAX`].
+    pub messages: usize,
+    /// What suspends a lane.
+    pub poison_per_mille: u32,
+    /// Requests that come again under another deduplication id.
+    pub repetitions_per_mille: u32,
+    /// Other contents under a request id that is used.
+    pub conflicts_per_mille: u32,
+    /// Of sound messages: what is made too long before it is sent, or after.
+    pub untimely_per_mille: u32,
+    /// Of accounts: those that nobody ever opens.
+    pub strangers_per_mille: u32,
+    /// Of accounts: those that put money in, take it out and close.
+    pub passers_by_per_mille: u32,
+}
+
+impl Default for Shape {
+    /// Small: what one installation goes through in seconds.
+    fn default() -> Self {
+        Self {
+            accounts: 12,
+            messages: 150,
+            poison_per_mille: 30,
+            repetitions_per_mille: 40,
+            conflicts_per_mille: 20,
+            untimely_per_mille: 20,
+            strangers_per_mille: 80,
+            passers_by_per_mille: 150,
+        }
+    }
+}
+
+/// Messages of several accounts, in the order in which they are published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Script {
+    /// What it was made from.
+    pub seed: u64,
+    /// Whose messages they are.
+    pub accounts: Vec<Account>,
+    /// In publish order, accounts interleaved.
+    pub messages: Vec<Message>,
+}
+
+/// A script that cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidScript {
+    /// Too many accounts, or none.
+    #[error("a script has 1 to {ACCOUNTS_MAX} accounts, not {0}")]
+    Accounts(usize),
+    /// Too many messages.
+    #[error("a script has at most {MESSAGES_MAX} messages, not {0}")]
+    Messages(usize),
+    /// A tag that no account name could start with.
+    #[error("tag {0:?} is not 1 to {TAG_CHARS_MAX} characters of [A-Za-z0-9-]")]
+    Tag(String),
+}
+
+impl Script {
+    /// The script of `seed`. Account names and request ids start with `tag` and the seed, so that
+    /// scripts with different tags share an installation.
+    ///
+    /// # Errors
+    /// If `shape` is out of bounds, or `tag` cannot stand in an account name.
+    pub fn generate(seed: u64, shape: &Shape, tag: &str) -> Result<Self, InvalidScript> {
+        check(shape, tag)?;
+        let mut dice = StdRng::seed_from_u64(seed);
+        let prefix = format!("{tag}-{seed:x}");
+        let mut authors: Vec<Author> = (0..shape.accounts)
+            .map(|index| Author::new(index, Account::nth(index, &prefix), shape, &mut dice))
+            .collect();
+        let mut messages: Vec<Message> = Vec::with_capacity(shape.messages);
+        while messages.len() < shape.messages {
+            let index = dice.random_range(0..authors.len());
+            let author = &mut authors[index];
+            if author.is_quiet() && happens(&mut dice, QUIET_PER_MILLE) {
+                continue;
+            }
+            let message = author.write(shape, &prefix, &messages, &mut dice);
+            messages.push(message);
+        }
+        let accounts = authors.into_iter().map(|author| author.account).collect();
+        Ok(Self { seed, accounts, messages })
+    }
+
+    /// The messages of one account, in order.
+    pub fn messages_of(&self, account: usize) -> impl Iterator<Item = &Message> {
+        self.messages.iter().filter(move |message| message.account == account)
+    }
+}
+
+fn check(shape: &Shape, tag: &str) -> Result<(), InvalidScript> {
+    if !(1..=ACCOUNTS_MAX).contains(&shape.accounts) {
+        return Err(InvalidScript::Accounts(shape.accounts));
+    }
+    if shape.messages > MESSAGES_MAX {
+        return Err(InvalidScript::Messages(shape.messages));
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if !(1..=TAG_CHARS_MAX).contains(&tag.len()) || !tag.bytes().all(allowed) {
+        return Err(InvalidScript::Tag(tag.chars().take(40).collect()));
+    }
+    Ok(())
+}

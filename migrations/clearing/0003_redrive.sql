@@ -1,0 +1,1 @@
+../lanes/0003_redrive.sql

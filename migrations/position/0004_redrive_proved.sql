@@ -1,0 +1,1 @@
+../lanes/0004_redrive_proved.sql
