@@ -15,9 +15,13 @@ const SEEDS: std::ops::RangeInclusive<u64> = 9_001..=9_008;
 /// Seeds with real processes.
 const PROCESS_SEEDS: std::ops::RangeInclusive<u64> = 9_001..=9_001;
 
-fn assert_holds(tally: &Tally, seeds: usize) {
-    for (seed, violations) in &tally.failed {
-        eprintln!("seed {seed} failed; again: cargo xtask chaos --seed {seed}: {violations:#?}");
+fn assert_holds(tally: &Tally, seeds: usize, flag: &str) {
+    for (seed, findings) in &tally.failed {
+        let violations = &findings.violations;
+        eprintln!(
+            "seed {seed} failed; again: cargo xtask chaos --seed {seed}{flag}: {violations:#?}"
+        );
+        findings.evidence.iter().for_each(|account| eprintln!("{account}"));
     }
     assert!(tally.failed.is_empty(), "an invariant does not hold: see above");
     assert_eq!(tally.seeds, seeds, "every seed was run");
@@ -31,7 +35,7 @@ async fn every_invariant_holds_whatever_goes_wrong() {
     let postgres = cluster.await.unwrap().unwrap();
     let (url, configuration) = (postgres.url("postgres"), repository().join("config"));
     let simulated = in_process(&url, &configuration, SEEDS, |_| {}).await.unwrap();
-    assert_holds(&simulated, SEEDS.count());
+    assert_holds(&simulated, SEEDS.count(), "");
 
     let logs = tempfile::tempdir().unwrap();
     let yard = Arc::new(Yard {
@@ -41,6 +45,6 @@ async fn every_invariant_holds_whatever_goes_wrong() {
         postgres: tokio::sync::Mutex::new(postgres),
     });
     let killed = with_processes(&yard, &configuration, PROCESS_SEEDS, None, |_| {}).await.unwrap();
-    assert_holds(&killed, PROCESS_SEEDS.count());
+    assert_holds(&killed, PROCESS_SEEDS.count(), " --processes");
     assert!(yard.kill_points.hits().values().sum::<u64>() > 0, "processes were killed");
 }

@@ -12,10 +12,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Put, ReturnValuesOnConditionCheckFailure as OnFailure,
-    TransactWriteItem,
+    CancellationReason, Put, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem,
 };
 use cap_domain::ids::AccountKey;
 use cap_domain::time::Timestamp;
@@ -37,10 +35,9 @@ const CONFLICT_BACK_OFF_MILLIS: u64 = 10;
 const TABLE: &str = "cap-claims";
 const KEY: &str = "request_id";
 const ACCOUNT: &str = "account";
-const FINGERPRINT: &str = "fingerprint";
 const EXPIRES_AT: &str = "expires_at";
 const IS_FREE_OR_OURS: &str = "attribute_not_exists(#request_id) or #expires_at < :now \
-     or (#account = :account and #fingerprint = :fingerprint)";
+     or #account = :account";
 
 /// The shared memory of request ids, a DynamoDB table.
 #[derive(Debug, Clone)]
@@ -190,26 +187,20 @@ fn item(claim: &Claim, now: Timestamp) -> Item {
     Item::from([
         (KEY.to_owned(), text(claim.request_id.as_str())),
         (ACCOUNT.to_owned(), text(claim.account.as_str())),
-        (FINGERPRINT.to_owned(), fingerprint(claim)),
         (EXPIRES_AT.to_owned(), number(now.plus_seconds(CLAIM_SECS).seconds())),
     ])
 }
 
 fn names() -> HashMap<String, String> {
     let named = |name: &str| (format!("#{name}"), name.to_owned());
-    [KEY, ACCOUNT, FINGERPRINT, EXPIRES_AT].into_iter().map(named).collect()
+    [KEY, ACCOUNT, EXPIRES_AT].into_iter().map(named).collect()
 }
 
 fn values(claim: &Claim, now: Timestamp) -> Item {
     Item::from([
         (":now".to_owned(), number(now.seconds())),
         (":account".to_owned(), text(claim.account.as_str())),
-        (":fingerprint".to_owned(), fingerprint(claim)),
     ])
-}
-
-fn fingerprint(claim: &Claim) -> AttributeValue {
-    AttributeValue::B(Blob::new(claim.fingerprint.0))
 }
 
 fn holder(item: &Item) -> Option<AccountKey> {

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use cap_aws::{DynamoClaims, connect_to};
-use cap_domain::envelope::Fingerprint;
 use cap_domain::ids::RequestId;
 use cap_domain::time::Timestamp;
 use cap_pipeline::claims::{Claim, Claimed, Claims as _};
@@ -83,7 +82,6 @@ async fn claim_two(
     let two = ["r-1", "r-2"].map(|request_id| Claim {
         request_id: RequestId::new(request_id).unwrap(),
         account: "acme_spot_retail_A-1".parse().unwrap(),
-        fingerprint: Fingerprint([1; 16]),
     });
     let answers = claims.claim(&two, Timestamp::from_millis(1_795_000_000_000)).await;
     (answers.map_err(|error| error.to_string()), stub.await.unwrap())

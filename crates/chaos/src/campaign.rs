@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::arena::Arena;
-use crate::check::Violation;
+use crate::check::Findings;
 use crate::seed::{DynamoDb, Report, run};
 use crate::trouble::lock;
 use crate::yard::Yard;
@@ -38,7 +38,7 @@ pub struct Tally {
     /// What went wrong on purpose, and how often.
     pub struck: BTreeMap<&'static str, u64>,
     /// Seeds in which something does not hold, and what.
-    pub failed: Vec<(u64, Vec<Violation>)>,
+    pub failed: Vec<(u64, Findings)>,
     /// The longest of them.
     pub longest: Duration,
 }
@@ -53,8 +53,8 @@ impl Tally {
         for (what, count) in report.struck {
             *self.struck.entry(what).or_default() += count;
         }
-        if !report.violations.is_empty() {
-            self.failed.push((report.seed, report.violations));
+        if !report.findings.violations.is_empty() {
+            self.failed.push((report.seed, report.findings));
         }
     }
 }

@@ -53,6 +53,15 @@ pub struct Violation {
     pub what: String,
 }
 
+/// What does not hold, and all there is to find out why.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What does not hold.
+    pub violations: Vec<Violation>,
+    /// By account concerned: its outcomes, journals and parked messages.
+    pub evidence: Vec<String>,
+}
+
 /// The script's messages of one account, with what must come of them.
 struct Told<'a> {
     account: &'a Account,
@@ -60,7 +69,7 @@ struct Told<'a> {
     expected: Vec<(&'a Message, usize, Expected)>,
 }
 
-/// Everything that does not hold of `script` in `arena`.
+/// Everything that does not hold of `script` in `arena`, after what was `found` on the way.
 ///
 /// # Errors
 /// If a database does not answer.
@@ -69,8 +78,9 @@ pub async fn check(
     script: &Script,
     extra: &Extra,
     outcomes: &Outcomes,
-) -> anyhow::Result<Vec<Violation>> {
-    let mut violations = Vec::new();
+    found: Vec<Violation>,
+) -> anyhow::Result<Findings> {
+    let mut violations = found;
     for (index, account) in script.accounts.iter().enumerate() {
         let mut model = Model::new(account);
         let messages = script.messages.iter().enumerate();
@@ -83,7 +93,15 @@ pub async fn check(
         check_books(arena, &told, &mut violations).await?;
     }
     prove(arena, script, &mut violations).await?;
-    Ok(violations)
+    let mut evidence = Vec::new();
+    for account in &script.accounts {
+        let key = account.key();
+        if violations.iter().any(|violation| violation.what.contains(&key)) {
+            let outcomes = outcomes.of(&account.name);
+            evidence.push(crate::evidence::evidence(arena, &key, &outcomes).await);
+        }
+    }
+    Ok(Findings { violations, evidence })
 }
 
 fn check_outcomes(

@@ -10,6 +10,7 @@ pub mod campaign;
 pub mod check;
 pub mod crew;
 pub mod crowd;
+mod evidence;
 pub mod fleet;
 pub mod gremlin;
 pub mod seed;

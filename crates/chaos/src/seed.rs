@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::arena::{Arena, patiently};
-use crate::check::{Violation, check, invariant};
+use crate::check::{Findings, Violation, check, invariant};
 use crate::crew::Crew;
 use crate::fleet::Fleet;
 use crate::gremlin;
@@ -39,7 +39,7 @@ pub struct Report {
     /// What went wrong on purpose, and how often.
     pub struck: BTreeMap<&'static str, u64>,
     /// What does not hold.
-    pub violations: Vec<Violation>,
+    pub findings: Findings,
     /// How long it took.
     pub took: Duration,
 }
@@ -155,13 +155,13 @@ pub async fn run(
             .into_iter()
             .map(|what| Violation { invariant: invariant::SUSPENSION, what }),
     );
-    violations.extend(check(arena, &script, &extra, &outcomes).await?);
+    let findings = check(arena, &script, &extra, &outcomes, violations).await?;
     Ok(Report {
         seed,
         published: script.messages.len() + extra.again.len(),
         outcomes: outcomes.count(),
         struck: trouble.struck(),
-        violations,
+        findings,
         took: begun.elapsed(),
     })
 }

@@ -253,9 +253,8 @@ impl Support {
         if let Some(yard) = &self.yard
             && self.trouble.below(3) > 0
         {
-            let (installation, armed) = (&self.arena.installation, !self.trouble.is_calm());
             self.trouble.count("capctl redrive");
-            return yard.redrive(installation, stage, account, armed, &self.trouble).await;
+            return yard.redrive(&self.arena.installation, stage, account, &self.trouble).await;
         }
         if self.trouble.strikes("redrive killed half-way", 250) {
             let patience = Duration::from_millis(self.trouble.below(40));

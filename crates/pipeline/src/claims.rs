@@ -1,7 +1,6 @@
 //! Claims on request ids (DESIGN §7): the only place where two accounts can meet over one id.
 
 use async_trait::async_trait;
-use cap_domain::envelope::Fingerprint;
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::time::Timestamp;
 
@@ -10,23 +9,22 @@ use crate::queues::Unreachable;
 /// How long a claim is remembered (C4).
 pub const CLAIM_SECS: i64 = 8 * 60;
 
-/// A request id, and what it is used for.
+/// A request id, and whose it is to be. What it is used for is for the account's own journal to
+/// compare: that does it in the order of the lane, which claims do not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The id.
     pub request_id: RequestId,
     /// By whom.
     pub account: AccountKey,
-    /// For what.
-    pub fingerprint: Fingerprint,
 }
 
 /// Who has a claimed request id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Claimed {
-    /// The claimant: from now on, or already, with the same content.
+    /// The claimant: from now on, or already.
     Granted,
-    /// Another account, or this one with another content.
+    /// Another account.
     HeldBy(AccountKey),
 }
 

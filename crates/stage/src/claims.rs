@@ -67,12 +67,11 @@ impl<C: Claims> Prepare<Clearing> for ClaimRequestIds<C> {
         let mut claims: Vec<Claim> = Vec::with_capacity(arrivals.len());
         let mut first: HashMap<RequestId, usize> = HashMap::with_capacity(arrivals.len());
         for (account, arrival) in &arrivals {
-            if let Content::Message(message) = &arrival.content {
+            if matches!(arrival.content, Content::Message(_)) {
                 first.entry(arrival.request_id.clone()).or_insert_with(|| {
                     claims.push(Claim {
                         request_id: arrival.request_id.clone(),
                         account: (*account).clone(),
-                        fingerprint: message.fingerprint,
                     });
                     claims.len() - 1
                 });
@@ -89,13 +88,88 @@ impl<C: Claims> Prepare<Clearing> for ClaimRequestIds<C> {
             let Some(index) = first.get(&arrival.request_id) else {
                 continue;
             };
-            let (claim, claimed) = (&claims[*index], &claimed[*index]);
-            let same = claim.account == *account && claim.fingerprint == message.fingerprint;
-            message.input.held_by = match claimed {
-                Claimed::HeldBy(holder) => Some(holder.clone()),
-                Claimed::Granted if same => None,
-                Claimed::Granted => Some(claim.account.clone()),
+            let holder = match &claimed[*index] {
+                Claimed::HeldBy(holder) => holder,
+                Claimed::Granted => &claims[*index].account,
             };
+            message.input.held_by = (holder != account).then(|| holder.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use cap_domain::lane::{RawMessage, Stage as _};
+    use cap_pipeline::queues::Unreachable;
+
+    use super::*;
+
+    /// Answers every claim alike.
+    struct All(Claimed);
+
+    #[async_trait]
+    impl Claims for All {
+        async fn claim(&self, claims: &[Claim], _: Timestamp) -> Result<Vec<Claimed>, Unreachable> {
+            Ok(vec![self.0.clone(); claims.len()])
+        }
+    }
+
+    const ALICE: &str = "acme_spot_retail_A-1";
+    const BOB: &str = "acme_spot_retail_B-1";
+
+    #[tokio::test]
+    async fn an_id_that_its_own_account_holds_is_left_to_the_journal() {
+        // As if it was claimed by a later message of the same id while claims were away: the
+        // message in front, parked meanwhile, must not be refused for it.
+        let held_by = held_by_of(All(Claimed::HeldBy(ALICE.parse().unwrap())), &[ALICE]).await;
+        assert_eq!(held_by, [None]);
+    }
+
+    #[tokio::test]
+    async fn an_id_that_another_account_holds_is_refused() {
+        let bob: AccountKey = BOB.parse().unwrap();
+        let held_by = held_by_of(All(Claimed::HeldBy(bob.clone())), &[ALICE]).await;
+        assert_eq!(held_by, [Some(bob)]);
+    }
+
+    #[tokio::test]
+    async fn of_two_accounts_in_one_batch_the_first_gets_the_id() {
+        let held_by = held_by_of(All(Claimed::Granted), &[ALICE, BOB, ALICE]).await;
+        assert_eq!(held_by, [None, Some(ALICE.parse().unwrap()), None]);
+    }
+
+    /// Who holds the one id that messages of `accounts` share, after it was claimed for them.
+    async fn held_by_of(claims: All, accounts: &[&str]) -> Vec<Option<AccountKey>> {
+        let accounts: Vec<AccountKey> = accounts.iter().map(|key| key.parse().unwrap()).collect();
+        let mut arrivals: Vec<Arrival<Submission>> = Vec::new();
+        for (number, account) in accounts.iter().enumerate() {
+            let (company, product, customer_group, name) = account.parts();
+            let body = serde_json::json!({
+                "header": { "version": 1, "request_id": "r-1",
+                    "initiated_at": "2026-11-21T10:00:00Z", "company": company,
+                    "product": product, "customer_group": customer_group, "account": name },
+                "event": { "type": "deposit.received", "currency": "USDT",
+                    "amount": format!("{number}.50"), "reference": "tx-1" },
+            });
+            let message = RawMessage {
+                message_id: "m-1",
+                deduplication_id: None,
+                sent_at: Timestamp::from_millis(1_795_000_000_000),
+                receives: 1,
+                repair: false,
+                body: &body.to_string(),
+            };
+            arrivals.extend(Clearing::read(account, message));
+        }
+        let now = Timestamp::from_millis(1_795_000_000_000);
+        let asked = accounts.iter().zip(&mut arrivals).collect();
+        ClaimRequestIds::new(claims).prepare(asked, now).await;
+        let held_by = |arrival: &Arrival<Submission>| match &arrival.content {
+            Content::Message(message) => message.input.held_by.clone(),
+            other => panic!("{other:?} is no message"),
+        };
+        arrivals.iter().map(held_by).collect()
     }
 }

@@ -155,7 +155,8 @@ async fn simulate(
 
 fn advance(bar: &ProgressBar, tally: &Tally) {
     bar.set_position(tally.seeds as u64);
-    if let Some((seed, violations)) = tally.failed.last() {
+    if let Some((seed, findings)) = tally.failed.last() {
+        let violations = &findings.violations;
         bar.set_message(format!("seed {seed}: {} violations", violations.len()));
     }
 }

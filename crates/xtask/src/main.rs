@@ -1,10 +1,11 @@
-//! Developer commands: `cargo xtask demo | up | test | chaos | crowd | ci`.
+//! Developer commands: `cargo xtask demo | up | test | chaos | planted | crowd | ci`.
 
 mod build;
 mod chaos;
 mod ci;
 mod crowd;
 mod demo;
+mod planted;
 mod progress;
 mod test;
 mod up;
@@ -52,6 +53,8 @@ enum Command {
     },
     /// Run CAP under faults and crashes and compare it with the reference model.
     Chaos(chaos::Chaos),
+    /// Plant known bugs into a copy of the last commit, one by one, and see that chaos finds each.
+    Planted(planted::Planted),
     /// Suspend ten thousand accounts and measure whether the healthy ones notice.
     Crowd(crowd::Crowd),
     /// What continuous integration runs: formatting, lints, every test.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Up { env_file, built } => up::run(env_file, built),
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Chaos(chaos) => chaos::run(&chaos),
+        Command::Planted(planted) => planted::run(&planted),
         Command::Crowd(crowd) => crowd::run(&crowd),
         Command::Ci => ci::run(),
     };

@@ -34,6 +34,7 @@ struct Failed {
     seed: u64,
     again: String,
     violations: Vec<Broken>,
+    evidence: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,13 +45,15 @@ struct Broken {
 
 impl Campaign {
     fn new(tally: Tally, flag: &str) -> Self {
-        let failed = tally.failed.into_iter().map(|(seed, violations)| Failed {
+        let failed = tally.failed.into_iter().map(|(seed, findings)| Failed {
             seed,
             again: format!("cargo xtask chaos --seed {seed}{flag}"),
-            violations: violations
+            violations: findings
+                .violations
                 .into_iter()
                 .map(|one| Broken { invariant: one.invariant, what: one.what })
                 .collect(),
+            evidence: findings.evidence,
         });
         Self {
             seeds: tally.seeds,
@@ -110,13 +113,16 @@ fn tell(f: &mut fmt::Formatter<'_>, title: &str, campaign: &Campaign) -> fmt::Re
         "\n{seeds} seeds {title}: {published} messages, {outcomes} outcomes, longest {longest_seconds} s"
     )?;
     table(f, struck)?;
-    for Failed { seed, again, violations } in failed {
+    for Failed { seed, again, violations, evidence } in failed {
         writeln!(f, "\nseed {seed} failed; again: {again}")?;
         for Broken { invariant, what } in violations.iter().take(VIOLATIONS_PRINTED_MAX) {
             writeln!(f, "  ✗ {invariant}\n    {what}")?;
         }
         if violations.len() > VIOLATIONS_PRINTED_MAX {
             writeln!(f, "  … and {} more", violations.len() - VIOLATIONS_PRINTED_MAX)?;
+        }
+        for account in evidence {
+            writeln!(f, "\n{account}")?;
         }
     }
     Ok(())
