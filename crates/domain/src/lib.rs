@@ -23,3 +23,4 @@ pub mod routing;
 pub mod rulebook;
 pub mod subject;
 pub mod time;
+pub mod transfer;

@@ -81,12 +81,13 @@ impl Courier<'_> {
                 }
                 Output::Outcome { deduplication_id, body } => {
                     self.close_run(&mut consignment, &mut run, run_to);
-                    self.add(
-                        &mut consignment,
-                        Channel::Outcome,
-                        deduplication_id.clone(),
-                        body.clone(),
-                    );
+                    let told = (deduplication_id.clone(), body.clone());
+                    self.add(&mut consignment, Channel::Outcome, account, told);
+                }
+                Output::Event { account: to, deduplication_id, body } => {
+                    self.close_run(&mut consignment, &mut run, run_to);
+                    let event = (deduplication_id.clone(), body.clone());
+                    self.add(&mut consignment, Channel::Stage(StageName::Clearing), to, event);
                 }
             }
         }
@@ -113,8 +114,9 @@ impl Courier<'_> {
 
     fn close_run(&self, consignment: &mut Consignment, run: &mut Vec<&str>, to: Option<StageName>) {
         let Some(to) = to else { return };
-        for (deduplication_id, body) in pack(&consignment.account, run) {
-            self.add(consignment, Channel::Stage(to), deduplication_id, body);
+        let account = consignment.account.clone();
+        for packed in pack(&account, run) {
+            self.add(consignment, Channel::Stage(to), &account, packed);
         }
         run.clear();
     }
@@ -123,10 +125,10 @@ impl Courier<'_> {
         &self,
         consignment: &mut Consignment,
         channel: Channel,
-        deduplication_id: String,
-        body: String,
+        to: &AccountKey,
+        (deduplication_id, body): (String, String),
     ) {
-        match self.routes.resolve(channel, &consignment.account) {
+        match self.routes.resolve(channel, to) {
             Some(route) => consignment.parcels.push_back(Parcel {
                 queue: route.queue,
                 outgoing: Outgoing {
@@ -138,8 +140,8 @@ impl Courier<'_> {
             }),
             None => {
                 consignment.stuck = true;
-                let (account, channel) = (&consignment.account, channel.name());
-                tracing::error!(account_id = %account, channel, "there is no queue for this account: its messages stay where they are until one is created and the service restarted");
+                let channel = channel.name();
+                tracing::error!(account_id = %to, channel, "there is no queue for this account: its messages stay where they are until one is created and the service restarted");
             }
         }
     }

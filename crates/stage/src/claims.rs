@@ -1,16 +1,14 @@
-//! What clearing does with new submissions before they are decided: it claims their request ids.
+//! Claims on the request ids of new submissions.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use cap_domain::clearing::{Clearing, Submission};
+use cap_domain::clearing::Submission;
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{Arrival, Content};
 use cap_domain::time::Timestamp;
 use cap_pipeline::claims::{Claim, Claimed, Claims};
-use cap_pipeline::prepare::Prepare;
 
 /// How long a batch waits for its claims.
 pub(crate) const CLAIM_WAIT: Duration = Duration::from_secs(2);
@@ -57,16 +55,16 @@ impl<C: Claims> ClaimRequestIds<C> {
     }
 }
 
-#[async_trait]
-impl<C: Claims> Prepare<Clearing> for ClaimRequestIds<C> {
-    async fn prepare(
+impl<C: Claims> ClaimRequestIds<C> {
+    /// Claims the ids of `arrivals` and notes who else holds one.
+    pub(crate) async fn claim_all(
         &self,
-        arrivals: Vec<(&AccountKey, &mut Arrival<Submission>)>,
+        arrivals: &mut [(&AccountKey, &mut Arrival<Submission>)],
         now: Timestamp,
     ) {
         let mut claims: Vec<Claim> = Vec::with_capacity(arrivals.len());
         let mut first: HashMap<RequestId, usize> = HashMap::with_capacity(arrivals.len());
-        for (account, arrival) in &arrivals {
+        for (account, arrival) in &*arrivals {
             if matches!(arrival.content, Content::Message(_)) {
                 first.entry(arrival.request_id.clone()).or_insert_with(|| {
                     claims.push(Claim {
@@ -92,7 +90,7 @@ impl<C: Claims> Prepare<Clearing> for ClaimRequestIds<C> {
                 Claimed::HeldBy(holder) => holder,
                 Claimed::Granted => &claims[*index].account,
             };
-            message.input.held_by = (holder != account).then(|| holder.clone());
+            message.input.held_by = (holder != *account).then(|| holder.clone());
         }
     }
 }
@@ -101,6 +99,8 @@ impl<C: Claims> Prepare<Clearing> for ClaimRequestIds<C> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
+    use async_trait::async_trait;
+    use cap_domain::clearing::Clearing;
     use cap_domain::lane::{RawMessage, Stage as _};
     use cap_pipeline::queues::Unreachable;
 
@@ -164,8 +164,8 @@ mod tests {
             arrivals.extend(Clearing::read(account, message));
         }
         let now = Timestamp::from_millis(1_795_000_000_000);
-        let asked = accounts.iter().zip(&mut arrivals).collect();
-        ClaimRequestIds::new(claims).prepare(asked, now).await;
+        let mut asked: Vec<_> = accounts.iter().zip(&mut arrivals).collect();
+        ClaimRequestIds::new(claims).claim_all(&mut asked, now).await;
         let held_by = |arrival: &Arrival<Submission>| match &arrival.content {
             Content::Message(message) => message.input.held_by.clone(),
             other => panic!("{other:?} is no message"),

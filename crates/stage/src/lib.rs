@@ -5,6 +5,7 @@
 mod claims;
 mod serve;
 mod settings;
+mod submissions;
 mod wiring;
 
 pub use serve::main;

@@ -11,12 +11,14 @@ use cap_aws::{Aws, ConfigurationWatch, DynamoClaims, QueueDirectory, SqsQueues};
 use cap_domain::account::Accounts;
 use cap_domain::clearing::Clearing;
 use cap_domain::position::Positions;
+use cap_domain::routing::Routes;
 use cap_pipeline::prepare::{Complete, Prepare};
 use cap_pipeline::{Gate, Limits, Pipeline, StageSource, system_time};
 use cap_store::{PostgresLanes, StateTables};
 use sqlx::PgPool;
 
 use crate::claims::ClaimRequestIds;
+use crate::submissions::PrepareSubmissions;
 
 /// How long after a new configuration could not be kept it is tried again.
 const REMEMBER_AGAIN_SECS: u64 = 2;
@@ -44,9 +46,10 @@ pub trait Wired: StateTables {
     /// The variable that holds its database's URL.
     const DATABASE_URL: &'static str;
 
-    /// The rules in force, and what completes new arrivals.
+    /// The rules in force, and what completes new arrivals; `routes` are the queues there are.
     async fn wire(
         connections: &Connections,
+        routes: &Arc<Routes>,
     ) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError>;
 }
 
@@ -68,10 +71,11 @@ pub async fn pipeline<S: Wired>(
 ) -> Result<Pipeline<S>, WiringError> {
     let directory =
         Arc::new(QueueDirectory::load(connections.aws.sqs.clone(), &connections.prefix).await?);
-    let (stage, prepare) = S::wire(connections).await?;
+    let routes = directory.routes();
+    let (stage, prepare) = S::wire(connections, &routes).await?;
     Ok(Pipeline {
         stage,
-        routes: directory.routes(),
+        routes,
         queues: Arc::new(SqsQueues::new(&connections.aws.sqs, directory)),
         store: Arc::new(PostgresLanes::<S>::new(connections.database.clone())),
         prepare,
@@ -87,6 +91,7 @@ impl Wired for Clearing {
 
     async fn wire(
         connections: &Connections,
+        routes: &Arc<Routes>,
     ) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
         let Connections { aws, database, prefix } = connections;
         let kept = cap_store::configurations::latest(database).await?;
@@ -100,7 +105,9 @@ impl Wired for Clearing {
         let watch = ConfigurationWatch::start(store, kept).await?;
         let in_force = Rulebooks::start(watch, database.clone()).await?;
         let claims = DynamoClaims::new(aws.dynamodb.clone(), prefix);
-        Ok((Arc::new(move || in_force.current()), Arc::new(ClaimRequestIds::new(claims))))
+        let prepare =
+            PrepareSubmissions { claims: ClaimRequestIds::new(claims), routes: Arc::clone(routes) };
+        Ok((Arc::new(move || in_force.current()), Arc::new(prepare)))
     }
 }
 
@@ -110,6 +117,7 @@ impl Wired for Positions {
 
     async fn wire(
         _connections: &Connections,
+        _routes: &Arc<Routes>,
     ) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
         let stage = Arc::new(Self);
         Ok((Arc::new(move || Arc::clone(&stage)), Arc::new(Complete)))
@@ -122,6 +130,7 @@ impl Wired for Accounts {
 
     async fn wire(
         _connections: &Connections,
+        _routes: &Arc<Routes>,
     ) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
         let stage = Arc::new(Self);
         Ok((Arc::new(move || Arc::clone(&stage)), Arc::new(Complete)))

@@ -162,7 +162,7 @@ async fn an_invalid_request_is_rejected_with_the_field_and_the_reason() {
             json!({ "type": "withdrawal.requested", "currency": "USDT", "amount": "1" }),
             "missing field `withdrawal_id`",
         ),
-        (json!({ "type": "transfer.requested" }), "type: transfers are not supported yet"),
+        (json!({ "type": "transfer.requested" }), "missing field `transfer_id`"),
     ];
     for (index, (event, detail)) in cases.into_iter().enumerate() {
         let outcome = outcome_of(upstream, &envelope(SPOT, &format!("r-{index}"), event)).await;

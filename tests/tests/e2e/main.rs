@@ -17,4 +17,5 @@ mod strangers;
 mod suspects;
 mod tools;
 mod trading;
+mod transfers;
 mod troubles;

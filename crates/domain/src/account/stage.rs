@@ -15,6 +15,7 @@ use crate::plan::{AmountName, PlannedLeg, resolve};
 use crate::position::replay_item;
 use crate::refusal::{Poison, Refusal, Stop};
 use crate::time::Timestamp;
+use crate::transfer;
 
 /// The version of this stage's `decide`.
 const RULES_VERSION: u16 = 1;
@@ -86,8 +87,11 @@ impl Stage for Accounts {
         }
     }
 
-    fn output(account: &AccountKey, row: &Row) -> Result<Output, Poison> {
-        OutcomeMessage::of_row(account, row)?.output(account, &row.source_id)
+    fn outputs(account: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
+        let mut outputs =
+            vec![OutcomeMessage::of_row(account, row)?.output(account, &row.source_id)?];
+        outputs.extend(transfer::what_follows(account, row)?);
+        Ok(outputs)
     }
 
     fn answer(
@@ -150,6 +154,9 @@ fn apply(
         | Event::FundingCharged { .. }
         | Event::FeeCharged { .. }
         | Event::InterestCharged { .. }
+        | Event::TransferRequested { .. }
+        | Event::TransferArrived { .. }
+        | Event::TransferReturned { .. }
         | Event::AdjustmentPosted { .. } => {}
     }
     let legs = resolve(legs.to_vec(), |name| match name {

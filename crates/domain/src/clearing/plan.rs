@@ -39,6 +39,9 @@ fn figures(event: &Event) -> Result<Vec<(AmountName, Money)>, MoneyError> {
         | Event::OrderReserved { amount, .. }
         | Event::OrderReleased { amount, .. }
         | Event::FeeCharged { amount, .. }
+        | Event::TransferRequested { amount, .. }
+        | Event::TransferArrived { amount, .. }
+        | Event::TransferReturned { amount, .. }
         | Event::InterestCharged { amount } => vec![(AmountName::Amount, *amount)],
         Event::AdjustmentPosted { amount, .. } => {
             vec![

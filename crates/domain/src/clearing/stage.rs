@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::plan::plan;
 use crate::configuration::Configuration;
 use crate::envelope::{Envelope, Header, TraceParent};
-use crate::event::{EventClass, EventKind, door};
+use crate::event::{Event, EventClass, EventKind, door};
 use crate::ids::AccountKey;
 use crate::lane::{
     Arrival, Body, Content, Echo, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage,
@@ -18,6 +18,7 @@ use crate::plan::PlannedLeg;
 use crate::refusal::{Poison, Refusal, RejectionCode};
 use crate::rulebook::{Rule, Rulebook};
 use crate::time::Timestamp;
+use crate::transfer::Arriving;
 
 /// The version of this stage's `decide`.
 const RULES_VERSION: u16 = 1;
@@ -52,8 +53,10 @@ pub struct Submission {
     pub envelope: Envelope,
     /// Whether an operator sent it as a repair of a suspended lane.
     pub repair: bool,
-    /// The account that holds the request id, if it is another one or another content (C4).
+    /// The account that holds the request id, if it is another one (C4).
     pub held_by: Option<AccountKey>,
+    /// Whether there is no queue for the account that a transfer is to go to.
+    pub leads_nowhere: bool,
 }
 
 /// What clearing decided.
@@ -88,6 +91,8 @@ struct Journaled {
     held_by: Option<AccountKey>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     repair: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    leads_nowhere: bool,
     envelope: Box<RawValue>,
 }
 
@@ -123,7 +128,7 @@ impl Stage for Clearing {
                     receives: message.receives,
                     refused: None,
                     traceparent: Some(traceparent(&envelope)),
-                    content: Content::Message(message_of(envelope, None, repair, message.sent_at)),
+                    content: Content::Message(message_of(envelope, repair, message.sent_at)),
                 }
             }
         }]
@@ -134,7 +139,8 @@ impl Stage for Clearing {
         let held_by =
             held_by.map(|account| format!("\"held_by\":\"{account}\",")).unwrap_or_default();
         let repair = if input.repair { "\"repair\":true," } else { "" };
-        format!("{{{held_by}{repair}\"envelope\":{raw}}}")
+        let leads_nowhere = if input.leads_nowhere { "\"leads_nowhere\":true," } else { "" };
+        format!("{{{held_by}{repair}{leads_nowhere}\"envelope\":{raw}}}")
     }
 
     fn replay(row: &Row) -> Result<Message<Submission>, Poison> {
@@ -142,21 +148,24 @@ impl Stage for Clearing {
             .map_err(|error| Poison::Unreadable(error.to_string()))?;
         let envelope = Envelope::read(journaled.envelope.get())
             .map_err(|error| Poison::Unreadable(error.to_string()))?;
-        Ok(message_of(envelope, journaled.held_by, journaled.repair, row.sent_at))
+        let mut message = message_of(envelope, journaled.repair, row.sent_at);
+        message.input.held_by = journaled.held_by;
+        message.input.leads_nowhere = journaled.leads_nowhere;
+        Ok(message)
     }
 
     fn decide(
         &self,
-        _account: &AccountKey,
+        account: &AccountKey,
         _state: &(),
         message: &Message<Submission>,
         _now: Timestamp,
     ) -> Result<(ClearingRuling, ()), Poison> {
-        let Submission { envelope, held_by, repair: _ } = &message.input;
+        let Submission { envelope, held_by, leads_nowhere, repair: _ } = &message.input;
         let rulebook = self.configuration.rulebook(&envelope.header.product);
         let by_position = goes_by_position(rulebook);
         let refused = |refusal| Ok((ClearingRuling::Refused { refusal, by_position }, ()));
-        if let Some(refusal) = check_age(&envelope.header, message.sent_at) {
+        if let Some(refusal) = check_age(&message.kind, &envelope.header, message.sent_at) {
             return refused(refusal);
         }
         if let Some(holder) = held_by {
@@ -183,6 +192,9 @@ impl Stage for Clearing {
                 match door::read_event(kind, &envelope.event, rulebook, &self.configuration) {
                     Err(error) => invalid(kind, error.to_string()).and_then(refused),
                     Ok(event) => {
+                        if let Some(refusal) = check_destination(account, &event, *leads_nowhere) {
+                            return refused(refusal);
+                        }
                         let legs = plan(&event, legs)?;
                         let (event, rulebook) = (Box::new(event), rulebook.version);
                         Ok((ClearingRuling::Planned { event, rulebook, legs, by_position }, ()))
@@ -192,7 +204,7 @@ impl Stage for Clearing {
         }
     }
 
-    fn output(_account: &AccountKey, row: &Row) -> Result<Output, Poison> {
+    fn outputs(_account: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
         let unreadable = |error: serde_json::Error| Poison::Unreadable(error.to_string());
         let ruling: ClearingRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
         let Submission { envelope, repair, .. } = Self::replay(row)?.input;
@@ -205,6 +217,7 @@ impl Stage for Clearing {
             }
         };
         let traceparent = Some(traceparent(&envelope));
+        let arriving = Arriving::read(&row.kind, &envelope.event);
         let header = Header { traceparent, ..envelope.header };
         let item = Item {
             upstream_seq: row.seq,
@@ -213,9 +226,10 @@ impl Stage for Clearing {
             sent_at: row.sent_at,
             kind: row.kind.clone(),
             repair,
+            arriving,
             body,
         };
-        forward(next(by_position), &Unit::Item(Box::new(item)))
+        Ok(vec![forward(next(by_position), &Unit::Item(Box::new(item)))?])
     }
 
     fn answer(
@@ -257,18 +271,13 @@ fn in_its_lane(lane: &AccountKey, envelope: Envelope) -> Result<Envelope, Poison
     }
 }
 
-fn message_of(
-    envelope: Envelope,
-    held_by: Option<AccountKey>,
-    repair: bool,
-    sent_at: Timestamp,
-) -> Message<Submission> {
+fn message_of(envelope: Envelope, repair: bool, sent_at: Timestamp) -> Message<Submission> {
     Message {
         fingerprint: envelope.fingerprint(),
         upstream_seq: None,
         kind: kind_of(&envelope).chars().take(64).collect(),
         sent_at,
-        input: Submission { envelope, repair, held_by },
+        input: Submission { envelope, repair, held_by: None, leads_nowhere: false },
     }
 }
 
@@ -277,8 +286,26 @@ fn kind_of(envelope: &Envelope) -> &str {
     envelope.event.get("type").and_then(serde_json::Value::as_str).unwrap_or_default()
 }
 
-/// Age is measured where the message entered the queue: a backlog expires nothing (C4).
-fn check_age(header: &Header, sent_at: Timestamp) -> Option<Refusal> {
+/// A transfer goes to another account, and to one that can be reached: what has no queue could
+/// never come back either.
+fn check_destination(account: &AccountKey, event: &Event, leads_nowhere: bool) -> Option<Refusal> {
+    let Event::TransferRequested { to, .. } = event else { return None };
+    let detail = if to == account {
+        format!("to: {to} is the account itself")
+    } else if leads_nowhere {
+        format!("to: there is no queue for {to}")
+    } else {
+        return None;
+    };
+    Some(Refusal::rejected(RejectionCode::InvalidRequest, detail))
+}
+
+/// Age is measured where the message entered the queue: a backlog expires nothing (C4). What CAP
+/// sends itself has no age: it waits behind its sender's own troubles.
+fn check_age(kind: &str, header: &Header, sent_at: Timestamp) -> Option<Refusal> {
+    if kind.parse().is_ok_and(EventKind::is_from_cap) {
+        return None;
+    }
     let at = header.initiated_at;
     let age_micros = sent_at.micros_since(at);
     let age = age_micros / 1_000;

@@ -31,6 +31,11 @@ macro_rules! kinds {
                 match self { $(Self::$kind => $name,)* }
             }
 
+            /// Whether CAP itself sends it, as the consequence of another event.
+            pub const fn is_from_cap(self) -> bool {
+                matches!(self, Self::TransferArrived | Self::TransferReturned)
+            }
+
             /// Whether it may be refused.
             pub const fn class(self) -> EventClass {
                 match self { $(Self::$kind => EventClass::$class,)* }
@@ -48,6 +53,8 @@ kinds! {
     WithdrawalSettled Fact "withdrawal.settled" "A withdrawal was paid.",
     WithdrawalCancelled Fact "withdrawal.cancelled" "A withdrawal will not be paid.",
     TransferRequested Request "transfer.requested" "Money is to go to another account.",
+    TransferArrived Request "transfer.arrived" "Money of another account is to land here: CAP sends it.",
+    TransferReturned Fact "transfer.returned" "A transfer could not land: CAP sends it.",
     OrderReserved Request "order.reserved" "An order wants its money held.",
     OrderReleased Fact "order.released" "An order no longer needs what it held.",
     TradeFilled Fact "trade.filled" "A trade was made.",

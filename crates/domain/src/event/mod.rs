@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use kind::{EventClass, EventKind};
 
-use crate::ids::{ExternalId, Symbol};
+use crate::ids::{AccountKey, ExternalId, Symbol};
 use crate::instrument::Contract;
 use crate::money::Money;
 
@@ -65,6 +65,38 @@ pub enum Event {
     WithdrawalCancelled {
         /// Which.
         withdrawal_id: ExternalId,
+    },
+    /// Money is to go to another account, of whichever product and company (A1, C10).
+    #[serde(rename = "transfer.requested")]
+    TransferRequested {
+        /// What the caller knows it by.
+        transfer_id: ExternalId,
+        /// Where it is to land.
+        to: AccountKey,
+        /// How much.
+        amount: Money,
+    },
+    /// Money of another account is to land here.
+    #[serde(rename = "transfer.arrived")]
+    TransferArrived {
+        /// What its caller knows it by.
+        transfer_id: ExternalId,
+        /// Where it comes from.
+        from: AccountKey,
+        /// How much.
+        amount: Money,
+    },
+    /// A transfer could not land, and comes back.
+    #[serde(rename = "transfer.returned")]
+    TransferReturned {
+        /// What its caller knows it by.
+        transfer_id: ExternalId,
+        /// Where it was to land.
+        to: AccountKey,
+        /// How much.
+        amount: Money,
+        /// Why it could not.
+        reason: String,
     },
     /// An order wants its money held.
     #[serde(rename = "order.reserved")]
@@ -221,6 +253,9 @@ impl Event {
             Self::WithdrawalRequested { .. } => EventKind::WithdrawalRequested,
             Self::WithdrawalSettled { .. } => EventKind::WithdrawalSettled,
             Self::WithdrawalCancelled { .. } => EventKind::WithdrawalCancelled,
+            Self::TransferRequested { .. } => EventKind::TransferRequested,
+            Self::TransferArrived { .. } => EventKind::TransferArrived,
+            Self::TransferReturned { .. } => EventKind::TransferReturned,
             Self::OrderReserved { .. } => EventKind::OrderReserved,
             Self::OrderReleased { .. } => EventKind::OrderReleased,
             Self::PairFilled(_) | Self::ContractFilled(_) => EventKind::TradeFilled,

@@ -25,7 +25,7 @@ pub const POISON_AFTER_RECEIVES: u32 = 30;
 /// What follows from one arrival, once the advance is committed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Step {
-    /// What is to be sent on, in order: one output a message that was decided or answered.
+    /// What is to be sent on, in order.
     pub outputs: Vec<Output>,
     /// What is to be put into the DLQ, before the source message may be deleted.
     pub dead_letter: Option<DeadLetter>,
@@ -87,7 +87,7 @@ pub fn advance<S: Stage>(
 struct Decided<S: Stage> {
     row: Row,
     state: S::State,
-    output: Output,
+    outputs: Vec<Output>,
 }
 
 /// How a message comes to be decided.
@@ -158,8 +158,8 @@ impl<S: Stage> Turn<'_, S> {
         row: &Row,
     ) -> Result<Step, Poison> {
         if row.fingerprint == message.fingerprint && row.source_id == arrival.source_id {
-            let output = S::output(self.account, row)?;
-            return Ok(Step { outputs: vec![output], ..Step::default() });
+            let outputs = S::outputs(self.account, row)?;
+            return Ok(Step { outputs, ..Step::default() });
         }
         let kind = if row.fingerprint == message.fingerprint {
             EchoKind::Repeated
@@ -214,7 +214,7 @@ impl<S: Stage> Turn<'_, S> {
         message: &Message<S::Input>,
         turned: Turned,
     ) -> Result<Step, Poison> {
-        let Decided { row, state, output } = self.decide(arrival, message, turned)?;
+        let Decided { row, state, outputs } = self.decide(arrival, message, turned)?;
         let lane = &mut self.advance.lane;
         lane.seq = row.seq;
         lane.head = row.hash;
@@ -222,7 +222,7 @@ impl<S: Stage> Turn<'_, S> {
         self.advance.state = state;
         self.memory.rows.insert(row.request_id.clone(), row.clone());
         self.advance.rows.push(row);
-        Ok(Step { outputs: vec![output], ..Step::default() })
+        Ok(Step { outputs, ..Step::default() })
     }
 
     /// Suspends the lane, unless it is already, and parks the message.
@@ -286,8 +286,8 @@ impl<S: Stage> Turn<'_, S> {
             hash: super::RowHash::default(),
         };
         row.hash = row.hash_after(self.account, lane.head);
-        let output = S::output(self.account, &row)?;
-        Ok(Decided { row, state, output })
+        let outputs = S::outputs(self.account, &row)?;
+        Ok(Decided { row, state, outputs })
     }
 
     fn park(

@@ -12,6 +12,7 @@ use crate::plan::PlannedLeg;
 use crate::position::PositionChange;
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
+use crate::transfer::Arriving;
 
 /// The most units of one lane in one message between stages.
 pub const PACK_UNITS_MAX: usize = 50;
@@ -57,6 +58,9 @@ pub struct Item {
     /// Whether an operator sent it as a repair: then it is applied though the lane be suspended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repair: bool,
+    /// Of a transfer that arrives: what goes back if it cannot land.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arriving: Option<Arriving>,
     /// What is to be done.
     pub body: Body,
 }

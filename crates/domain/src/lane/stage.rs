@@ -73,7 +73,7 @@ pub struct Rules {
     pub configuration: u64,
 }
 
-/// What a stage says after a message. The same row always gives the same output: that is what
+/// What a stage says after a message. The same row always gives the same outputs: that is what
 /// makes the source message an outbox (DESIGN §2).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
@@ -89,6 +89,15 @@ pub enum Output {
         /// Under which id SQS is to recognise it again.
         deduplication_id: String,
         /// The outcome as JSON.
+        body: String,
+    },
+    /// To clearing, into the lane of any account: an event that follows from this message.
+    Event {
+        /// Whose lane.
+        account: AccountKey,
+        /// Under which id SQS is to recognise it again.
+        deduplication_id: String,
+        /// The envelope as JSON.
         body: String,
     },
 }
@@ -126,8 +135,8 @@ pub trait Stage: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(Self::Ruling, Self::State), Poison>;
 
-    /// What the stage says after the message of `row`.
-    fn output(account: &AccountKey, row: &Row) -> Result<Output, Poison>;
+    /// What the stage says after the message of `row`, in order.
+    fn outputs(account: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison>;
 
     /// Passes an echo on, or answers it. `first` is the row of its request, if there is one.
     fn answer(

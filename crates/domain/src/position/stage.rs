@@ -77,7 +77,7 @@ impl Stage for Positions {
         }
     }
 
-    fn output(_account: &AccountKey, row: &Row) -> Result<Output, Poison> {
+    fn outputs(_account: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
         let unreadable = |error: serde_json::Error| Poison::Unreadable(error.to_string());
         let ruling: PositionRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
         let item = replay_item(row)?.input;
@@ -88,10 +88,8 @@ impl Stage for Positions {
             (_, PositionRuling::Refused(refusal)) => Body::Refused(refusal),
             (body, _) => body,
         };
-        forward(
-            StageName::Account,
-            &Unit::Item(Box::new(Item { upstream_seq: row.seq, body, ..item })),
-        )
+        let item = Item { upstream_seq: row.seq, body, ..item };
+        Ok(vec![forward(StageName::Account, &Unit::Item(Box::new(item)))?])
     }
 
     fn answer(

@@ -17,6 +17,8 @@ pub const fn vocabulary(kind: EventKind, instruments: InstrumentKind) -> &'stati
         EventKind::DepositReceived
         | EventKind::WithdrawalRequested
         | EventKind::TransferRequested
+        | EventKind::TransferArrived
+        | EventKind::TransferReturned
         | EventKind::OrderReserved
         | EventKind::OrderReleased
         | EventKind::FeeCharged

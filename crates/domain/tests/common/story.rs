@@ -190,6 +190,8 @@ pub(crate) struct Story {
     pub(crate) account: LaneOf<Accounts>,
     /// When messages are sent and decided.
     pub(crate) now: Timestamp,
+    /// Events for other lanes, or this one, that were sent to clearing: account and envelope.
+    pub(crate) followed: Vec<(AccountKey, String)>,
     messages: u64,
 }
 
@@ -232,13 +234,23 @@ impl Story {
 
     /// The same, under a configuration of its own.
     pub(crate) fn under(product: &str, configuration: Arc<Configuration>) -> Self {
-        let account_key: AccountKey = format!("acme_{product}_retail_A-1001").parse().unwrap();
+        Self::account_under(&format!("acme_{product}_retail_A-1001"), configuration)
+    }
+
+    /// An account by its key, that no stage has heard of.
+    pub(crate) fn account(key: &str) -> Self {
+        Self::account_under(key, super::configuration())
+    }
+
+    fn account_under(key: &str, configuration: Arc<Configuration>) -> Self {
+        let account_key: AccountKey = key.parse().unwrap();
         Self {
             clearing: LaneOf::new(Clearing::new(configuration), &account_key),
             position: LaneOf::new(Positions, &account_key),
             account: LaneOf::new(Accounts, &account_key),
             account_key,
             now: noon(),
+            followed: Vec::new(),
             messages: 0,
         }
     }
@@ -253,7 +265,8 @@ impl Story {
         Self::of("perpetual").opened()
     }
 
-    fn opened(mut self) -> Self {
+    /// The account is open, and nothing journaled of it yet.
+    pub(crate) fn opened(mut self) -> Self {
         self.account.state.status = AccountStatus::Open;
         self.position.state.opened = true;
         self
@@ -340,6 +353,9 @@ impl Story {
                     body: body.clone(),
                     message: serde_json::from_str(body).unwrap(),
                 }),
+                Output::Event { account, body, .. } => {
+                    self.followed.push((account.clone(), body.clone()));
+                }
                 Output::Forward { to, unit } => match queued.last_mut() {
                     Some((stage, units)) if stage == to => units.push(unit),
                     _ => queued.push((*to, vec![unit])),

@@ -45,11 +45,12 @@ fn requests_and_facts_are_told_apart_as_the_contract_does() {
             "credit.changed",
             "withdrawal.requested",
             "transfer.requested",
+            "transfer.arrived",
             "order.reserved",
             "margin.changed",
             "leverage.changed",
             "adjustment.posted",
         ]
     );
-    assert_eq!(EventKind::ALL.len(), 19);
+    assert_eq!(EventKind::ALL.len(), 21, "the contract's, and two that CAP sends itself");
 }

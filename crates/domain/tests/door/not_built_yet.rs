@@ -22,7 +22,6 @@ fn what_is_not_built_yet_is_refused_rather_than_half_done() {
                 (released("1 USDT"), rates.clone(), "rates: not supported yet"),
                 (fee("1 USDT"), rates.clone(), "rates: not supported yet"),
                 (adjusted("1 USDT", "force"), rates.clone(), "rates: not supported yet"),
-                (json!({ "type": "transfer.requested" }), json!({}), "type: not supported yet"),
                 (json!({ "type": "margin.changed" }), json!({}), "type: not supported yet"),
                 (json!({ "type": "leverage.changed" }), json!({}), "type: not supported yet"),
             ],

@@ -146,7 +146,7 @@ impl Database {
                 let (seq, id) = unit.split_once(' ').unwrap();
                 Some((seq.parse().unwrap(), id.parse().unwrap()))
             }
-            Output::Outcome { .. } => None,
+            Output::Outcome { .. } | Output::Event { .. } => None,
         };
         let step = |step: &Step| {
             let outputs = step.outputs.iter().filter_map(output).collect();

@@ -172,9 +172,9 @@ impl<const REPAIRED: bool> Stage for Toy<REPAIRED> {
         Ok((id, applied.iter().copied().chain([id]).collect()))
     }
 
-    fn output(_: &AccountKey, row: &Row) -> Result<Output, Poison> {
+    fn outputs(_: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
         let unit = format!("{} {}", row.seq, row.result);
-        Ok(Output::Forward { to: StageName::Position, unit })
+        Ok(vec![Output::Forward { to: StageName::Position, unit }])
     }
 
     fn answer(

@@ -182,7 +182,7 @@ fn an_invalid_request_is_rejected_with_its_field_and_suspends_nothing() {
             "note: unknown field `note`, expected one of `order_id`, `currency`, `amount`, `may_borrow`, `rates`",
         ),
         (json!({ "type": "withdrawal.requested" }), "event: missing field `withdrawal_id`"),
-        (json!({ "type": "transfer.requested" }), "type: transfers are not supported yet"),
+        (json!({ "type": "transfer.requested" }), "event: missing field `transfer_id`"),
         (json!({ "type": "margin.changed" }), "type: spot has no positions to margin"),
         (
             with(opened(), json!({ "position_mode": "hedge" })),

@@ -16,6 +16,7 @@ mod redrive;
 mod repetition;
 mod stories;
 mod suspension;
+mod transfers;
 
 use cap_domain::clearing::{Clearing, Submission};
 use cap_domain::lane::{Arrival, Stage};

@@ -40,10 +40,8 @@ fn what_a_shipped_rulebook_refuses_says_why() {
     assert_eq!(
         reasons,
         [
-            "perpetual transfer.requested: transfers are not supported yet",
             "perpetual margin.changed: isolated margin is not supported yet",
             "perpetual leverage.changed: changing leverage is not supported yet",
-            "spot transfer.requested: transfers are not supported yet",
             "spot funding.charged: spot has no positions to charge funding on",
             "spot margin.changed: spot has no positions to margin",
             "spot leverage.changed: spot has no positions to leverage",

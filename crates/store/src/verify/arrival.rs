@@ -96,9 +96,9 @@ fn is_quiet(positions: &Lane, accounts: &Lane) -> bool {
 
 /// Which stage clearing sent a row on to; none if the row cannot tell.
 fn sent_to(account: &AccountKey, row: &Row) -> Option<StageName> {
-    match Clearing::output(account, row) {
-        Ok(Output::Forward { to, .. }) => Some(to),
-        _ => None,
+    match Clearing::outputs(account, row).ok()?.first()? {
+        Output::Forward { to, .. } => Some(*to),
+        Output::Outcome { .. } | Output::Event { .. } => None,
     }
 }
 
@@ -272,15 +272,25 @@ fn compare_contents<U: Stage>(
         let (stored, of) = (&arrived.request_id, &sent.request_id);
         wrong.push(format!("it is of request {stored}, {from} sent number {seq} for request {of}"));
     }
-    match U::output(account, sent) {
-        Ok(Output::Forward { to, unit }) if to == here => {
-            if !is_same_item(&unit, &arrived.input) {
+    let outputs = match U::outputs(account, sent) {
+        Ok(outputs) => outputs,
+        Err(poison) => {
+            wrong.push(format!("row {seq} of {from} cannot be sent on: {poison}"));
+            return wrong;
+        }
+    };
+    let forwarded = outputs.iter().find_map(|output| match output {
+        Output::Forward { to, unit } => Some((*to, unit)),
+        Output::Outcome { .. } | Output::Event { .. } => None,
+    });
+    match forwarded {
+        Some((to, unit)) if to == here => {
+            if !is_same_item(unit, &arrived.input) {
                 wrong.push(format!("its input is not what row {seq} of {from} says"));
             }
         }
-        Ok(Output::Forward { to, .. }) => wrong.push(format!("row {seq} of {from} was for {to}")),
-        Ok(Output::Outcome { .. }) => wrong.push(format!("row {seq} of {from} was for upstream")),
-        Err(poison) => wrong.push(format!("row {seq} of {from} cannot be sent on: {poison}")),
+        Some((to, _)) => wrong.push(format!("row {seq} of {from} was for {to}")),
+        None => wrong.push(format!("row {seq} of {from} was for no stage")),
     }
     wrong
 }

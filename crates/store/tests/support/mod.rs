@@ -170,7 +170,7 @@ impl Installation {
             .iter()
             .filter_map(|output| match output {
                 Output::Forward { unit, .. } => Some(unit.as_str()),
-                Output::Outcome { .. } => None,
+                Output::Outcome { .. } | Output::Event { .. } => None,
             })
             .collect();
         let mut said = Vec::new();

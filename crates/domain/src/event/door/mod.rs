@@ -6,6 +6,10 @@
 mod account;
 mod money;
 mod trades;
+mod transfers;
+
+pub(crate) use transfers::AccountWire;
+pub use transfers::destination;
 
 use std::collections::BTreeMap;
 
@@ -80,9 +84,10 @@ pub fn read_event(
         }
         EventKind::LiquidationEnded => door.fields::<NoFields>().map(|_| Event::LiquidationEnded),
         EventKind::AdjustmentPosted => door.adjustment_posted(),
-        EventKind::TransferRequested | EventKind::MarginChanged | EventKind::LeverageChanged => {
-            not_supported_yet("type")
-        }
+        EventKind::TransferRequested => door.transfer_requested(),
+        EventKind::TransferArrived => door.transfer_arrived(),
+        EventKind::TransferReturned => door.transfer_returned(),
+        EventKind::MarginChanged | EventKind::LeverageChanged => not_supported_yet("type"),
     }
 }
 

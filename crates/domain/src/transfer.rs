@@ -1,0 +1,128 @@
+//! Transfers between accounts, products and companies (A1, C10): debited here, in transit, credited
+//! there through the other lane's own queue, and back again if they cannot land.
+//!
+//! Nobody ever holds two lanes. When account has posted a `transfer.requested` (available →
+//! transit), it sends a `transfer.arrived` to the other lane; when it has refused one of those, it
+//! sends a `transfer.returned` back (each transit → available). Both are events like any other:
+//! journaled, answered, parked with their lane. Their request ids are derived from the message they
+//! follow from, so sent again after a crash they are recognised as what they are, however late.
+//! At every instant the transfers under way are what `transit` sums up to.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::account::AccountRuling;
+use crate::envelope::{CONTRACT_VERSION, Header};
+use crate::event::door::{AccountWire, TEXT_CHARS_MAX};
+use crate::event::{Event, EventKind};
+use crate::ids::{AccountKey, ExternalId, RequestId};
+use crate::json::for_queues;
+use crate::lane::{Body, Item, Output, Row};
+use crate::money::{Currency, CurrencyCode, Money};
+use crate::position::replay_item;
+use crate::refusal::{Poison, Refusal};
+
+/// A transfer on its way into a lane: what goes back if it cannot land.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Arriving {
+    /// What its caller knows it by.
+    pub transfer_id: ExternalId,
+    /// Where it comes from, and goes back to.
+    pub from: AccountKey,
+    /// How much.
+    pub amount: Money,
+}
+
+impl Arriving {
+    /// What an event of this kind brings, whatever the lane's product makes of it: also what no
+    /// rulebook knows must be able to go back.
+    pub fn read(kind: &str, event: &Value) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Wire {
+            transfer_id: ExternalId,
+            from: AccountWire,
+            currency: CurrencyCode,
+            amount: String,
+        }
+        if kind != EventKind::TransferArrived.name() {
+            return None;
+        }
+        let wire = Wire::deserialize(event).ok()?;
+        let currency = Currency::of_amount(wire.currency, &wire.amount).ok()?;
+        let amount = Money::parse(currency, &wire.amount).ok()?;
+        Some(Self { transfer_id: wire.transfer_id, from: wire.from.key(), amount })
+    }
+}
+
+/// The event that follows from a row of the account stage, if one does.
+pub(crate) fn what_follows(account: &AccountKey, row: &Row) -> Result<Option<Output>, Poison> {
+    if row.kind != EventKind::TransferRequested.name()
+        && row.kind != EventKind::TransferArrived.name()
+    {
+        return Ok(None);
+    }
+    let ruling: AccountRuling =
+        serde_json::from_str(&row.result).map_err(|error| Poison::Unreadable(error.to_string()))?;
+    let Item { header, arriving, body, .. } = replay_item(row)?.input;
+    match (ruling, body, arriving) {
+        (AccountRuling::Posted { .. }, Body::Planned { event, .. }, _) => match *event {
+            Event::TransferRequested { transfer_id, to, amount } => {
+                let event = json!({
+                    "type": EventKind::TransferArrived, "transfer_id": transfer_id,
+                    "from": AccountWire::of(account),
+                    "currency": amount.currency().code, "amount": amount.amount(),
+                });
+                follow_up("transfer", account, row, &header, &to, &event).map(Some)
+            }
+            _ => Ok(None),
+        },
+        (AccountRuling::Refused(refusal), _, Some(arriving)) => {
+            let Arriving { transfer_id, from, amount } = arriving;
+            let event = json!({
+                "type": EventKind::TransferReturned, "transfer_id": transfer_id,
+                "to": AccountWire::of(account), "currency": amount.currency().code,
+                "amount": amount.amount(), "reason": in_words(&refusal),
+            });
+            follow_up("return", account, row, &header, &from, &event).map(Some)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn in_words(refusal: &Refusal) -> String {
+    let words = match refusal {
+        Refusal::Rejected { code, detail } => format!("{code}: {detail}"),
+        Refusal::Expired { detail } => format!("expired: {detail}"),
+    };
+    words.chars().take(TEXT_CHARS_MAX).collect()
+}
+
+/// `event` for the lane of `to`, as the consequence of `row` in the lane of `account`.
+fn follow_up(
+    word: &str,
+    account: &AccountKey,
+    row: &Row,
+    of: &Header,
+    to: &AccountKey,
+    event: &Value,
+) -> Result<Output, Poison> {
+    let cause = Sha256::digest(format!("{word} {account} {}", row.request_id));
+    let request_id = RequestId::new(&format!("{word}:{}", hex::encode(&cause[..16])))
+        .map_err(|error| Poison::OutOfRange(error.to_string()))?;
+    let deduplication_id = request_id.to_string();
+    let (company, product, customer_group, name) = to.parts();
+    let header = Header {
+        version: CONTRACT_VERSION,
+        request_id,
+        initiated_at: row.decided_at,
+        company,
+        product,
+        customer_group,
+        account: name,
+        traceparent: of.traceparent.clone(),
+    };
+    let body = for_queues(json!({ "header": header, "event": event }).to_string());
+    Ok(Output::Event { account: to.clone(), deduplication_id, body })
+}

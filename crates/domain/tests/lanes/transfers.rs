@@ -1,0 +1,173 @@
+//! Transfers between accounts (A1, C10): debited here, in transit, credited there, and back again
+//! if they cannot land.
+
+use cap_domain::account::AccountRuling;
+use cap_domain::lane::StageName;
+use cap_domain::money::Money;
+use cap_domain::outcome::OutcomeStatus;
+use cap_domain::subject::Subject;
+use serde_json::{Value, json};
+
+use crate::common::events::*;
+use crate::common::story::{Story, Told};
+
+const HERE: &str = "acme_spot_retail_A-1";
+const THERE: &str = "zenith_perpetual_vip_Z-9";
+
+fn transfer(to: &str, money: &str) -> Value {
+    let parts: Vec<&str> = to.split('_').collect();
+    let (amount, currency) = money.split_once(' ').unwrap();
+    json!({
+        "type": "transfer.requested", "transfer_id": "t-1", "currency": currency, "amount": amount,
+        "to": { "company": parts[0], "product": parts[1], "customer_group": parts[2],
+                "account": parts[3] },
+    })
+}
+
+/// What one account's lane sent to the other comes there.
+fn pass_on(from: &mut Story, to: &mut Story) -> Told {
+    assert_eq!(from.followed.len(), 1, "one event follows");
+    let (account, body) = from.followed.remove(0);
+    assert_eq!(account, to.account_key);
+    let envelope: Value = serde_json::from_str(&body).unwrap();
+    let message = to.sent(envelope["header"]["request_id"].as_str().unwrap(), body);
+    to.tell_sent(&message)
+}
+
+/// What the account's journal says is in transit: positive if more went in than came out.
+fn in_transit(story: &Story) -> i128 {
+    let of = |row: &cap_domain::lane::Row| -> AccountRuling {
+        serde_json::from_str(&row.result).unwrap()
+    };
+    let legs = story.account.journal.iter().flat_map(|row| match of(row) {
+        AccountRuling::Posted { legs, .. } => legs,
+        AccountRuling::Refused(_) => Vec::new(),
+    });
+    let transit: Subject = "transit".parse().unwrap();
+    let signed = |money: Money, sign: i128| money.units() * sign;
+    legs.map(|leg| match (leg.from == transit, leg.to == transit) {
+        (true, _) => signed(leg.money, -1),
+        (_, true) => signed(leg.money, 1),
+        _ => 0,
+    })
+    .sum()
+}
+
+#[test]
+fn money_goes_to_an_account_of_another_company_and_product() {
+    let mut here = Story::account(HERE).opened().holding("100 USDT");
+    let mut there = Story::account(THERE).opened();
+    let sent = here.posted(&transfer(THERE, "30 USDT"));
+    assert_eq!(here.money(), "70 USDT");
+    assert_eq!(in_transit(&here), 30_000_000, "debited here, not yet credited there");
+    let landed = pass_on(&mut here, &mut there);
+    assert_eq!(landed.status(), OutcomeStatus::Posted, "{}", landed.body);
+    assert_eq!((here.money(), there.money()), ("70 USDT".to_owned(), "30 USDT".to_owned()));
+    assert_eq!(in_transit(&here) + in_transit(&there), 0);
+    assert_eq!(landed.message.header.traceparent, sent.message.header.traceparent, "one trace");
+    assert!(there.followed.is_empty(), "nothing goes back");
+}
+
+#[test]
+fn a_transfer_repays_what_is_owed_where_it_lands() {
+    let mut here = Story::account(HERE).opened().holding("100 USDT");
+    let mut there = Story::account(THERE).opened().holding("20 USDT borrowed");
+    here.posted(&transfer(THERE, "30 USDT"));
+    pass_on(&mut here, &mut there);
+    assert_eq!(there.money(), "10 USDT");
+}
+
+#[test]
+fn what_cannot_land_comes_back() {
+    // Never opened, closed, and a currency that nobody over there can hold.
+    let closed_account = || {
+        let mut story = Story::account(THERE).opened();
+        story.posted(&closed());
+        story
+    };
+    for (mut there, code) in [
+        (Story::account(THERE), "account_not_found"),
+        (closed_account(), "account_closed"),
+        (Story::account("acme_nowhere_retail_A-2"), "invalid_request"),
+    ] {
+        let mut here = Story::account(HERE).opened().holding("100 USDT");
+        here.posted(&transfer(there.account_key.as_str(), "30 USDT"));
+        let refused = pass_on(&mut here, &mut there);
+        assert_eq!(refused.code(), code, "{}", refused.body);
+        assert_eq!(in_transit(&here) + in_transit(&there), 30_000_000, "on its way back");
+        let (_, body) = &there.followed[0];
+        let event: Value = serde_json::from_str(body).unwrap();
+        let reason = event["event"]["reason"].as_str().unwrap().to_owned();
+        assert!(reason.starts_with(&format!("{code}: ")), "{reason}");
+        let back = pass_on(&mut there, &mut here);
+        assert_eq!(back.status(), OutcomeStatus::Posted, "{}", back.body);
+        assert_eq!(here.money(), "100 USDT");
+        assert_eq!(in_transit(&here) + in_transit(&there), 0);
+        assert!(here.suspended().is_empty() && there.suspended().is_empty());
+    }
+}
+
+#[test]
+fn what_is_sent_again_after_a_crash_lands_once() {
+    let mut here = Story::account(HERE).opened().holding("100 USDT");
+    let mut there = Story::account(THERE).opened();
+    here.posted(&transfer(THERE, "30 USDT"));
+    let again = here.followed[0].clone();
+    pass_on(&mut here, &mut there);
+    here.followed.push(again);
+    let told = pass_on(&mut here, &mut there);
+    assert!(told.message.outcome.replayed, "recognised by its request id: {}", told.body);
+    assert_eq!(there.money(), "30 USDT");
+}
+
+#[test]
+fn a_transfer_has_no_age_once_cap_has_it() {
+    let mut here = Story::account(HERE).opened().holding("100 USDT");
+    let mut there = Story::account(THERE).opened();
+    here.posted(&transfer(THERE, "30 USDT"));
+    // An hour goes by before the queue takes it.
+    there.now = there.now.plus_seconds(3_600);
+    assert_eq!(pass_on(&mut here, &mut there).status(), OutcomeStatus::Posted);
+}
+
+#[test]
+fn a_suspended_account_holds_arrivals_parked() {
+    let mut here = Story::account(HERE).opened().holding("100 USDT");
+    let mut there = Story::account(THERE).opened();
+    let broken = there.sent("r-broken", "no json".to_owned());
+    there.tell_sent(&broken);
+    assert_eq!(there.suspended(), [StageName::Clearing]);
+    here.posted(&transfer(THERE, "30 USDT"));
+    let parked = pass_on(&mut here, &mut there);
+    assert_eq!(parked.status(), OutcomeStatus::Parked);
+    assert_eq!(there.clearing.parked.len(), 2, "behind what suspended the account, not lost");
+    assert!(there.followed.is_empty(), "and not sent back");
+}
+
+#[test]
+fn a_transfer_that_makes_no_sense_is_refused_with_the_figures() {
+    let mut here = Story::account(HERE).opened().holding("100 USDT");
+    for (event, code, detail) in [
+        (
+            transfer(THERE, "300 USDT"),
+            "insufficient_funds",
+            "needs 300.000000 USDT, has 100.000000 available, credit left 0.000000",
+        ),
+        (
+            transfer(HERE, "30 USDT"),
+            "invalid_request",
+            "to: acme_spot_retail_A-1 is the account itself",
+        ),
+        (transfer(THERE, "0 USDT"), "invalid_request", "amount: 0.000000 USDT is not above zero"),
+        (
+            with(transfer(THERE, "1 USDT"), json!({ "to": { "company": "Z" } })),
+            "invalid_request",
+            "to.company: company \"Z\" is not 1 to 16 characters of [a-z0-9-]",
+        ),
+    ] {
+        let told = here.tell(&event);
+        assert_eq!((told.code().as_str(), told.detail()), (code, detail));
+    }
+    assert!(here.followed.is_empty());
+    assert_eq!(here.money(), "100 USDT");
+}
