@@ -105,14 +105,45 @@ impl ConfigurationStore {
         at: Timestamp,
     ) -> Result<u64, ConfigurationStoreError> {
         let base = self.current_revision().await?;
-        let revision = base + 1;
-        let next = Configuration::check(revision, document.clone())?;
+        let next = Configuration::check(base + 1, document.clone())?;
         // What this release cannot read, it cannot compare with either.
         if let Some(previous) = self.read(base).await?
             && let Ok(previous) = Configuration::check(base, previous.document)
         {
             next.check_after(&previous)?;
         }
+        self.write(base, document, by, at).await
+    }
+
+    /// Takes back revision `taken_back`, which was just pushed: the one before it is in force
+    /// again, as the next revision. Nothing is checked, because it was.
+    ///
+    /// # Errors
+    /// [`ConfigurationStoreError`]; [`Overtaken`](ConfigurationStoreError::Overtaken) if yet another
+    /// one was pushed.
+    pub async fn take_back(
+        &self,
+        taken_back: u64,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<u64, ConfigurationStoreError> {
+        let before = taken_back.saturating_sub(1);
+        let before = self
+            .read(before)
+            .await?
+            .ok_or_else(|| unreadable(before, "it is missing".to_owned()))?;
+        self.write(taken_back, &before.document, by, at).await
+    }
+
+    /// Writes `document` as the revision after `base`.
+    async fn write(
+        &self,
+        base: u64,
+        document: &ConfigurationDocument,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<u64, ConfigurationStoreError> {
+        let revision = base + 1;
         let json = serde_json::to_string(document)
             .map_err(|error| unreadable(revision, error.to_string()))?;
         if json.len() > DOCUMENT_BYTES_MAX {

@@ -3,6 +3,8 @@
 //! One revision of all of it is checked as a whole. Clearing alone reads it: what the later
 //! stages need travels with the message (C14, T7).
 
+mod changes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,7 @@ use crate::json::unique_keys;
 use crate::money::exact::parse_decimal;
 use crate::money::{Currency, CurrencyCode, DECIMALS_MAX};
 use crate::rulebook::{InstrumentKind, Instruments, Rulebook, RulebookDocument};
+pub use changes::Changed;
 
 /// One revision of the configuration as documents.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,9 @@
-//! What support asks of a stage's database: lanes, and what is parked in them.
+//! What support asks of a stage's database: lanes, what is parked in them, open positions.
 
 mod lanes;
 mod parked;
+mod positions;
 
 pub use lanes::{FOUND_LANES_MAX, find_lanes, list_lanes, show_lane};
 pub use parked::{Parked, Resolution, list_parked, show_parked};
+pub use positions::open_positions;
