@@ -24,6 +24,7 @@ fn assert_holds(tally: &Tally, seeds: usize, flag: &str) {
         findings.evidence.iter().for_each(|account| eprintln!("{account}"));
     }
     assert!(tally.failed.is_empty(), "an invariant does not hold: see above");
+    assert_eq!(tally.broken_down, [], "an arena broke down");
     assert_eq!(tally.seeds, seeds, "every seed was run");
     assert!(tally.outcomes >= tally.published, "every message was answered at least once");
     assert!(tally.struck.len() > 10, "trouble was made: {:?}", tally.struck);

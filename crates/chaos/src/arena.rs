@@ -120,8 +120,8 @@ impl Arena {
         Ok(Self { stack, installation, aws, databases, of_services, routes, queues, urls })
     }
 
-    /// Drops the databases: hundreds of runs would fill a disk.
-    pub async fn close(self) {
+    /// Gives back connections and drops the databases: hundreds of runs would use up either.
+    pub async fn close(&self) {
         for stage in StageName::ALL {
             self.database(stage).close().await;
             database(&self.of_services, stage).close().await;

@@ -39,6 +39,8 @@ pub struct Tally {
     pub struck: BTreeMap<&'static str, u64>,
     /// Seeds in which something does not hold, and what.
     pub failed: Vec<(u64, Findings)>,
+    /// Seeds whose arena broke down, and why: they say nothing of CAP, for or against it.
+    pub broken_down: Vec<(u64, String)>,
     /// The longest of them.
     pub longest: Duration,
 }
@@ -135,12 +137,14 @@ pub async fn with_processes(
         let arena = Arc::new(Arena::open(&url, &prefix(), configuration).await?);
         let ends = seed % WITHOUT_DYNAMODB == WITHOUT_DYNAMODB - 1;
         let dynamodb = if ends { DynamoDb::Ends } else { DynamoDb::Stays };
-        tally.add(run(&arena, seed, "p", Some(yard), dynamodb).await?);
+        match run(&arena, seed, "p", Some(yard), dynamodb).await {
+            Ok(report) => tally.add(report),
+            Err(error) => tally.broken_down.push((seed, format!("{error:#}"))),
+        }
         done(&tally);
-        if tally.failed.len() == FAILURES_MAX {
+        if tally.failed.len() + tally.broken_down.len() >= FAILURES_MAX {
             break;
         }
-        let Ok(arena) = Arc::try_unwrap(arena) else { continue };
         arena.close().await;
     }
     Ok(tally)

@@ -24,6 +24,9 @@ const SEEDS: u64 = 200;
 /// Seeds with real processes that are run unless something else is asked for.
 const PROCESS_SEEDS: u64 = 15;
 
+/// After so many seeds a long run tells a log how far it is.
+const SEEDS_TOLD: u64 = 20;
+
 /// What to run.
 #[derive(Debug, Args)]
 pub(crate) struct Chaos {
@@ -155,6 +158,10 @@ async fn simulate(
 
 fn advance(bar: &ProgressBar, tally: &Tally) {
     bar.set_position(tally.seeds as u64);
+    if bar.is_hidden() && (tally.seeds as u64).is_multiple_of(SEEDS_TOLD) {
+        // Nobody watches: what is kept of it is a log.
+        eprintln!("  {} seeds, {} failed", tally.seeds, tally.failed.len());
+    }
     if let Some((seed, findings)) = tally.failed.last() {
         let violations = &findings.violations;
         bar.set_message(format!("seed {seed}: {} violations", violations.len()));

@@ -27,6 +27,7 @@ struct Campaign {
     longest_seconds: u64,
     struck: BTreeMap<&'static str, u64>,
     failed: Vec<Failed>,
+    broken_down: Vec<(u64, String)>,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,6 +63,7 @@ impl Campaign {
             longest_seconds: tally.longest.as_secs(),
             struck: tally.struck,
             failed: failed.collect(),
+            broken_down: tally.broken_down,
         }
     }
 }
@@ -83,7 +85,9 @@ impl Told {
 
     /// Whether every invariant held in every seed.
     pub(crate) fn holds(&self) -> bool {
-        self.in_process.failed.is_empty() && self.with_processes.failed.is_empty()
+        [&self.in_process, &self.with_processes]
+            .iter()
+            .all(|campaign| campaign.failed.is_empty() && campaign.broken_down.is_empty())
     }
 }
 
@@ -107,12 +111,16 @@ impl fmt::Display for Told {
 }
 
 fn tell(f: &mut fmt::Formatter<'_>, title: &str, campaign: &Campaign) -> fmt::Result {
-    let Campaign { seeds, published, outcomes, longest_seconds, struck, failed } = campaign;
+    let Campaign { seeds, published, outcomes, longest_seconds, struck, failed, broken_down } =
+        campaign;
     writeln!(
         f,
         "\n{seeds} seeds {title}: {published} messages, {outcomes} outcomes, longest {longest_seconds} s"
     )?;
     table(f, struck)?;
+    for (seed, error) in broken_down {
+        writeln!(f, "\nseed {seed} says nothing, its arena broke down: {error}")?;
+    }
     for Failed { seed, again, violations, evidence } in failed {
         writeln!(f, "\nseed {seed} failed; again: {again}")?;
         for Broken { invariant, what } in violations.iter().take(VIOLATIONS_PRINTED_MAX) {
