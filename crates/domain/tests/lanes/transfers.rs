@@ -55,14 +55,17 @@ fn in_transit(story: &Story) -> i128 {
 
 #[test]
 fn money_goes_to_an_account_of_another_company_and_product() {
-    let mut here = Story::account(HERE).opened().holding("100 USDT");
+    let mut here = Story::account(HERE).opened().holding("USDT 100 available");
     let mut there = Story::account(THERE).opened();
     let sent = here.posted(&transfer(THERE, "30 USDT"));
-    assert_eq!(here.money(), "70 USDT");
+    assert_eq!(here.money(), "USDT 70 available");
     assert_eq!(in_transit(&here), 30_000_000, "debited here, not yet credited there");
     let landed = pass_on(&mut here, &mut there);
     assert_eq!(landed.status(), OutcomeStatus::Posted, "{}", landed.body);
-    assert_eq!((here.money(), there.money()), ("70 USDT".to_owned(), "30 USDT".to_owned()));
+    assert_eq!(
+        (here.money(), there.money()),
+        ("USDT 70 available".to_owned(), "USDT 30 available".to_owned())
+    );
     assert_eq!(in_transit(&here) + in_transit(&there), 0);
     assert_eq!(landed.message.header.traceparent, sent.message.header.traceparent, "one trace");
     assert!(there.followed.is_empty(), "nothing goes back");
@@ -70,11 +73,11 @@ fn money_goes_to_an_account_of_another_company_and_product() {
 
 #[test]
 fn a_transfer_repays_what_is_owed_where_it_lands() {
-    let mut here = Story::account(HERE).opened().holding("100 USDT");
-    let mut there = Story::account(THERE).opened().holding("20 USDT borrowed");
+    let mut here = Story::account(HERE).opened().holding("USDT 100 available");
+    let mut there = Story::account(THERE).opened().holding("USDT 20 borrowed");
     here.posted(&transfer(THERE, "30 USDT"));
     pass_on(&mut here, &mut there);
-    assert_eq!(there.money(), "10 USDT");
+    assert_eq!(there.money(), "USDT 10 available");
 }
 
 #[test]
@@ -90,7 +93,7 @@ fn what_cannot_land_comes_back() {
         (closed_account(), "account_closed"),
         (Story::account("acme_nowhere_retail_A-2"), "invalid_request"),
     ] {
-        let mut here = Story::account(HERE).opened().holding("100 USDT");
+        let mut here = Story::account(HERE).opened().holding("USDT 100 available");
         here.posted(&transfer(there.account_key.as_str(), "30 USDT"));
         let refused = pass_on(&mut here, &mut there);
         assert_eq!(refused.code(), code, "{}", refused.body);
@@ -101,7 +104,7 @@ fn what_cannot_land_comes_back() {
         assert!(reason.starts_with(&format!("{code}: ")), "{reason}");
         let back = pass_on(&mut there, &mut here);
         assert_eq!(back.status(), OutcomeStatus::Posted, "{}", back.body);
-        assert_eq!(here.money(), "100 USDT");
+        assert_eq!(here.money(), "USDT 100 available");
         assert_eq!(in_transit(&here) + in_transit(&there), 0);
         assert!(here.suspended().is_empty() && there.suspended().is_empty());
     }
@@ -109,7 +112,7 @@ fn what_cannot_land_comes_back() {
 
 #[test]
 fn what_is_sent_again_after_a_crash_lands_once() {
-    let mut here = Story::account(HERE).opened().holding("100 USDT");
+    let mut here = Story::account(HERE).opened().holding("USDT 100 available");
     let mut there = Story::account(THERE).opened();
     here.posted(&transfer(THERE, "30 USDT"));
     let again = here.followed[0].clone();
@@ -117,12 +120,12 @@ fn what_is_sent_again_after_a_crash_lands_once() {
     here.followed.push(again);
     let told = pass_on(&mut here, &mut there);
     assert!(told.message.outcome.replayed, "recognised by its request id: {}", told.body);
-    assert_eq!(there.money(), "30 USDT");
+    assert_eq!(there.money(), "USDT 30 available");
 }
 
 #[test]
 fn a_transfer_has_no_age_once_cap_has_it() {
-    let mut here = Story::account(HERE).opened().holding("100 USDT");
+    let mut here = Story::account(HERE).opened().holding("USDT 100 available");
     let mut there = Story::account(THERE).opened();
     here.posted(&transfer(THERE, "30 USDT"));
     // An hour goes by before the queue takes it.
@@ -132,7 +135,7 @@ fn a_transfer_has_no_age_once_cap_has_it() {
 
 #[test]
 fn a_suspended_account_holds_arrivals_parked() {
-    let mut here = Story::account(HERE).opened().holding("100 USDT");
+    let mut here = Story::account(HERE).opened().holding("USDT 100 available");
     let mut there = Story::account(THERE).opened();
     let broken = there.sent("r-broken", "no json".to_owned());
     there.tell_sent(&broken);
@@ -146,7 +149,7 @@ fn a_suspended_account_holds_arrivals_parked() {
 
 #[test]
 fn a_transfer_that_makes_no_sense_is_refused_with_the_figures() {
-    let mut here = Story::account(HERE).opened().holding("100 USDT");
+    let mut here = Story::account(HERE).opened().holding("USDT 100 available");
     for (event, code, detail) in [
         (
             transfer(THERE, "300 USDT"),
@@ -169,5 +172,5 @@ fn a_transfer_that_makes_no_sense_is_refused_with_the_figures() {
         assert_eq!((told.code().as_str(), told.detail()), (code, detail));
     }
     assert!(here.followed.is_empty());
-    assert_eq!(here.money(), "100 USDT");
+    assert_eq!(here.money(), "USDT 100 available");
 }

@@ -7,6 +7,8 @@
 mod common;
 
 mod documents;
+mod fuzz;
+mod hundred;
 mod rules;
 mod shipped;
 mod succession;
