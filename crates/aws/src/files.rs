@@ -51,6 +51,14 @@ pub fn read_configuration(directory: &Path) -> Result<ConfigurationDocument, Fil
     })
 }
 
+/// Reads one rulebook, wherever it lies.
+///
+/// # Errors
+/// See [`FilesError`].
+pub fn read_rulebook(file: &Path) -> Result<RulebookDocument, FilesError> {
+    read(file)
+}
+
 fn rulebooks(folder: &Path) -> Result<Vec<RulebookDocument>, FilesError> {
     let failed = |source| FilesError::Io { path: folder.to_owned(), source };
     let entries = std::fs::read_dir(folder).map_err(failed)?;

@@ -3,13 +3,15 @@
 use std::collections::VecDeque;
 
 use cap_domain::envelope::Fingerprint;
-use cap_domain::ids::{AccountKey, RequestId};
+use cap_domain::ids::{AccountKey, Product, RequestId};
 use cap_domain::lane::Row;
-use sqlx::{FromRow, PgConnection, PgPool};
+use cap_domain::time::Timestamp;
+use sqlx::{FromRow, PgConnection, PgPool, Postgres, Transaction};
 use time::OffsetDateTime;
 
 use crate::error::{QueryError, failed};
 use crate::lanes::hash;
+use crate::snapshot::snapshot;
 use crate::values::{bigint, counter, timestamp};
 
 /// The most rows of one page: the `limit` of the statement below.
@@ -152,6 +154,43 @@ impl JournalPages {
             self.last = (account.to_string(), row.seq);
         }
         Ok(())
+    }
+}
+
+/// Walks what was recorded of one product since a moment, in the order of account and number.
+pub struct Recorded {
+    snapshot: Transaction<'static, Postgres>,
+    pages: JournalPages,
+    product: Product,
+    since: Timestamp,
+}
+
+impl Recorded {
+    /// In clearing's database, as it is now.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn of_product(
+        pool: &PgPool,
+        product: &Product,
+        since: Timestamp,
+    ) -> Result<Self, QueryError> {
+        let snapshot = snapshot(pool).await?;
+        Ok(Self { snapshot, pages: JournalPages::new(None), product: product.clone(), since })
+    }
+
+    /// The next row, and whose it is.
+    ///
+    /// # Errors
+    /// See [`QueryError`].
+    pub async fn next(&mut self) -> Result<Option<(AccountKey, Row)>, QueryError> {
+        while let Some((account, row)) = self.pages.next(&mut self.snapshot).await? {
+            let (_, product, ..) = account.parts();
+            if product == self.product && row.decided_at >= self.since {
+                return Ok(Some((account, row)));
+            }
+        }
+        Ok(None)
     }
 }
 

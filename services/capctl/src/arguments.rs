@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{LaneStatus, StageName};
 use cap_domain::routing::Scope;
+use cap_domain::time::Timestamp;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::answer::EXIT_FAILED;
@@ -55,6 +56,9 @@ pub enum Command {
     /// Push and show the configuration: currencies, instruments, rulebooks.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Try a rulebook before it is pushed.
+    #[command(subcommand)]
+    Rulebook(RulebookCommand),
     /// Publish envelopes, one JSON a line, in the order of every account.
     Publish {
         /// The file; - is stdin.
@@ -146,6 +150,22 @@ pub enum ConfigCommand {
         /// Which; the latest if left out.
         #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
         revision: Option<u64>,
+    },
+}
+
+/// A command about rulebooks.
+#[derive(Debug, Clone, Subcommand)]
+pub enum RulebookCommand {
+    /// Decide recorded events again under a new rulebook, and show every posting that would differ.
+    ///
+    /// Nothing is written. What is compared is clearing's plan: what moves from where to where, and
+    /// what happens on shortfall.
+    Rehearse {
+        /// The rulebook: a file like those in rulebooks/.
+        file: PathBuf,
+        /// Only events that were decided from then on, such as 2026-11-21T00:00:00Z.
+        #[arg(long, value_name = "TIME", default_value = "1970-01-01T00:00:00Z")]
+        since: Timestamp,
     },
 }
 

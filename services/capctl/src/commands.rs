@@ -10,6 +10,7 @@ mod publish;
 mod queue;
 mod redrive;
 mod repair;
+mod rulebook;
 mod skip;
 mod trace;
 mod trial_balance;
@@ -19,7 +20,7 @@ use cap_pipeline::system_time;
 
 use crate::answer::Answer;
 use crate::arguments::{
-    Arguments, Command, ConfigCommand, LaneCommand, ParkedCommand, QueueCommand,
+    Arguments, Command, ConfigCommand, LaneCommand, ParkedCommand, QueueCommand, RulebookCommand,
 };
 
 /// Carries out what was asked for.
@@ -36,6 +37,9 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
             config::push(directory, by, system_time()).await
         }
         Command::Config(ConfigCommand::Show { revision }) => config::show(*revision).await,
+        Command::Rulebook(RulebookCommand::Rehearse { file, since }) => {
+            rulebook::rehearse(file, *since).await
+        }
         Command::Publish { file } => publish::publish(file, by).await,
         Command::Lanes { status, stage, after, limit } => {
             lanes::list(*status, *stage, after.as_ref(), *limit).await

@@ -16,6 +16,7 @@ pub mod databases;
 pub mod dry_run;
 pub mod proof;
 pub mod redrive;
+pub mod rehearsal;
 pub mod repair;
 pub mod settings;
 pub mod story;
