@@ -94,7 +94,7 @@ mod tests {
             assert!(least > 0 && exchange.buys(least).unwrap() >= wanted, "{rate}");
             assert!(exchange.buys(least - 1).unwrap() < wanted, "{rate}");
         }
-        // 200 / 0.9991 = 200.1801…: 20018 cents buy 199.999838 USDT, 20019 buy 200.099748.
+        // 200 / 0.9991 = 200.1801…: 20018 cents buy 199.999838 USDT, 20019 buy 200.009829.
         let exchange = rates(&[(usd, usdt, "0.9991")]).between(usd, usdt).unwrap();
         assert_eq!(exchange.least_for(200_000_000), Some(20_019));
     }

@@ -190,3 +190,36 @@ fn split_fee(fill: &ContractFill, closing: i128, decimals: u32) -> Option<[i128;
     let closing_fee = Fraction::new(fill.fee, decimals).times(&part).half_even(decimals)?;
     Some([closing_fee, fill.fee - closing_fee])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::contract::Contract;
+    use super::super::event::{ContractFill, MarginMode, RATE_DECIMALS, Rate};
+    use super::{Holding, QUANTITY_DECIMALS};
+
+    fn fill(buys: bool, thousandths: i128, fee: i128) -> ContractFill {
+        let rate = |units: i128| Rate { units: units * 10_i128.pow(RATE_DECIMALS) };
+        ContractFill {
+            contract: Contract::of("BTC-USDT").unwrap(),
+            buys,
+            position_side: None,
+            margin_mode: MarginMode::Cross,
+            quantity: thousandths * 10_i128.pow(QUANTITY_DECIMALS - 3),
+            price: rate(20_000),
+            leverage: rate(10),
+            reserved: 0,
+            fee,
+        }
+    }
+
+    #[test]
+    fn a_flip_splits_its_fee_by_quantity_and_the_remainder_goes_to_what_opens() {
+        let contract = Contract::of("BTC-USDT").unwrap();
+        for (fee, parts) in [(100, [67, 33]), (-100, [-67, -33]), (1, [1, 0]), (0, [0, 0])] {
+            let mut held = Holding::flat(contract, None);
+            assert_eq!(held.fill(&fill(true, 100, fee)).unwrap().fees, [0, fee]);
+            assert_eq!(held.fill(&fill(false, 150, fee)).unwrap().fees, parts);
+            assert_eq!(held.fill(&fill(true, 50, fee)).unwrap().fees, [fee, 0]);
+        }
+    }
+}
