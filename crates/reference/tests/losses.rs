@@ -110,6 +110,10 @@ fn each_has_an_outcome_of_its_own_and_is_gone() {
         },
     });
     assert_eq!(one.matches(&outcome), Ok(()));
+    let due: Vec<_> = posted.due("r-7").collect();
+    assert_eq!(due.iter().map(|due| due.request_id).collect::<Vec<_>>(), ["asked-w-5", "r-7"]);
+    assert_eq!(due[0].matches(&outcome), Ok(()));
+    assert!(due[1].matches(&outcome).is_err());
     outcome["cancelled"] = json!("w-1");
     assert_eq!(one.matches(&outcome), Err("cancelled: expected w-5, found \"w-1\"".to_owned()));
     for kind in ["withdrawal.settled", "withdrawal.cancelled"] {

@@ -5,10 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::contract::Contract;
 use super::credit::{Credit, Effect, Shortfall, Terms};
 use super::currency::Currency;
-use super::event::{Amount, ContractFill, Event, PairFill, PositionSide, Reading};
+use super::event::{Amount, ContractFill, Event, PositionSide, Reading};
 use super::expected::PositionChange;
 use super::fill::Holding;
-use super::fraction::Fraction;
 use super::funds::Funds;
 use super::posting::{Contra, Posting, Share};
 use super::withdrawals::{Withdrawal, Withdrawals, take_last};
@@ -190,7 +189,7 @@ impl Book {
             }
             Event::LiquidationStarted => self.liquidating = true,
             Event::LiquidationEnded => self.liquidating = false,
-            Event::PairFilled(fill) => pair_filled(&mut posting, fill)?,
+            Event::PairFilled(fill) => fill.post(&mut posting)?,
             Event::ContractFilled(fill) => {
                 posted.position = Some(self.contract_filled(&mut posting, fill)?);
             }
@@ -283,21 +282,4 @@ impl Book {
         }
         Ok(held.changed(filled.realised))
     }
-}
-
-/// Pays, receives, gives back what is left of the reserve, pays the fee. Whether the reserve is
-/// used up or given back and paid from available comes to the same balances.
-fn pair_filled(posting: &mut Posting, fill: &PairFill) -> Result<(), Stop> {
-    let quantity = Fraction::new(fill.quantity, fill.base.decimals);
-    let value = quantity.times(&fill.price.exact()).half_even(Currency::USDT.decimals);
-    let value = value.ok_or(Stop::CONTRADICTION)?;
-    let (base, quote) = ((fill.base, fill.quantity), (Currency::USDT, value));
-    let ((pays, paid), (receives, received)) =
-        if fill.buys { (quote, base) } else { (base, quote) };
-    let reserved = Amount { currency: pays, units: fill.reserved };
-    posting.transfer(reserved, Share::Frozen, Share::Net);
-    posting.add(pays, Share::Net, -paid, Contra::Trading);
-    posting.add(receives, Share::Net, received, Contra::Trading);
-    posting.add(fill.fee.currency, Share::Net, -fill.fee.units, Contra::Fees);
-    Ok(())
 }
