@@ -151,6 +151,25 @@ fn what_comes_in_repays_through_the_exchange_if_its_event_carries_the_rate() {
 }
 
 #[test]
+fn old_debt_in_its_own_currency_is_repaid_before_the_card() {
+    let mut page = Page::with("spot", &[]);
+    page.posted(fee("50 USDT", json!({})));
+    page.posted(card("USD", "1000", true));
+    page.posted(fee("40 USD", json!({})));
+    // 80 come in: 50 are owed in USDT, the other 30 go to the card.
+    page.posted(deposit("80 USDT", json!({ "USDT/USD": "1" })));
+    assert_eq!(free(&page, "USDT"), "0.000000 0.000000");
+    assert_eq!(free(&page, "USD"), "0.00 10.00");
+    // 20 short of old debt: nothing is left for the card.
+    page.posted(card("HKD", "1000", false));
+    page.posted(fee("20 USDT", json!({})));
+    page.posted(card("USD", "1000", true));
+    page.posted(deposit("15 USDT", json!({ "USDT/USD": "1" })));
+    assert_eq!(free(&page, "USDT"), "0.000000 5.000000");
+    assert_eq!(free(&page, "USD"), "0.00 10.00");
+}
+
+#[test]
 fn a_fill_borrows_what_it_pays_and_repays_with_what_it_receives() {
     let rates = json!({ "USD/USDT": "1", "BTC/USD": "50000" });
     let mut page = with_card("1", &[]);

@@ -88,6 +88,47 @@ fn only_what_withdrawals_do_not_cover_is_borrowed_on_the_card() {
 }
 
 #[test]
+fn what_is_over_of_a_withdrawal_stays_available_and_repays_no_card() {
+    let mut page = liquidated();
+    page.posted(json!({
+        "type": "credit.changed", "currency": "USD", "limit": "100", "enabled": true,
+    }));
+    page.posted(fee("40 USD"));
+    let mut with_rate = fee("11 USDT");
+    with_rate["rates"] = json!({ "USDT/USD": "1" });
+    assert_eq!(cancelled(&page.posted(with_rate)), "w-5");
+    assert_eq!(page.money("USDT"), "9.000000 0.000000 0.000000 50.000000 0.000000");
+    assert_eq!(page.money("USD"), "0.00 0.00 0.00 0.00 40.00");
+}
+
+#[test]
+fn what_is_borrowed_on_the_card_takes_no_withdrawals_in_its_currency() {
+    let mut page = liquidated();
+    page.posted(json!({
+        "type": "credit.changed", "currency": "BTC", "limit": "1", "enabled": true,
+    }));
+    let mut loss = fee("170 USDT");
+    loss["rates"] = json!({ "BTC/USDT": "50000" });
+    assert_eq!(cancelled(&page.posted(loss)), "w-5 w-1 w-9");
+    assert_eq!(page.money("BTC"), "0.00000000 0.00000000 0.00000000 1.00000000 0.00200000");
+    // A loss in the card's own currency does.
+    assert_eq!(cancelled(&page.posted(fee("0.5 BTC"))), "w-b");
+    assert_eq!(page.money("BTC"), "0.49800000 0.00000000 0.00000000 0.00000000 0.00000000");
+}
+
+#[test]
+fn a_forced_adjustment_takes_them_too_and_a_refused_one_none() {
+    let adjusted = |shortfall: &str| {
+        let more = json!({ "reason": "loss", "operator": "ops-1", "shortfall": shortfall });
+        about("adjustment.posted", "-15 USDT", more)
+    };
+    let mut page = liquidated();
+    assert_eq!(rejected(&page.take(adjusted("reject"))), "insufficient_funds");
+    assert_eq!(cancelled(&page.posted(adjusted("force"))), "w-5");
+    assert_eq!(page.money("USDT"), "5.000000 0.000000 0.000000 50.000000 0.000000");
+}
+
+#[test]
 fn each_has_an_outcome_of_its_own_and_is_gone() {
     let mut page = liquidated();
     let posted = page.posted(fee("11 USDT"));

@@ -69,7 +69,7 @@ pub struct Shape {
     /// their events carry rates.
     pub card_per_mille: u32,
     /// Of sound messages of open accounts: those that lead to a loss during a liquidation, with
-    /// withdrawals on hold. At 0 no loss takes a withdrawal.
+    /// withdrawals on hold. At 0 no loss takes a withdrawal: what would is a deposit instead.
     pub losses_per_mille: u32,
     /// Of poison: fills that contradict the position, and facts without the rate they need.
     pub contradictions_per_mille: u32,
