@@ -2,92 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a specification that cannot be set up stops there")]
 
-use cap_reference::model::{Expected, Model};
-use cap_reference::script::{Account, Content, Message, Nature, Script, Shape, Stage};
+#[allow(dead_code, reason = "every set of examples uses another part of it")]
+mod page;
+
+use cap_reference::model::Expected;
+use cap_reference::script::Stage;
+use page::{Page, about, rejected};
 use serde_json::{Value, json};
 
 /// What is changed in an outcome.
 type Patch = fn(&mut Value);
-
-/// An account and its messages so far.
-struct Page {
-    model: Model,
-    messages: usize,
-}
-
-impl Page {
-    fn of(product: &str) -> Self {
-        let script = Script::generate(1, &Shape::default(), "p").unwrap();
-        let mut accounts = script.accounts.into_iter();
-        let account: Account = accounts.find(|account| account.product == product).unwrap();
-        Self { model: Model::new(&account), messages: 0 }
-    }
-
-    /// An open account that got these amounts, such as `1000 USDT`.
-    fn with(product: &str, deposits: &[&str]) -> Self {
-        let mut page = Self::of(product);
-        page.posted(json!({ "type": "account.opened", "customer": "C-1" }));
-        for money in deposits {
-            page.posted(about("deposit.received", money, json!({ "reference": "tx-1" })));
-        }
-        page
-    }
-
-    fn take_as(&mut self, id: &str, event: Value, initiated_at_offset_secs: i64) -> Expected {
-        self.model.take(&Message {
-            account: 0,
-            request_id: id.to_owned(),
-            deduplication_id: id.to_owned(),
-            nature: Nature::Sound,
-            initiated_at_offset_secs,
-            content: Content::Envelope { header: json!({}), event },
-        })
-    }
-
-    fn take(&mut self, event: Value) -> Expected {
-        self.messages += 1;
-        self.take_as(&format!("r-{}", self.messages), event, 0)
-    }
-
-    fn posted(&mut self, event: Value) -> Expected {
-        let expected = self.take(event);
-        assert!(matches!(expected, Expected::Posted { .. }), "{expected:?}");
-        expected
-    }
-
-    /// `available frozen margin withdrawing borrowed` of a currency.
-    fn money(&self, currency: &str) -> String {
-        let balance = &self.model.balances()[currency];
-        balance.amounts().map(|(_, amount)| amount).join(" ")
-    }
-
-    /// `quantity cost margin realised` of BTC-USDT.
-    fn position(&self) -> String {
-        let position = &self.model.positions()["BTC-USDT"];
-        [&position.quantity, &position.cost, &position.margin, &position.realised_profit]
-            .map(String::as_str)
-            .join(" ")
-    }
-
-    fn trade(&mut self, side: &str, quantity: &str, price: &str, leverage: &str) -> Expected {
-        self.posted(json!({
-            "type": "trade.filled", "trade_id": "t-1", "order_id": "o-1", "symbol": "BTC-USDT",
-            "side": side, "quantity": quantity, "price": price, "leverage": leverage,
-            "margin_mode": "cross", "fee": { "currency": "USDT", "amount": "0" },
-            "liquidity": "taker",
-        }))
-    }
-}
-
-/// An event about `money`, with `more` fields.
-fn about(kind: &str, money: &str, more: Value) -> Value {
-    let (amount, currency) = money.split_once(' ').unwrap();
-    let mut event = json!({ "type": kind, "currency": currency, "amount": amount });
-    for (name, value) in more.as_object().unwrap() {
-        event[name.as_str()] = value.clone();
-    }
-    event
-}
 
 fn reserved(money: &str, may_borrow: bool) -> Value {
     about("order.reserved", money, json!({ "order_id": "o-1", "may_borrow": may_borrow }))
@@ -101,11 +25,13 @@ fn spot(side: &str, quantity: &str, price: &str, reserved: &str, fee: &str) -> V
     })
 }
 
-fn rejected(expected: &Expected) -> &str {
-    match expected {
-        Expected::Rejected { code, .. } => code,
-        other => panic!("{other:?}"),
-    }
+fn trade(page: &mut Page, side: &str, quantity: &str, price: &str, leverage: &str) -> Expected {
+    page.posted(json!({
+        "type": "trade.filled", "trade_id": "t-1", "order_id": "o-1", "symbol": "BTC-USDT",
+        "side": side, "quantity": quantity, "price": price, "leverage": leverage,
+        "margin_mode": "cross", "fee": { "currency": "USDT", "amount": "0" },
+        "liquidity": "taker",
+    }))
 }
 
 #[test]
@@ -154,38 +80,38 @@ fn borrowing_is_up_to_the_line_and_what_comes_in_repays_first() {
 #[test]
 fn a_position_opens_flips_and_closes() {
     let mut page = Page::with("perpetual", &["1000 USDT"]);
-    page.trade("buy", "0.1", "20000", "10");
-    assert_eq!(page.position(), "0.1 2000.000000000000 200.000000 0.000000");
+    trade(&mut page, "buy", "0.1", "20000", "10");
+    assert_eq!(page.position_of("BTC-USDT"), "0.1 2000.000000000000 200.000000 0.000000");
     // 0.1 closed with (21000 − 20000) · 0.1 = 100 won, 0.05 opened short at 21000.
-    let expected = page.trade("sell", "0.15", "21000", "10");
+    let expected = trade(&mut page, "sell", "0.15", "21000", "10");
     let Expected::Posted { position: Some(position), .. } = expected else { panic!() };
     assert_eq!((position.side.as_str(), position.quantity.as_str()), ("short", "0.05"));
     assert_eq!(position.entry_price.as_deref(), Some("21000"));
     assert_eq!(position.realised_profit, "100.000000");
-    assert_eq!(page.position(), "-0.05 1050.000000000000 105.000000 100.000000");
-    page.trade("buy", "0.05", "20000", "10");
-    assert_eq!(page.position(), "0 0.000000000000 0.000000 150.000000");
+    assert_eq!(page.position_of("BTC-USDT"), "-0.05 1050.000000000000 105.000000 100.000000");
+    trade(&mut page, "buy", "0.05", "20000", "10");
+    assert_eq!(page.position_of("BTC-USDT"), "0 0.000000000000 0.000000 150.000000");
     assert_eq!(page.money("USDT"), "1150.000000 0.000000 0.000000 0.000000 0.000000");
 }
 
 #[test]
 fn margin_rounds_up_and_cost_keeps_twelve_decimals() {
     let mut page = Page::with("perpetual", &["1000 USDT"]);
-    page.trade("buy", "1", "100", "3");
-    assert_eq!(page.position(), "1 100.000000000000 33.333334 0.000000");
+    trade(&mut page, "buy", "1", "100", "3");
+    assert_eq!(page.position_of("BTC-USDT"), "1 100.000000000000 33.333334 0.000000");
     let mut page = Page::with("perpetual", &["1000 USDT"]);
-    page.trade("buy", "3", "0.333333333333", "10");
-    page.trade("buy", "4", "0.1", "10");
-    assert_eq!(page.position(), "7 1.399999999999 0.140000 0.000000");
+    trade(&mut page, "buy", "3", "0.333333333333", "10");
+    trade(&mut page, "buy", "4", "0.1", "10");
+    assert_eq!(page.position_of("BTC-USDT"), "7 1.399999999999 0.140000 0.000000");
     // 1.399999999999 · 3/7 = 0.599999999999571… → 0.6; margin 0.14 · 3/7 = 0.06; 3 · 1 − 0.6.
-    page.trade("sell", "3", "1", "10");
-    assert_eq!(page.position(), "4 0.799999999999 0.080000 2.400000");
+    trade(&mut page, "sell", "3", "1", "10");
+    assert_eq!(page.position_of("BTC-USDT"), "4 0.799999999999 0.080000 2.400000");
 }
 
 #[test]
 fn longs_pay_positive_funding() {
     let mut page = Page::with("perpetual", &["20000 USDT"]);
-    page.trade("buy", "2", "50000", "10");
+    trade(&mut page, "buy", "2", "50000", "10");
     let funding = |rate: &str| json!({ "type": "funding.charged", "symbol": "BTC-USDT", "rate": rate, "mark_price": "60000" });
     // 2 · 60000 · 0.0001 = 12
     page.posted(funding("0.0001"));
@@ -197,7 +123,7 @@ fn longs_pay_positive_funding() {
 #[test]
 fn a_withdrawal_during_a_liquidation_waits() {
     let mut page = Page::with("perpetual", &["1000 USDT"]);
-    page.trade("buy", "0.1", "20000", "10");
+    trade(&mut page, "buy", "0.1", "20000", "10");
     page.posted(json!({ "type": "liquidation.started" }));
     let asked = about("withdrawal.requested", "5 USDT", json!({ "withdrawal_id": "w-1" }));
     let Expected::Posted { delayed, .. } = page.posted(asked) else { panic!() };

@@ -82,6 +82,37 @@ fn fifty_seeds_have_every_nature_and_every_kind_of_event() {
 }
 
 #[test]
+fn older_shapes_have_nothing_new_and_everything_has_all_of_it() {
+    let new = |script: &Script| {
+        let mut found = BTreeSet::new();
+        for message in &script.messages {
+            if matches!(message.nature, Nature::ContradictsPosition | Nature::WithoutRate) {
+                found.insert(format!("{:?}", message.nature));
+                continue;
+            }
+            let Content::Envelope { event, .. } = &message.content else { continue };
+            let said = event.to_string();
+            for word in
+                ["rates", "hedge", "position_side", "isolated", "BTC-USD\"", "liquidation\""]
+            {
+                if said.contains(word) {
+                    found.insert(word.to_owned());
+                }
+            }
+        }
+        found
+    };
+    let mut everything = BTreeSet::new();
+    for seed in 0..50 {
+        assert_eq!(new(&script(seed)), BTreeSet::new());
+        let script = Script::generate(seed, &Shape::everything(), "t").unwrap();
+        assert_eq!(script, Script::generate(seed, &Shape::everything(), "t").unwrap());
+        everything.extend(new(&script));
+    }
+    assert_eq!(everything.len(), 8, "{everything:?}");
+}
+
+#[test]
 fn accounts_are_on_every_level_of_queue_and_their_messages_go_there() {
     let script = script(7);
     let routes: BTreeSet<(String, String)> = script

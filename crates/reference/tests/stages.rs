@@ -16,9 +16,9 @@ use cap_domain::configuration::Configuration;
 use cap_domain::ids::RequestId;
 use cap_domain::lane::{LaneStatus, Stage as DomainStage};
 use cap_domain::position::PositionChange;
-use cap_reference::model::{Balance, Expected, Model};
+use cap_reference::model::{Balance, Due, Expected, Model};
 use cap_reference::script::{Account, Message, Nature, Script, Shape, Stage};
-use common::story::{LaneOf, Sent, Story};
+use common::story::{LaneOf, Sent, Story, Told};
 use serde_json::{Value, json};
 
 /// How many scripts of the default shape are compared.
@@ -63,8 +63,13 @@ fn skip_everywhere(story: &mut Story) {
     skip(&mut story.account);
 }
 
-/// What the stages say of `message`, and which of them it suspended.
-fn told(story: &mut Story, message: &Message, number: usize) -> (Value, Option<String>) {
+/// What the stages say of `message`, with the requests they say it of, and which of them it
+/// suspended.
+fn told(
+    story: &mut Story,
+    message: &Message,
+    number: usize,
+) -> (Vec<(String, Value)>, Option<String>) {
     let sent = Sent {
         message_id: format!("m-{number}"),
         deduplication_id: RequestId::new(&message.deduplication_id).ok(),
@@ -72,13 +77,15 @@ fn told(story: &mut Story, message: &Message, number: usize) -> (Value, Option<S
         receives: 1,
         body: message.body_at(story.now.millis()),
     };
-    let told = story.tell_sent(&sent);
-    assert_eq!(told.request_id(), message.request_id);
+    let told = story.deliver(std::slice::from_ref(&sent));
     let suspended = story.suspended().first().map(|stage| stage.as_str().to_owned());
     skip_everywhere(story);
     story.now = story.now.plus_seconds(1);
-    let outcome: Value = serde_json::from_str(&told.body).unwrap();
-    (outcome["outcome"].clone(), suspended)
+    let read = |told: &Told| {
+        let mut said: Value = serde_json::from_str(&told.body).unwrap();
+        (told.request_id().to_owned(), said["outcome"].take())
+    };
+    (told.iter().map(read).collect(), suspended)
 }
 
 fn compare(script: &Script, configuration: &Arc<Configuration>, tally: &mut Tally) {
@@ -88,17 +95,22 @@ fn compare(script: &Script, configuration: &Arc<Configuration>, tally: &mut Tall
         for (number, message) in script.messages_of(index).enumerate() {
             let before = model.positions();
             let expected = model.take(message);
-            let (outcome, suspended) = told(&mut story, message, number);
+            let (outcomes, suspended) = told(&mut story, message, number);
             let place = || {
                 let body = message.body_at(0);
                 format!(
-                    "seed {} {:?} {body}\n{expected:#?}\n{outcome:#}",
+                    "seed {} {:?} {body}\n{expected:#?}\n{outcomes:#?}",
                     script.seed, message.nature
                 )
             };
             assert_eq!(expected == Expected::Skipped, message.nature.is_skipped(), "{}", place());
-            if let Err(difference) = expected.matches(&outcome) {
-                panic!("{difference}\n{}", place());
+            let due: Vec<Due<'_>> = expected.due(&message.request_id).collect();
+            assert_eq!(due.len(), outcomes.len(), "{}", place());
+            for (due, (request_id, outcome)) in due.iter().zip(&outcomes) {
+                assert_eq!(due.request_id, request_id, "{}", place());
+                if let Err(difference) = due.matches(outcome) {
+                    panic!("{difference}\n{}", place());
+                }
             }
             let found_at = message.nature.found_at(account).filter(|_| message.nature.is_skipped());
             assert_eq!(suspended.as_deref(), found_at.map(Stage::name), "{}", place());
@@ -114,10 +126,11 @@ fn compare(script: &Script, configuration: &Arc<Configuration>, tally: &mut Tall
             }
         }
         compare_ends(&model, &story, account, script.seed);
+        compare_positions(&model, &story, account, script.seed);
     }
 }
 
-/// Numbers, balances and positions in the end.
+/// Numbers and balances in the end.
 fn compare_ends(model: &Model, story: &Story, account: &Account, seed: u64) {
     let place = format!("seed {seed} {}", account.key());
     let seqs = [story.clearing.lane.seq, story.position.lane.seq, story.account.lane.seq];
@@ -135,7 +148,15 @@ fn compare_ends(model: &Model, story: &Story, account: &Account, seed: u64) {
         .map(|(currency, balance)| (currency.to_string(), json!(balance)))
         .collect();
     assert_eq!(ours, theirs, "{place}");
+}
+
+/// Linear positions of one-way accounts in the end; of others, every outcome was compared.
+fn compare_positions(model: &Model, story: &Story, account: &Account, seed: u64) {
+    let place = format!("seed {seed} {}", account.key());
     let ours = model.positions();
+    if ours.values().any(|held| held.position_side.is_some() || held.symbol == "BTC-USD") {
+        return;
+    }
     let theirs = &story.position.state.positions;
     assert_eq!(ours.len(), theirs.len(), "{place}");
     for (symbol, held) in theirs {
@@ -229,4 +250,51 @@ fn long_lives_end_where_the_contract_says() {
     println!("{tally:#?}");
     assert!(tally.delayed > 20, "{tally:?}");
     assert!(tally.flipped > 100 && tally.flat > 100 && tally.lost > 100, "{tally:?}");
+}
+
+/// Scripts of a shape, small ones.
+fn compare_scripts_of(shape: &Shape) {
+    let configuration = common::configuration();
+    let mut tally = Tally::default();
+    for seed in 0..SEEDS {
+        let script = Script::generate(seed, shape, "m").unwrap();
+        compare(&script, &configuration, &mut tally);
+    }
+    println!("{tally:#?}");
+}
+
+#[test]
+#[ignore = "the stages know no inverse contracts yet"]
+fn inverse_contracts() {
+    compare_scripts_of(&Shape { inverse_per_mille: 400, ..Shape::default() });
+}
+
+#[test]
+#[ignore = "the stages know no isolated margin yet"]
+fn isolated_positions() {
+    compare_scripts_of(&Shape { isolated_per_mille: 500, ..Shape::default() });
+}
+
+#[test]
+#[ignore = "the stages know no hedge accounts yet"]
+fn hedge_accounts() {
+    compare_scripts_of(&Shape { hedge_per_mille: 700, ..Shape::default() });
+}
+
+#[test]
+#[ignore = "the stages know no cards in other currencies yet"]
+fn cards_in_other_currencies() {
+    compare_scripts_of(&Shape { card_per_mille: 700, ..Shape::default() });
+}
+
+#[test]
+#[ignore = "the stages take no withdrawals for losses yet"]
+fn losses_that_take_withdrawals() {
+    compare_scripts_of(&Shape { losses_per_mille: 120, ..Shape::default() });
+}
+
+#[test]
+#[ignore = "the stages do not know everything yet"]
+fn everything_at_once() {
+    compare_scripts_of(&Shape::everything());
 }

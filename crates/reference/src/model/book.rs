@@ -1,13 +1,16 @@
 //! The account itself: what each event of the contract's table does to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::contract::Contract;
+use super::credit::{Credit, Effect, Shortfall, Terms};
 use super::currency::Currency;
-use super::event::{Amount, ContractFill, Event, PairFill};
+use super::event::{Amount, ContractFill, Event, PositionSide, Reading};
 use super::expected::PositionChange;
 use super::fill::Holding;
-use super::fraction::Fraction;
-use super::funds::{Credit, Funds, Posting, Share, Shortfall};
+use super::funds::Funds;
+use super::posting::{Contra, Posting, Share};
+use super::withdrawals::{Withdrawal, Withdrawals, take_last};
 use crate::script::Stage;
 
 /// Whether the account can be posted to.
@@ -18,12 +21,15 @@ pub(crate) enum Status {
     Closed,
 }
 
-/// A withdrawal under way.
+/// A position of an account: its contract, and its side if the account is a hedge account.
+pub(crate) type Place = (&'static str, Option<PositionSide>);
+
+/// Who asks, and where the answer stands.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Withdrawal {
-    amount: Amount,
-    /// Payable thirty minutes after its request, and so not within any script.
-    pub(crate) delayed: bool,
+pub(super) struct Asked<'a> {
+    pub(super) request_id: &'a str,
+    /// The number it gets at the account stage.
+    pub(super) lane_seq: u64,
 }
 
 /// One account.
@@ -31,20 +37,23 @@ pub(crate) struct Withdrawal {
 pub(crate) struct Book {
     pub(super) has_positions: bool,
     pub(crate) status: Status,
+    pub(crate) hedge: bool,
     pub(crate) credit: Option<Credit>,
     pub(crate) liquidating: bool,
-    pub(crate) withdrawals: BTreeMap<String, Withdrawal>,
+    pub(crate) withdrawals: Withdrawals,
     pub(crate) funds: Funds,
-    pub(crate) positions: BTreeMap<String, Holding>,
+    pub(crate) positions: BTreeMap<Place, Holding>,
 }
 
 /// What an event came to.
 #[derive(Debug, Default)]
 pub(super) struct Posted {
-    pub(super) touched: Vec<Currency>,
+    pub(super) touched: BTreeSet<Currency>,
     pub(super) position: Option<PositionChange>,
     /// Whether it requested a withdrawal that is payable later.
     pub(super) delayed: bool,
+    /// Withdrawals whose money it took, the one asked for last first.
+    pub(super) cancelled: Vec<(String, Withdrawal)>,
 }
 
 /// Why an event came to nothing.
@@ -59,6 +68,8 @@ pub(super) enum Stop {
 impl Stop {
     /// A fact that contradicts what the account has.
     pub(super) const CONTRADICTION: Self = Self::Poisoned { at: Stage::Account };
+    /// A fill that contradicts the position, or the account's position mode.
+    pub(super) const CONTRADICTS_POSITION: Self = Self::Poisoned { at: Stage::Position };
     /// Borrowing without the rate it needs: for a request an answer, for a fact poison.
     pub(super) const WITHOUT_RATE: Self = Self::Rejected("invalid_request");
 }
@@ -68,9 +79,10 @@ impl Book {
         Self {
             has_positions,
             status: Status::Unopened,
+            hedge: false,
             credit: None,
             liquidating: false,
-            withdrawals: BTreeMap::new(),
+            withdrawals: Withdrawals::new(),
             funds: Funds::default(),
             positions: BTreeMap::new(),
         }
@@ -81,8 +93,8 @@ impl Book {
         self.positions.values().any(|held| held.quantity != 0)
     }
 
-    /// Whether a shortage of `currency` can be owed: not if it would have to be borrowed on a line
-    /// in another currency.
+    /// Whether a shortage of `currency` can be owed without a rate: not if it would have to be
+    /// borrowed on a line in another currency.
     pub(crate) fn may_owe(&self, currency: Currency) -> bool {
         self.credit.filter(Credit::is_open).is_none_or(|line| line.limit.currency == currency)
     }
@@ -95,11 +107,11 @@ impl Book {
     }
 
     /// Takes a valid event. After a stop the book is of no use: the caller works on a copy.
-    pub(super) fn take(&mut self, event: &Event) -> Result<Posted, Stop> {
-        self.check_status(event)?;
-        let result = self.apply(event);
+    pub(super) fn take(&mut self, reading: &Reading, asked: Asked<'_>) -> Result<Posted, Stop> {
+        self.check_status(&reading.event)?;
+        let result = self.apply(reading, asked);
         match result {
-            Err(Stop::Rejected(_)) if !event.is_request() => Err(Stop::CONTRADICTION),
+            Err(Stop::Rejected(_)) if !reading.event.is_request() => Err(Stop::CONTRADICTION),
             result => result,
         }
     }
@@ -121,13 +133,14 @@ impl Book {
         Err(Stop::Poisoned { at: if found_early { Stage::Position } else { Stage::Account } })
     }
 
-    fn apply(&mut self, event: &Event) -> Result<Posted, Stop> {
+    fn apply(&mut self, reading: &Reading, asked: Asked<'_>) -> Result<Posted, Stop> {
         let mut posting = Posting::default();
         let mut posted = Posted::default();
         let mut shortfall = Shortfall::Force;
-        match event {
-            Event::Opened { credit } => {
+        match &reading.event {
+            Event::Opened { hedge, credit } => {
                 self.status = Status::Open;
+                self.hedge = *hedge;
                 self.credit = credit.map(|limit| Credit { limit, enabled: true });
             }
             Event::Closed => {
@@ -139,21 +152,27 @@ impl Book {
             Event::CreditChanged { limit, enabled } => {
                 self.credit = Some(Credit { limit: *limit, enabled: *enabled });
             }
-            Event::Deposited(amount) => posting.add(amount.currency, Share::Net, amount.units),
-            Event::Charged(amount) => posting.add(amount.currency, Share::Net, -amount.units),
+            Event::Deposited(Amount { currency, units }) => {
+                posting.add(*currency, Share::Net, *units, Contra::Bank);
+            }
+            Event::Charged { amount, to } => {
+                posting.add(amount.currency, Share::Net, -amount.units, *to);
+            }
             Event::WithdrawalRequested { id, amount } => {
                 shortfall = Shortfall::Reject;
                 posting.transfer(*amount, Share::Net, Share::Withdrawing);
                 posted.delayed = self.liquidating && self.funds.has_margin();
-                let withdrawal = Withdrawal { amount: *amount, delayed: posted.delayed };
+                let Asked { request_id, lane_seq: number } = asked;
+                let (delayed, request_id) = (posted.delayed, request_id.to_owned());
+                let withdrawal = Withdrawal { amount: *amount, delayed, request_id, number };
                 self.withdrawals.insert(id.clone(), withdrawal);
             }
             Event::WithdrawalSettled { id } => {
-                let Withdrawal { amount, delayed } = self.ended(id)?;
+                let Withdrawal { amount, delayed, .. } = self.ended(id)?;
                 if delayed {
                     return Err(Stop::CONTRADICTION);
                 }
-                posting.add(amount.currency, Share::Withdrawing, -amount.units);
+                posting.add(amount.currency, Share::Withdrawing, -amount.units, Contra::Bank);
             }
             Event::WithdrawalCancelled { id } => {
                 let withdrawal = self.ended(id)?;
@@ -166,27 +185,77 @@ impl Book {
             Event::Released(amount) => posting.transfer(*amount, Share::Frozen, Share::Net),
             Event::Adjusted { amount, force } => {
                 shortfall = if *force { Shortfall::Force } else { Shortfall::Reject };
-                posting.add(amount.currency, Share::Net, amount.units);
+                posting.add(amount.currency, Share::Net, amount.units, Contra::Adjustments);
             }
             Event::LiquidationStarted => self.liquidating = true,
             Event::LiquidationEnded => self.liquidating = false,
-            Event::PairFilled(fill) => pair_filled(&mut posting, fill)?,
+            Event::PairFilled(fill) => fill.post(&mut posting)?,
             Event::ContractFilled(fill) => {
                 posted.position = Some(self.contract_filled(&mut posting, fill)?);
             }
-            Event::Funded { symbol, rate, mark_price } => {
-                let held = self.positions.get(symbol).copied().unwrap_or_default();
-                let received = held.funding(*rate, *mark_price).ok_or(Stop::CONTRADICTION)?;
-                posting.add(Currency::USDT, Share::Net, received);
-                posted.position = Some(held.changed(symbol, 0));
+            Event::Funded { contract, rate, mark_price } => {
+                let mut received = 0;
+                for holding in self.holdings(contract) {
+                    received += holding.funding(*rate, *mark_price).ok_or(Stop::CONTRADICTION)?;
+                }
+                posting.add(contract.settled_in, Share::Net, received, Contra::Funding);
+                posted.position = self.funded(contract);
             }
         }
-        posted.touched = self.funds.post(&posting, shortfall, self.credit)?;
+        let terms = Terms { shortfall, line: self.credit, rates: &reading.rates };
+        self.post(&posting, &terms, &mut posted)?;
         Ok(posted)
+    }
+
+    /// Adds and takes, then closes what is short: first out of withdrawals, if the account is being
+    /// liquidated and the event is a loss that happened (W1), then by borrowing.
+    fn post(
+        &mut self,
+        posting: &Posting,
+        terms: &Terms<'_>,
+        posted: &mut Posted,
+    ) -> Result<(), Stop> {
+        let before = self.funds.clone();
+        self.funds.apply(posting)?;
+        posted.touched.extend(posting.moved.keys());
+        let mut effect = Effect::of(&before, &self.funds);
+        terms.allow(&effect.short)?;
+        if self.liquidating && terms.shortfall == Shortfall::Force {
+            for (currency, short) in &mut effect.short {
+                while *short > 0
+                    && let Some(last) = take_last(&mut self.withdrawals, *currency)
+                {
+                    *short -= last.1.amount.units;
+                    self.funds.give_back(last.1.amount);
+                    posted.cancelled.push(last);
+                }
+            }
+            effect.short.retain(|_, short| *short > 0);
+        }
+        posted.touched.extend(terms.close(&before, &mut self.funds, &effect)?);
+        Ok(())
     }
 
     fn ended(&mut self, withdrawal_id: &str) -> Result<Withdrawal, Stop> {
         self.withdrawals.remove(withdrawal_id).ok_or(Stop::CONTRADICTION)
+    }
+
+    /// What is open of a contract: one position, or two in a hedge account.
+    fn holdings(&self, contract: &Contract) -> impl Iterator<Item = &Holding> {
+        let of_contract = |(place, _): &(&Place, &Holding)| place.0 == contract.symbol;
+        let holdings = self.positions.iter().filter(of_contract).map(|(_, held)| held);
+        holdings.filter(|held| held.quantity != 0)
+    }
+
+    /// The position that funding tells of: the account's one, open or not; in a hedge account the
+    /// open one, if exactly one is (P7).
+    fn funded(&self, contract: &Contract) -> Option<PositionChange> {
+        if !self.hedge {
+            let held = self.positions.get(&(contract.symbol, None)).copied();
+            return Some(held.unwrap_or(Holding::flat(*contract, None)).changed(0));
+        }
+        let mut open = self.holdings(contract);
+        open.next().filter(|_| open.next().is_none()).map(|held| held.changed(0))
     }
 
     /// Margin and profit, and the reserve: what the fill does not need of it goes back.
@@ -195,34 +264,22 @@ impl Book {
         posting: &mut Posting,
         fill: &ContractFill,
     ) -> Result<PositionChange, Stop> {
-        let held = self.positions.entry(fill.symbol.clone()).or_default();
-        let filled = held.fill(fill).ok_or(Stop::CONTRADICTION)?;
-        let mut add = |share, units| posting.add(Currency::USDT, share, units);
-        add(Share::Margin, -filled.margin_released);
-        add(Share::Net, filled.margin_released);
-        add(Share::Net, filled.realised);
-        add(Share::Frozen, -fill.reserved);
-        add(Share::Net, fill.reserved);
-        add(Share::Net, -filled.margin_added);
-        add(Share::Margin, filled.margin_added);
-        add(Share::Net, -fill.fee);
-        Ok(held.changed(&fill.symbol, filled.realised))
+        if fill.position_side.is_some() != self.hedge {
+            return Err(Stop::CONTRADICTS_POSITION);
+        }
+        let place = (fill.contract.symbol, fill.position_side);
+        let flat = Holding::flat(fill.contract, fill.position_side);
+        let held = self.positions.entry(place).or_insert(flat);
+        let filled = held.fill(fill)?;
+        let currency = fill.contract.settled_in;
+        let amount = |units| Amount { currency, units };
+        posting.transfer(amount(filled.margin_released), Share::Margin, Share::Net);
+        posting.add(currency, Share::Net, filled.realised, Contra::Profit);
+        posting.transfer(amount(fill.reserved), Share::Frozen, Share::Net);
+        posting.transfer(amount(filled.margin_added), Share::Net, Share::Margin);
+        for fee in filled.fees {
+            posting.add(currency, Share::Net, -fee, Contra::Fees);
+        }
+        Ok(held.changed(filled.realised))
     }
-}
-
-/// Pays, receives, gives back what is left of the reserve, pays the fee. Whether the reserve is
-/// used up or given back and paid from available comes to the same balances.
-fn pair_filled(posting: &mut Posting, fill: &PairFill) -> Result<(), Stop> {
-    let quantity = Fraction::new(fill.quantity, fill.base.decimals);
-    let value = quantity.times(&fill.price.exact()).half_even(Currency::USDT.decimals);
-    let value = value.ok_or(Stop::CONTRADICTION)?;
-    let (base, quote) = ((fill.base, fill.quantity), (Currency::USDT, value));
-    let ((pays, paid), (receives, received)) =
-        if fill.buys { (quote, base) } else { (base, quote) };
-    posting.add(pays, Share::Frozen, -fill.reserved);
-    posting.add(pays, Share::Net, fill.reserved);
-    posting.add(pays, Share::Net, -paid);
-    posting.add(receives, Share::Net, received);
-    posting.add(fill.fee.currency, Share::Net, -fill.fee.units);
-    Ok(())
 }

@@ -2,18 +2,21 @@
 
 use serde_json::Value;
 
+use super::contract::Contract;
 use super::currency::Currency;
+use super::exchange::Rates;
 use super::fields::Fields;
 use super::fraction::Fraction;
+use super::posting::Contra;
 
 /// Decimals to which prices, rates and leverages are read: no event needs more.
 pub(super) const RATE_DECIMALS: u32 = 12;
 
 /// An amount of a currency, in its units.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Amount {
-    pub(super) currency: Currency,
-    pub(super) units: i128,
+pub(crate) struct Amount {
+    pub(crate) currency: Currency,
+    pub(crate) units: i128,
 }
 
 /// A trade of two currencies, for one of its sides.
@@ -32,15 +35,59 @@ pub(super) struct PairFill {
 /// A trade of a contract, for one of its sides.
 #[derive(Debug)]
 pub(super) struct ContractFill {
-    pub(super) symbol: String,
+    pub(super) contract: Contract,
     pub(super) buys: bool,
-    /// At [`super::fill::QUANTITY_DECIMALS`].
+    /// Only of a hedge account.
+    pub(super) position_side: Option<PositionSide>,
+    pub(super) margin_mode: MarginMode,
+    /// At [`super::contract::QUANTITY_DECIMALS`].
     pub(super) quantity: i128,
     pub(super) price: Rate,
     pub(super) leverage: Rate,
-    /// In units of USDT, as the fee.
+    /// In units of the settlement currency, as the fee.
     pub(super) reserved: i128,
     pub(super) fee: i128,
+}
+
+/// Which of a hedge account's two positions in a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PositionSide {
+    Long,
+    Short,
+}
+
+impl PositionSide {
+    pub(crate) const BOTH: [Self; 2] = [Self::Long, Self::Short];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Long => "long",
+            Self::Short => "short",
+        }
+    }
+}
+
+/// How a position is margined: money moves alike (P4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum MarginMode {
+    Cross,
+    Isolated,
+}
+
+impl MarginMode {
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Cross => Self::Isolated,
+            Self::Isolated => Self::Cross,
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Cross => "cross",
+            Self::Isolated => "isolated",
+        }
+    }
 }
 
 /// A price, a rate or a leverage.
@@ -59,7 +106,7 @@ impl Rate {
 /// An event that is valid.
 #[derive(Debug)]
 pub(super) enum Event {
-    Opened { credit: Option<Amount> },
+    Opened { hedge: bool, credit: Option<Amount> },
     Closed,
     CreditChanged { limit: Amount, enabled: bool },
     Deposited(Amount),
@@ -70,11 +117,18 @@ pub(super) enum Event {
     Released(Amount),
     PairFilled(PairFill),
     ContractFilled(ContractFill),
-    Funded { symbol: String, rate: Rate, mark_price: Rate },
-    Charged(Amount),
+    Funded { contract: Contract, rate: Rate, mark_price: Rate },
+    Charged { amount: Amount, to: Contra },
     LiquidationStarted,
     LiquidationEnded,
     Adjusted { amount: Amount, force: bool },
+}
+
+/// An event and the rates it carries.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) event: Event,
+    pub(super) rates: Rates,
 }
 
 /// What is not valid.
@@ -114,7 +168,7 @@ impl Event {
     }
 
     /// Reads an event of an account that has positions, or has none.
-    pub(super) fn read(event: &Value, has_positions: bool) -> Result<Self, Unreadable> {
+    pub(super) fn read(event: &Value, has_positions: bool) -> Result<Reading, Unreadable> {
         let fields = event.as_object().ok_or(Unreadable::Poison)?;
         let kind = fields.get("type").and_then(Value::as_str).ok_or(Unreadable::Poison)?;
         let read = Fields::besides_type(fields).into_event(kind, has_positions);

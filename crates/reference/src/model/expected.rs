@@ -4,6 +4,8 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::cancelled::CancelledWithdrawal;
+
 /// How much later than its request a withdrawal during a liquidation is payable (A8).
 const PAYABLE_AFTER: time::Duration = time::Duration::minutes(30);
 
@@ -29,23 +31,29 @@ pub struct Balance {
 pub struct PositionChange {
     /// The contract.
     pub symbol: String,
+    /// `long` or `short` in a hedge account, none in a one-way account.
+    pub position_side: Option<String>,
     /// `long`, `short` or `flat`.
     pub side: String,
     /// Without sign and without zeros at the end.
     pub quantity: String,
     /// To eight decimals, without zeros at the end; none when nothing is held.
     pub entry_price: Option<String>,
-    /// Margin held for it, in USDT.
+    /// Margin held for it, in its settlement currency.
     pub margin: String,
-    /// Always `cross`.
+    /// `cross` or `isolated`; of what is flat, what it was last, and before that `cross`.
     pub margin_mode: String,
-    /// What this event realised, in USDT.
+    /// What this event realised, in its settlement currency.
     pub realised_profit: String,
 }
 
-/// What an account holds of one contract.
+/// What an account holds of one contract; of a hedge account, on one side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
+    /// The contract.
+    pub symbol: String,
+    /// `long` or `short` in a hedge account, none in a one-way account.
+    pub position_side: Option<String>,
     /// `long`, `short` or `flat`.
     pub side: String,
     /// Below zero for a short, without zeros at the end.
@@ -54,9 +62,11 @@ pub struct Position {
     pub cost: String,
     /// To eight decimals, without zeros at the end; none when nothing is held.
     pub entry_price: Option<String>,
-    /// Margin held for it, in USDT.
+    /// Margin held for it, in its settlement currency.
     pub margin: String,
-    /// What was realised since the first fill, in USDT.
+    /// `cross` or `isolated`; of what is flat, what it was last.
+    pub margin_mode: String,
+    /// What was realised since the first fill, in its settlement currency.
     pub realised_profit: String,
 }
 
@@ -70,9 +80,12 @@ pub enum Expected {
         /// The currencies touched, afterwards, by code.
         balances: Vec<Balance>,
         /// The position that a fill changed or funding looked at.
-        position: Option<PositionChange>,
+        position: Option<Box<PositionChange>>,
         /// Whether the outcome says `payable_at`, half an hour after the decision.
         delayed: bool,
+        /// Withdrawals whose money it took: each has an outcome of its own, in this order, right
+        /// before this one.
+        cancelled: Vec<CancelledWithdrawal>,
     },
     /// It is refused, and no balance is touched.
     Rejected {
@@ -126,15 +139,24 @@ impl Expected {
         }
     }
 
+    /// Outcomes that must come right before its own, in order. A replay repeats none of them.
+    pub fn cancelled(&self) -> &[CancelledWithdrawal] {
+        match self {
+            Self::Posted { cancelled, .. } => cancelled,
+            _ => &[],
+        }
+    }
+
     fn matches_once(&self, outcome: &Value) -> Result<(), String> {
         let code = |expected: &str| text("reason.code", expected, &outcome["reason"]["code"]);
+        absent("cancelled", outcome)?;
         match self {
             Self::Posted { balances, position, delayed, .. } => {
                 text("status", "posted", &outcome["status"])?;
                 absent("reason", outcome)?;
                 self.matches_number(outcome)?;
                 matches_balances(balances, outcome)?;
-                matches_position(position.as_ref(), outcome)?;
+                matches_position(position.as_deref(), outcome)?;
                 matches_payable_at(*delayed, outcome)
             }
             Self::Rejected { code: expected, .. } => {
@@ -181,7 +203,7 @@ impl Balance {
     }
 }
 
-fn touches_nothing(outcome: &Value) -> Result<(), String> {
+pub(super) fn touches_nothing(outcome: &Value) -> Result<(), String> {
     matches_balances(&[], outcome)?;
     absent("position", outcome)?;
     absent("payable_at", outcome)
@@ -217,6 +239,10 @@ fn matches_position(expected: Option<&PositionChange>, outcome: &Value) -> Resul
     for (name, figure) in fields {
         text(&format!("position.{name}"), figure, &found[name])?;
     }
+    match &expected.position_side {
+        Some(side) => text("position.position_side", side, &found["position_side"])?,
+        None => absent("position_side", found)?,
+    }
     same("position.entry_price", &expected.entry_price.as_deref(), &found["entry_price"].as_str())
 }
 
@@ -232,21 +258,21 @@ fn matches_payable_at(delayed: bool, outcome: &Value) -> Result<(), String> {
     same("payable_at", &(at("decided_at")? + PAYABLE_AFTER), &at("payable_at")?)
 }
 
-fn absent(field: &str, outcome: &Value) -> Result<(), String> {
+pub(super) fn absent(field: &str, outcome: &Value) -> Result<(), String> {
     match outcome.get(field) {
         None | Some(Value::Null) => Ok(()),
         Some(found) => Err(format!("{field}: expected none, found {found}")),
     }
 }
 
-fn text(field: &str, expected: &str, found: &Value) -> Result<(), String> {
+pub(super) fn text(field: &str, expected: &str, found: &Value) -> Result<(), String> {
     match found.as_str() {
         Some(found) if found == expected => Ok(()),
         _ => Err(format!("{field}: expected {expected}, found {found}")),
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(
+pub(super) fn same<T: PartialEq + std::fmt::Debug>(
     field: &str,
     expected: &T,
     found: &T,

@@ -2,12 +2,26 @@
 
 use serde_json::{Map, Value};
 
+use super::contract::{Contract, QUANTITY_DECIMALS};
 use super::currency::{Currency, in_units};
-use super::event::{Amount, ContractFill, Event, PairFill, RATE_DECIMALS, Rate};
-use super::fill::QUANTITY_DECIMALS;
+use super::event::{
+    Amount, ContractFill, Event, MarginMode, PairFill, PositionSide, RATE_DECIMALS, Rate, Reading,
+};
+use super::exchange::Rates;
+use super::posting::Contra;
 
-/// The contracts that are modelled: linear, multiplier 1, settled in USDT.
-const SYMBOLS: [&str; 2] = ["BTC-USDT", "ETH-USDT"];
+/// The events that may borrow or repay in another currency, and so may carry rates (C4).
+const WITH_RATES: [&str; 9] = [
+    "deposit.received",
+    "withdrawal.cancelled",
+    "order.reserved",
+    "order.released",
+    "trade.filled",
+    "funding.charged",
+    "fee.charged",
+    "interest.charged",
+    "adjustment.posted",
+];
 
 /// The bases of the spot pairs; the quote is USDT.
 const BASES: [Currency; 2] = [Currency::BTC, Currency::ETH];
@@ -26,8 +40,10 @@ impl Fields {
     }
 
     /// The event of this type, if nothing is missing, wrong or too much.
-    pub(super) fn into_event(mut self, kind: &str, has_positions: bool) -> Option<Event> {
-        self.event(kind, has_positions).filter(|_| self.left.is_empty())
+    pub(super) fn into_event(mut self, kind: &str, has_positions: bool) -> Option<Reading> {
+        let rates = if WITH_RATES.contains(&kind) { self.rates()? } else { Rates::default() };
+        let event = self.event(kind, has_positions)?;
+        self.left.is_empty().then_some(Reading { event, rates })
     }
 
     fn event(&mut self, kind: &str, has_positions: bool) -> Option<Event> {
@@ -67,15 +83,17 @@ impl Fields {
             "trade.filled" if has_positions => Event::ContractFilled(self.contract_fill()?),
             "trade.filled" => Event::PairFilled(self.pair_fill()?),
             "funding.charged" if has_positions => Event::Funded {
-                symbol: self.one_of("symbol", &SYMBOLS)?,
+                contract: Contract::of(&self.text("symbol")?)?,
                 rate: self.rate("rate")?,
                 mark_price: self.rate_above_zero("mark_price")?,
             },
             "fee.charged" => {
                 self.text("reason")?;
-                Event::Charged(self.above_zero()?)
+                Event::Charged { amount: self.above_zero()?, to: Contra::Fees }
             }
-            "interest.charged" => Event::Charged(self.above_zero()?),
+            "interest.charged" => {
+                Event::Charged { amount: self.above_zero()?, to: Contra::Interest }
+            }
             "liquidation.started" => Event::LiquidationStarted,
             "liquidation.ended" => Event::LiquidationEnded,
             "adjustment.posted" => {
@@ -94,9 +112,8 @@ impl Fields {
 
     fn opened(&mut self) -> Option<Event> {
         self.text("customer")?;
-        if self.left.contains_key("position_mode") {
-            self.one_of("position_mode", &["one_way"])?;
-        }
+        let hedge = self.left.contains_key("position_mode")
+            && self.one_of("position_mode", &["one_way", "hedge"])? == "hedge";
         let credit = match self.left.remove("credit") {
             None => None,
             Some(credit) => {
@@ -106,7 +123,7 @@ impl Fields {
                 credit.left.is_empty().then_some(limit)
             }
         };
-        Some(Event::Opened { credit })
+        Some(Event::Opened { hedge, credit })
     }
 
     fn pair_fill(&mut self) -> Option<PairFill> {
@@ -131,19 +148,48 @@ impl Fields {
 
     fn contract_fill(&mut self) -> Option<ContractFill> {
         self.trade()?;
-        self.one_of("margin_mode", &["cross"])?;
-        let fee = self.fee().filter(|fee| fee.currency == Currency::USDT)?.units;
+        let contract = Contract::of(&self.text("symbol")?)?;
+        let margin_mode = match self.one_of("margin_mode", &["cross", "isolated"])?.as_str() {
+            "cross" => MarginMode::Cross,
+            _ => MarginMode::Isolated,
+        };
+        let position_side = match self.left.contains_key("position_side") {
+            false => None,
+            true => {
+                let side = self.text("position_side")?;
+                Some(PositionSide::BOTH.into_iter().find(|known| known.name() == side)?)
+            }
+        };
+        let fee = self.fee().filter(|fee| fee.currency == contract.settled_in)?.units;
         let quantity = in_units(&self.text("quantity")?, QUANTITY_DECIMALS)?;
         above_zero(quantity)?;
         Some(ContractFill {
-            symbol: self.one_of("symbol", &SYMBOLS)?,
+            contract,
             buys: self.buys()?,
+            position_side,
+            margin_mode,
             quantity,
             price: self.rate_above_zero("price")?,
             leverage: self.rate_above_zero("leverage")?,
-            reserved: self.reserved(Currency::USDT)?,
+            reserved: self.reserved(contract.settled_in)?,
             fee,
         })
+    }
+
+    /// `{"A/B": "r"}`: one A buys r B.
+    fn rates(&mut self) -> Option<Rates> {
+        let mut rates = Rates::default();
+        let Some(said) = self.left.remove("rates") else { return Some(rates) };
+        for (pair, rate) in said.as_object()? {
+            let (from, to) = pair.split_once('/')?;
+            let (from, to) = (Currency::of(from)?, Currency::of(to)?);
+            let units = in_units(rate.as_str()?, RATE_DECIMALS)?;
+            if from == to || units <= 0 {
+                return None;
+            }
+            rates.add(from, to, Rate { units });
+        }
+        Some(rates)
     }
 
     /// What every trade says and no rule asks for.

@@ -2,6 +2,18 @@
 
 use num_bigint::BigInt;
 
+/// A way to round, as a symbol may name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rounding {
+    /// Away from zero.
+    Up,
+    /// Toward zero; no shipped symbol says so.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no shipped symbol says so"))]
+    Down,
+    /// To the nearest, a tie to the even one.
+    HalfEven,
+}
+
 /// A fraction of whole numbers of any length.
 #[derive(Debug, Clone)]
 pub(super) struct Fraction {
@@ -34,11 +46,34 @@ impl Fraction {
         }
     }
 
-    /// The quotient by a divisor above zero.
+    /// The quotient by a divisor that is not zero.
     pub(super) fn over(&self, divisor: &Self) -> Self {
+        let sign = if divisor.is_negative() { -1 } else { 1 };
         Self {
-            numerator: &self.numerator * &divisor.denominator,
-            denominator: &self.denominator * &divisor.numerator,
+            numerator: &self.numerator * &divisor.denominator * sign,
+            denominator: &self.denominator * &divisor.numerator * sign,
+        }
+    }
+
+    pub(super) fn is_negative(&self) -> bool {
+        self.numerator < BigInt::ZERO
+    }
+
+    pub(super) fn is_zero(&self) -> bool {
+        self.numerator == BigInt::ZERO
+    }
+
+    /// The number of units of `10^-decimals` by this rounding; none if it has more than 38 digits.
+    pub(super) fn rounded(&self, decimals: u32, rounding: Rounding) -> Option<i128> {
+        let magnitude = |sign| self.times(&Self::new(sign, 0));
+        let sign = if self.is_negative() { -1 } else { 1 };
+        match rounding {
+            Rounding::HalfEven => self.half_even(decimals),
+            Rounding::Up => Some(sign * magnitude(sign).up(decimals)?),
+            Rounding::Down => {
+                let (floor, _) = magnitude(sign).floor_and_rest(decimals);
+                Some(sign * i128::try_from(floor).ok()?)
+            }
         }
     }
 
@@ -68,7 +103,7 @@ impl Fraction {
 
 #[cfg(test)]
 mod tests {
-    use super::Fraction;
+    use super::{Fraction, Rounding};
 
     #[test]
     fn a_tie_goes_to_the_even_unit_on_both_sides_of_zero() {
@@ -83,6 +118,22 @@ mod tests {
         let third = Fraction::new(100, 0).over(&Fraction::new(3, 0));
         assert_eq!((third.up(6), third.half_even(6)), (Some(33_333_334), Some(33_333_333)));
         assert_eq!(Fraction::new(5, 1).up(1), Some(5));
+    }
+
+    #[test]
+    fn up_is_away_from_zero_and_down_toward_it() {
+        for (tenths, up, down, half_even) in [(15, 2, 1, 2), (-15, -2, -1, -2), (-14, -2, -1, -1)] {
+            let of = |rounding| Fraction::new(tenths, 1).rounded(0, rounding);
+            assert_eq!(of(Rounding::Up), Some(up));
+            assert_eq!(of(Rounding::Down), Some(down));
+            assert_eq!(of(Rounding::HalfEven), Some(half_even));
+        }
+    }
+
+    #[test]
+    fn a_divisor_below_zero_turns_the_sign() {
+        let quotient = Fraction::new(-3, 0).over(&Fraction::new(-2, 0));
+        assert_eq!((quotient.half_even(1), quotient.is_negative()), (Some(15), false));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! An account's money by currency, and the net rule: whatever is added to or taken from available,
 //! afterwards `available = max(n, 0)` and `borrowed = max(−n, 0)`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::book::Stop;
 use super::currency::{Currency, written};
 use super::event::Amount;
 use super::expected::Balance;
+use super::posting::{Contra, Posting};
 
 /// What an account has of one currency, in its units.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,69 +33,12 @@ impl Held {
     }
 }
 
-/// A part of what an account has.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Share {
-    /// What is free, less what is owed.
-    Net,
-    /// Held for orders.
-    Frozen,
-    /// Held for positions.
-    Margin,
-    /// Held for withdrawals.
-    Withdrawing,
-}
-
-/// What an event moves: by currency, the sum of all it adds to and takes from each share.
-#[derive(Debug, Default)]
-pub(super) struct Posting {
-    moved: BTreeMap<Currency, Held>,
-}
-
-impl Posting {
-    /// Adds so many units, or takes them; a currency is touched by what moves, even if it moves
-    /// back again.
-    pub(super) fn add(&mut self, currency: Currency, share: Share, units: i128) {
-        if units != 0 {
-            let moved = self.moved.entry(currency).or_default();
-            match share {
-                Share::Net => moved.net += units,
-                Share::Frozen => moved.frozen += units,
-                Share::Margin => moved.margin += units,
-                Share::Withdrawing => moved.withdrawing += units,
-            }
-        }
-    }
-
-    /// Moves an amount from one share to another.
-    pub(super) fn transfer(&mut self, amount: Amount, from: Share, to: Share) {
-        self.add(amount.currency, from, -amount.units);
-        self.add(amount.currency, to, amount.units);
-    }
-}
-
-/// What is done if an event takes more than is available.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shortfall {
-    /// It is rejected: it may not borrow.
-    Reject,
-    /// It borrows within the credit line.
-    Borrow,
-    /// It happened: what is short is owed.
-    Force,
-}
-
-/// A credit line.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Credit {
-    pub(super) limit: Amount,
-    pub(super) enabled: bool,
-}
-
 /// An account's money.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Funds {
     held: BTreeMap<Currency, Held>,
+    /// What contra subjects have of this account: with its own shares it comes to zero.
+    contra: BTreeMap<(Contra, Currency), i128>,
 }
 
 impl Funds {
@@ -117,17 +61,11 @@ impl Funds {
         self.held.values().any(|held| held.margin > 0)
     }
 
-    /// Posts what an event moves and tells the currencies touched. After a stop the funds are of
-    /// no use: the caller works on a copy.
-    pub(super) fn post(
-        &mut self,
-        posting: &Posting,
-        shortfall: Shortfall,
-        line: Option<Credit>,
-    ) -> Result<Vec<Currency>, Stop> {
+    /// Adds and takes what an event moves; what is short is left to be closed. After a stop the
+    /// funds are of no use: the caller works on a copy.
+    pub(super) fn apply(&mut self, posting: &Posting) -> Result<(), Stop> {
         for (currency, moved) in &posting.moved {
             let held = self.held.entry(*currency).or_default();
-            let owed = held.borrowed();
             held.net += moved.net;
             held.frozen += moved.frozen;
             held.margin += moved.margin;
@@ -135,11 +73,26 @@ impl Funds {
             if held.frozen < 0 || held.margin < 0 || held.withdrawing < 0 {
                 return Err(Stop::CONTRADICTION);
             }
-            if held.borrowed() > owed {
-                may_owe(*currency, held.borrowed(), shortfall, line)?;
-            }
         }
-        Ok(posting.moved.keys().copied().collect())
+        for (subject, units) in &posting.contra {
+            *self.contra.entry(*subject).or_default() += units;
+        }
+        Ok(())
+    }
+
+    /// Gives one amount to the exchange and gets another for it.
+    pub(super) fn exchange(&mut self, given: Amount, got: Amount) {
+        for (Amount { currency, units }, sign) in [(given, -1), (got, 1)] {
+            self.held.entry(currency).or_default().net += sign * units;
+            *self.contra.entry((Contra::Exchange, currency)).or_default() -= sign * units;
+        }
+    }
+
+    /// Gives back what a withdrawal holds.
+    pub(super) fn give_back(&mut self, amount: Amount) {
+        let held = self.held.entry(amount.currency).or_default();
+        held.withdrawing -= amount.units;
+        held.net += amount.units;
     }
 
     /// Every currency that was ever touched, as outcomes show it.
@@ -148,37 +101,17 @@ impl Funds {
     }
 
     /// The currencies of `touched`, as outcomes show them.
-    pub(super) fn shown_of(&self, touched: &[Currency]) -> Vec<Balance> {
+    pub(super) fn shown_of(&self, touched: &BTreeSet<Currency>) -> Vec<Balance> {
         touched.iter().map(|currency| shown(*currency, &self.of(*currency))).collect()
     }
-}
 
-/// Whether the account may owe so much of `currency`. A line that is switched off or has no limit
-/// is none; borrowing on a line in another currency needs a rate, which no event carries.
-fn may_owe(
-    currency: Currency,
-    owed: i128,
-    shortfall: Shortfall,
-    line: Option<Credit>,
-) -> Result<(), Stop> {
-    let line = line.filter(Credit::is_open);
-    let elsewhere = line.is_some_and(|line| line.limit.currency != currency);
-    match (shortfall, line) {
-        (Shortfall::Reject, _) | (Shortfall::Borrow, None) => {
-            Err(Stop::Rejected("insufficient_funds"))
-        }
-        (Shortfall::Borrow | Shortfall::Force, Some(_)) if elsewhere => Err(Stop::WITHOUT_RATE),
-        (Shortfall::Borrow, Some(line)) if owed > line.limit.units => {
-            Err(Stop::Rejected("credit_limit_exceeded"))
-        }
-        (Shortfall::Borrow | Shortfall::Force, _) => Ok(()),
-    }
-}
-
-impl Credit {
-    /// Whether anything can be borrowed on it at all.
-    pub(crate) const fn is_open(&self) -> bool {
-        self.enabled && self.limit.units > 0
+    /// What contra subjects have, by subject and currency.
+    pub(super) fn contra_shown(&self) -> BTreeMap<(String, String), String> {
+        let of = |((subject, currency), units): (&(Contra, Currency), &i128)| {
+            let place = (subject.name().to_owned(), currency.code.to_owned());
+            (place, written(*units, currency.decimals))
+        };
+        self.contra.iter().map(of).collect()
     }
 }
 

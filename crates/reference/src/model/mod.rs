@@ -4,17 +4,27 @@
 //! It knows neither queues nor retries; a message is taken once, in its place. Poison changes
 //! nothing, which is what skipping it comes to.
 //!
-//! Modelled is what the contract says of events that are supported today: linear contracts, cross
-//! margin, one-way positions, credit lines in the currency that is short.
+//! Modelled are the contract's events but `transfer.requested`, `margin.changed` and
+//! `leverage.changed`, which are invalid here: linear and inverse contracts, cross and isolated, in
+//! one-way and in hedge accounts, and credit on a card in any currency.
 
 mod book;
+mod cancelled;
+mod contract;
+mod credit;
 mod currency;
+mod due;
 mod event;
+mod exchange;
 mod expected;
 mod fields;
 mod fill;
 mod fraction;
 mod funds;
+mod liquidation;
+mod pair;
+mod posting;
+mod withdrawals;
 
 use std::collections::BTreeMap;
 
@@ -22,18 +32,37 @@ use serde_json::Value;
 
 use crate::script::{Account, Content, Message, Stage};
 pub(crate) use book::Status;
-use book::{Book, Stop};
+use book::{Asked, Book, Posted, Stop};
+pub use cancelled::CancelledWithdrawal;
+pub(crate) use contract::{Contract, QUANTITY_DECIMALS};
 pub(crate) use currency::{Currency, written};
+pub use due::{Due, first_tellings};
 use event::{Event, Unreadable};
+pub(crate) use event::{MarginMode, PositionSide};
 pub use expected::{Balance, Expected, Position, PositionChange};
-pub(crate) use fill::QUANTITY_DECIMALS;
+pub(crate) use fill::Holding;
 pub(crate) use funds::Held;
+pub use liquidation::Tier;
+use withdrawals::Withdrawal;
 
 /// A request made longer ago than this when it is sent has expired, in seconds.
 const AGE_SECS_MAX: i64 = 5 * 60;
 
 /// How far a request may seem to be made after it is sent, in seconds.
 const FUTURE_SECS_MAX: i64 = 60;
+
+/// What would come of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Would {
+    /// It is applied.
+    Post,
+    /// It is applied, and takes money from withdrawals.
+    PostAndCancel,
+    /// It is refused, or cannot be read.
+    NotPost,
+    /// It is a fact that contradicts what the account has.
+    Poison,
+}
 
 /// One account, as the contract has it.
 #[derive(Debug, Clone)]
@@ -69,7 +98,7 @@ impl Model {
                 Expected::Conflict
             };
         }
-        let Some(expected) = self.decide(event, message.initiated_at_offset_secs) else {
+        let Some(expected) = self.decide(event, message) else {
             return Expected::Skipped;
         };
         self.asked.insert(message.request_id.clone(), (event.clone(), expected.clone()));
@@ -86,9 +115,36 @@ impl Model {
         self.book.funds.shown().map(|balance| (balance.currency.clone(), balance)).collect()
     }
 
-    /// What the account holds, and held, by symbol.
+    /// What the account holds, and held: by symbol, in a hedge account by symbol and side such as
+    /// `BTC-USDT long`.
     pub fn positions(&self) -> BTreeMap<String, Position> {
-        self.book.positions.iter().map(|(symbol, held)| (symbol.clone(), held.shown())).collect()
+        let named = |(place, held): (&(&str, Option<PositionSide>), &Holding)| match place {
+            (symbol, None) => ((*symbol).to_owned(), held.shown()),
+            (symbol, Some(side)) => (format!("{symbol} {}", side.name()), held.shown()),
+        };
+        self.book.positions.iter().map(named).collect()
+    }
+
+    /// What the world outside of the account's own shares has come to, by subject and currency: of
+    /// each currency, all of these and the account's shares together, less what is borrowed, are
+    /// nothing.
+    pub fn contra(&self) -> BTreeMap<(String, String), String> {
+        self.book.funds.contra_shown()
+    }
+
+    /// Whether an event that is new and in time would be applied, and with it how many withdrawals
+    /// cancelled.
+    pub(crate) fn would(&self, event: &Value) -> Would {
+        let Ok(reading) = Event::read(event, self.book.has_positions) else {
+            return Would::NotPost;
+        };
+        let mut after = self.book.clone();
+        match after.take(&reading, Asked { request_id: "", lane_seq: u64::MAX }) {
+            Ok(posted) if posted.cancelled.is_empty() => Would::Post,
+            Ok(_) => Would::PostAndCancel,
+            Err(_) if reading.event.is_request() => Would::NotPost,
+            Err(_) => Would::Poison,
+        }
     }
 
     /// The account's own side of the story, for who writes the next message.
@@ -97,30 +153,24 @@ impl Model {
     }
 
     /// What comes of a request that is new; none if clearing cannot number it.
-    fn decide(&mut self, event: &Value, initiated_at_offset_secs: i64) -> Option<Expected> {
-        if initiated_at_offset_secs < -AGE_SECS_MAX {
+    fn decide(&mut self, event: &Value, message: &Message) -> Option<Expected> {
+        if message.initiated_at_offset_secs < -AGE_SECS_MAX {
             return Some(Expected::Expired { lane_seq: self.numbered_through(Stage::Account) });
         }
-        if initiated_at_offset_secs > FUTURE_SECS_MAX {
+        if message.initiated_at_offset_secs > FUTURE_SECS_MAX {
             return Some(self.rejected("initiated_in_the_future"));
         }
-        let event = match Event::read(event, self.book.has_positions) {
-            Ok(event) => event,
+        let reading = match Event::read(event, self.book.has_positions) {
+            Ok(reading) => reading,
             Err(Unreadable::Request) => return Some(self.rejected("invalid_request")),
             Err(Unreadable::Poison) => return None,
         };
+        let lane_seq = self.seq(Stage::Account) + 1;
         let mut after = self.book.clone();
-        Some(match after.take(&event) {
+        Some(match after.take(&reading, Asked { request_id: &message.request_id, lane_seq }) {
             Ok(posted) => {
                 self.book = after;
-                let lane_seq = self.numbered_through(Stage::Account);
-                let balances = self.book.funds.shown_of(&posted.touched);
-                Expected::Posted {
-                    lane_seq,
-                    balances,
-                    position: posted.position,
-                    delayed: posted.delayed,
-                }
+                self.posted(posted)
             }
             Err(Stop::Rejected(code)) => self.rejected(code),
             Err(Stop::Poisoned { at: Stage::Position }) => {
@@ -132,6 +182,24 @@ impl Model {
                 Expected::Skipped
             }
         })
+    }
+
+    fn posted(&mut self, posted: Posted) -> Expected {
+        let lane_seq = self.numbered_through(Stage::Account);
+        let cancelled = |(withdrawal_id, withdrawal): (String, Withdrawal)| CancelledWithdrawal {
+            request_id: withdrawal.request_id,
+            lane_seq,
+            withdrawal_id,
+            amount: written(withdrawal.amount.units, withdrawal.amount.currency.decimals),
+            currency: withdrawal.amount.currency.code.to_owned(),
+        };
+        Expected::Posted {
+            lane_seq,
+            balances: self.book.funds.shown_of(&posted.touched),
+            position: posted.position.map(Box::new),
+            delayed: posted.delayed,
+            cancelled: posted.cancelled.into_iter().map(cancelled).collect(),
+        }
     }
 
     fn rejected(&mut self, code: &str) -> Expected {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rand::RngExt;
 use rand::rngs::StdRng;
 
-use super::desk::{Order, happens, one_of};
+use super::desk::{Order, happens, one_of, share};
 use super::draft::{Draft, Then, envelope};
 use super::{Account, Content, Message, Nature, Shape, Stage};
 use crate::model::{Currency, Expected, Held, Model, Status};
@@ -16,13 +16,13 @@ const EXPIRED_SECS: i64 = -6 * 60;
 /// Made so long after it is sent that it is refused: three minutes.
 const FUTURE_SECS: i64 = 3 * 60;
 
-/// An author with so many withdrawals under way asks for no more: far below what an account may
-/// have.
-const WITHDRAWALS_MAX: usize = 50;
+/// Currencies of credit cards: in dollars most of the time.
+const CARDS: [Currency; 6] =
+    [Currency::USD, Currency::USD, Currency::USD, Currency::HKD, Currency::USDT, Currency::BTC];
 
 /// What an account is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+pub(super) enum Role {
     /// Nobody ever opens it.
     Stranger,
     /// Puts money in, takes it out, closes.
@@ -36,7 +36,12 @@ enum Role {
 pub(super) struct Author {
     pub(super) account: Account,
     index: usize,
-    role: Role,
+    pub(super) role: Role,
+    pub(super) shape: Shape,
+    /// Whether the account is to be opened as a hedge account.
+    pub(super) hedge: bool,
+    /// The currency of the credit card it is to have, if it borrows on one and sends rates.
+    pub(super) card: Option<Currency>,
     pub(super) model: Model,
     /// Orders that hold money; together they hold what is frozen.
     pub(super) orders: Vec<Order>,
@@ -44,27 +49,6 @@ pub(super) struct Author {
     pub(super) leverages: BTreeMap<&'static str, i128>,
     /// Numbers of this account's sound messages.
     sound: Vec<usize>,
-}
-
-/// What an author of an open account may do next.
-#[derive(Debug, Clone, Copy)]
-enum Action {
-    Deposit,
-    Reserve,
-    Release,
-    Fill,
-    Funding,
-    Charge,
-    Interest,
-    Withdraw,
-    Settle,
-    Cancel,
-    ChangeCredit,
-    Adjust,
-    Liquidate,
-    OpenAgain,
-    Close,
-    Invalid,
 }
 
 impl Author {
@@ -76,9 +60,20 @@ impl Author {
             }
             _ => Role::Trader,
         };
-        let model = Model::new(&account);
-        let (orders, leverages, sound) = (Vec::new(), BTreeMap::new(), Vec::new());
-        Self { account, index, role, model, orders, leverages, sound }
+        let hedge = account.has_positions() && share(dice, shape.hedge_per_mille);
+        let card = share(dice, shape.card_per_mille).then(|| one_of(dice, &CARDS));
+        Self {
+            model: Model::new(&account),
+            account,
+            index,
+            role,
+            shape: shape.clone(),
+            hedge,
+            card,
+            orders: Vec::new(),
+            leverages: BTreeMap::new(),
+            sound: Vec::new(),
+        }
     }
 
     /// Whether the account could only refuse what is asked of it.
@@ -88,14 +83,8 @@ impl Author {
     }
 
     /// Writes the account's next message, which is the next of the script.
-    pub(super) fn write(
-        &mut self,
-        shape: &Shape,
-        prefix: &str,
-        before: &[Message],
-        dice: &mut StdRng,
-    ) -> Message {
-        let number = before.len();
+    pub(super) fn write(&mut self, prefix: &str, before: &[Message], dice: &mut StdRng) -> Message {
+        let (number, shape) = (before.len(), self.shape.clone());
         let fresh = format!("{prefix}-{number}");
         if happens(dice, shape.poison_per_mille) {
             return self.write_poison(&fresh, number, dice);
@@ -125,9 +114,15 @@ impl Author {
 
     fn write_poison(&mut self, request_id: &str, number: usize, dice: &mut StdRng) -> Message {
         let event = |author: &Self, event| envelope(&author.account, request_id, event);
+        if share(dice, self.shape.contradictions_per_mille)
+            && let Some((nature, contradiction)) = self.contradiction(number, dice)
+        {
+            let content = event(self, contradiction);
+            return self.told(self.message(request_id, nature, content)).0;
+        }
         let (nature, content) = match (dice.random_range(0..8), self.model.book().status) {
             (0, _) => (Nature::NotJson, Content::Text(super::fault::no_json(dice).to_owned())),
-            (1 | 2, _) => (Nature::InvalidFact, event(self, super::fault::invalid_fact(dice))),
+            (1 | 2, _) => (Nature::InvalidFact, event(self, self.invalid_fact(dice))),
             (3 | 4, Status::Unopened) => {
                 (Nature::FactForUnopened, event(self, self.unheard_of_fact(number, dice)))
             }
@@ -154,7 +149,8 @@ impl Author {
         initiated_at_offset_secs: i64,
         dice: &mut StdRng,
     ) -> Message {
-        let Draft { event, then } = self.draft(number, dice);
+        let draft = self.draft(number, dice);
+        let Draft { event, then } = self.with_care(draft, number, dice);
         let content = envelope(&self.account, request_id, event);
         let message = self.message(request_id, nature, content);
         let (message, posted) = self.told(Message { initiated_at_offset_secs, ..message });
@@ -196,104 +192,5 @@ impl Author {
     /// What the account has of `currency`.
     pub(super) fn held(&self, currency: Currency) -> Held {
         self.model.book().funds.of(currency)
-    }
-
-    fn draft(&mut self, number: usize, dice: &mut StdRng) -> Draft {
-        match (self.model.book().status, self.role) {
-            (Status::Unopened, Role::PasserBy | Role::Trader) if happens(dice, 800) => {
-                self.opened(number, dice)
-            }
-            (Status::Unopened | Status::Closed, _) => self.any_request(number, dice),
-            (Status::Open, Role::PasserBy) => self.pass_by(number, dice),
-            (Status::Open, _) => {
-                let action = self.choose(dice);
-                self.act(action, number, dice)
-            }
-        }
-    }
-
-    fn any_request(&mut self, number: usize, dice: &mut StdRng) -> Draft {
-        let closed = self.model.book().status == Status::Closed;
-        match dice.random_range(0..6) {
-            0 if closed => self.opened(number, dice),
-            0 | 1 => self.closed(),
-            2 => self.withdrawal_requested(number, dice),
-            3 => self.adjusted(dice),
-            4 => super::fault::invalid_request(number, dice).into(),
-            _ => self.reserved(number, dice),
-        }
-    }
-
-    fn pass_by(&mut self, number: usize, dice: &mut StdRng) -> Draft {
-        let book = self.model.book();
-        match dice.random_range(0..10) {
-            0 => self.deposit(number, dice),
-            1 => self.closed(),
-            2..8 if !book.withdrawals.is_empty() => self
-                .settled(dice)
-                .or_else(|| self.cancelled(dice))
-                .unwrap_or_else(|| self.deposit(number, dice)),
-            2..8 if !book.funds.is_empty() => self.withdrawn_whole(number, dice),
-            2..7 => self.closed(),
-            _ => self.deposit(number, dice),
-        }
-    }
-
-    fn choose(&self, dice: &mut StdRng) -> Action {
-        let book = self.model.book();
-        let when = |possible: bool, weight: u32| if possible { weight } else { 0 };
-        let (ordered, poor) = (!self.orders.is_empty(), book.funds.is_empty());
-        let actions = [
-            (Action::Deposit, if poor { 60 } else { 12 }),
-            (Action::Reserve, 18),
-            (Action::Release, when(ordered, 5)),
-            (Action::Fill, if ordered { 26 } else { 8 }),
-            (Action::Funding, when(self.account.has_positions(), 8)),
-            (Action::Charge, 4),
-            (Action::Interest, when(book.funds.owed().next().is_some(), 6)),
-            (Action::Withdraw, when(book.withdrawals.len() < WITHDRAWALS_MAX, 7)),
-            (Action::Settle, when(!book.withdrawals.is_empty(), 6)),
-            (Action::Cancel, when(!book.withdrawals.is_empty(), 3)),
-            (Action::ChangeCredit, 4),
-            (Action::Adjust, 6),
-            (Action::Liquidate, if book.liquidating { 5 } else { 2 }),
-            (Action::OpenAgain, 1),
-            (Action::Close, 1),
-            (Action::Invalid, 3),
-        ];
-        let mut left = dice.random_range(0..actions.iter().map(|(_, weight)| weight).sum());
-        for (action, weight) in actions {
-            if left < weight {
-                return action;
-            }
-            left -= weight;
-        }
-        Action::Deposit
-    }
-
-    /// The draft of an action, or a deposit where it turns out that there is nothing to act on.
-    fn act(&mut self, action: Action, number: usize, dice: &mut StdRng) -> Draft {
-        let draft = match action {
-            Action::Deposit => None,
-            Action::Reserve => Some(self.reserved(number, dice)),
-            Action::Release => self.released(dice),
-            Action::Fill if self.account.has_positions() => {
-                Some(self.contract_filled(number, dice))
-            }
-            Action::Fill => Some(self.pair_filled(number, dice)),
-            Action::Funding => Some(self.funded(dice)),
-            Action::Charge => Some(self.charged(dice)),
-            Action::Interest => self.interest(dice),
-            Action::Withdraw => Some(self.withdrawal_requested(number, dice)),
-            Action::Settle => self.settled(dice),
-            Action::Cancel => self.cancelled(dice),
-            Action::ChangeCredit => self.credit_changed(dice),
-            Action::Adjust => Some(self.adjusted(dice)),
-            Action::Liquidate => Some(self.liquidated()),
-            Action::OpenAgain => Some(self.opened(number, dice)),
-            Action::Close => Some(self.closed()),
-            Action::Invalid => Some(super::fault::invalid_request(number, dice).into()),
-        };
-        draft.unwrap_or_else(|| self.deposit(number, dice))
     }
 }

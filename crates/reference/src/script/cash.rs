@@ -5,9 +5,9 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use super::author::Author;
-use super::desk::{Order, amount, happens, one_of, part, text};
+use super::desk::{Order, amount, happens, one_of, part, share, text};
 use super::draft::{Draft, Then};
-use crate::model::Currency;
+use crate::model::{Contract, Currency, Status};
 
 impl Author {
     pub(super) fn opened(&self, number: usize, dice: &mut StdRng) -> Draft {
@@ -17,8 +17,17 @@ impl Author {
             let limit = text(dice, limit, Currency::USDT.decimals);
             event["credit"] = json!({ "currency": "USDT", "limit": limit });
         }
+        if let Some(card) = self.card {
+            let limit = amount(dice, card);
+            let limit = text(dice, limit, card.decimals);
+            event["credit"] = json!({ "currency": card.code, "limit": limit });
+        }
         if happens(dice, 200) {
             event["position_mode"] = json!("one_way");
+        }
+        // Who opens again what is open may name another mode: nothing comes of it.
+        if self.hedge != (self.is_open() && share(dice, self.shape.hedge_per_mille)) {
+            event["position_mode"] = json!("hedge");
         }
         event.into()
     }
@@ -27,9 +36,20 @@ impl Author {
         json!({ "type": "account.closed" }).into()
     }
 
+    fn is_open(&self) -> bool {
+        self.model.book().status == Status::Open
+    }
+
     /// Another credit line, in USDT; none while something else is owed, as no event says at what
-    /// rate that would be borrowed on it.
+    /// rate that would be borrowed on it. On a card, whose events carry rates, in any currency.
     pub(super) fn credit_changed(&self, dice: &mut StdRng) -> Option<Draft> {
+        if let Some(card) = self.card {
+            let currency = if happens(dice, 250) { any_currency(dice) } else { card };
+            let limit = if happens(dice, 150) { 0 } else { amount(dice, currency) };
+            let mut event = of("credit.changed", currency, "limit", limit, dice);
+            event["enabled"] = json!(happens(dice, 850));
+            return Some(event.into());
+        }
         if self.model.book().funds.owed().any(|currency| currency != Currency::USDT) {
             return None;
         }
@@ -89,7 +109,12 @@ impl Author {
         let poor_in_base = self.held(base).available() == 0;
         let buys =
             self.account.has_positions() || happens(dice, if poor_in_base { 900 } else { 400 });
-        let currency = if buys { Currency::USDT } else { base };
+        let contract = Contract::of(instrument);
+        let currency = match contract {
+            Some(contract) => contract.settled_in,
+            None if buys => Currency::USDT,
+            None => base,
+        };
         let available = self.held(currency).available();
         let may_borrow = happens(dice, 300);
         let credit_left = self.model.book().credit_left(currency);
@@ -123,11 +148,16 @@ impl Author {
         Some(Draft { event, then })
     }
 
+    /// Whether a shortage of `currency` can be owed: on a card all can, at the rates events carry.
+    pub(super) fn may_owe(&self, currency: Currency) -> bool {
+        self.card.is_some() || self.model.book().may_owe(currency)
+    }
+
     /// A fee outside of a trade, of what is there or of what can be owed.
     pub(super) fn charged(&self, dice: &mut StdRng) -> Draft {
         let currency = any_currency(dice);
         let available = self.held(currency).available();
-        let (currency, units) = match self.model.book().may_owe(currency) {
+        let (currency, units) = match self.may_owe(currency) {
             true => (currency, amount(dice, currency) / 50 + 1),
             false if available > 0 => (currency, part(dice, available)),
             false => (Currency::USDT, amount(dice, Currency::USDT) / 50 + 1),
@@ -140,7 +170,7 @@ impl Author {
     /// Interest on something that is owed and can be owed more of.
     pub(super) fn interest(&self, dice: &mut StdRng) -> Option<Draft> {
         let book = self.model.book();
-        let currency = book.funds.owed().find(|currency| book.may_owe(*currency))?;
+        let currency = book.funds.owed().find(|currency| self.may_owe(*currency))?;
         let units = self.held(currency).borrowed() / 997 + 1;
         Some(of("interest.charged", currency, "amount", units, dice).into())
     }
@@ -167,7 +197,7 @@ impl Author {
 }
 
 /// USDT most of the time.
-fn any_currency(dice: &mut StdRng) -> Currency {
+pub(super) fn any_currency(dice: &mut StdRng) -> Currency {
     match dice.random_range(0..10) {
         0 => Currency::BTC,
         1 => Currency::ETH,
@@ -176,7 +206,12 @@ fn any_currency(dice: &mut StdRng) -> Currency {
     }
 }
 
-fn withdrawal(number: usize, currency: Currency, units: i128, dice: &mut StdRng) -> Draft {
+pub(super) fn withdrawal(
+    number: usize,
+    currency: Currency,
+    units: i128,
+    dice: &mut StdRng,
+) -> Draft {
     let mut event = of("withdrawal.requested", currency, "amount", units, dice);
     event["withdrawal_id"] = json!(format!("w-{number}"));
     event.into()

@@ -25,6 +25,12 @@ pub(super) fn happens(dice: &mut StdRng, per_mille: u32) -> bool {
     dice.random_ratio(per_mille.min(1_000), 1_000)
 }
 
+/// Whether it happens in a share of cases that a shape may leave at nothing: then no dice are
+/// thrown, so that scripts of older shapes stay what they are.
+pub(super) fn share(dice: &mut StdRng, per_mille: u32) -> bool {
+    per_mille > 0 && happens(dice, per_mille)
+}
+
 /// One of `choices`, which are not none.
 pub(super) fn one_of<T: Copy>(dice: &mut StdRng, choices: &[T]) -> T {
     choices[dice.random_range(0..choices.len())]

@@ -1,5 +1,6 @@
 //! What is broken on purpose: poison, and requests that are not valid.
 
+use rand::RngExt;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
@@ -14,7 +15,7 @@ pub(super) fn no_json(dice: &mut StdRng) -> &'static str {
 }
 
 /// A fact with a field that is not valid, or an event of no known type.
-pub(super) fn invalid_fact(dice: &mut StdRng) -> Value {
+fn invalid_fact(dice: &mut StdRng) -> Value {
     let mut event = json!({
         "type": "deposit.received", "currency": "USDT", "amount": "5", "reference": "tx-broken",
     });
@@ -37,7 +38,7 @@ pub(super) fn invalid_fact(dice: &mut StdRng) -> Value {
 }
 
 /// A request with a field that is not valid.
-pub(super) fn invalid_request(number: usize, dice: &mut StdRng) -> Value {
+fn invalid_request(number: usize, dice: &mut StdRng) -> Value {
     let order = format!("o-{number}");
     let order =
         json!({ "type": "order.reserved", "order_id": order, "currency": "USDT", "amount": "5" });
@@ -83,7 +84,44 @@ fn break_field(event: &mut Value, field: &str, wrong: Option<Value>) {
     }
 }
 
+/// Rates that are not valid.
+fn invalid_rates(dice: &mut StdRng) -> Value {
+    let rates = [
+        json!({ "USD/USDT": "0" }),
+        json!({ "USD/USDT": "-1" }),
+        json!({ "USD/USDT": "one" }),
+        json!({ "USD/USDT": 1 }),
+        json!({ "USD/USD": "1" }),
+        json!({ "USD/DOGE": "1" }),
+        json!({ "USDUSDT": "1" }),
+        json!("USD/USDT"),
+    ];
+    rates[dice.random_range(0..rates.len())].clone()
+}
+
 impl Author {
+    /// Poison that clearing finds.
+    pub(super) fn invalid_fact(&self, dice: &mut StdRng) -> Value {
+        if self.card.is_none() || happens(dice, 600) {
+            return invalid_fact(dice);
+        }
+        json!({
+            "type": "deposit.received", "currency": "USDT", "amount": "5", "reference": "tx-broken",
+            "rates": invalid_rates(dice),
+        })
+    }
+
+    /// A request that is not valid.
+    pub(super) fn invalid_request(&self, number: usize, dice: &mut StdRng) -> Value {
+        if self.card.is_none() || happens(dice, 600) {
+            return invalid_request(number, dice);
+        }
+        json!({
+            "type": "order.reserved", "order_id": format!("o-{number}"), "currency": "USDT",
+            "amount": "5", "rates": invalid_rates(dice),
+        })
+    }
+
     /// A fact for an account that was never opened. No fill: it would change a position before the
     /// account is found missing, if ever the stages noticed in another order.
     pub(super) fn unheard_of_fact(&self, number: usize, dice: &mut StdRng) -> Value {

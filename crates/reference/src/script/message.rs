@@ -55,6 +55,12 @@ pub enum Nature {
     FactForUnopened,
     /// Poison: uses up more than is frozen. The account stage finds it.
     TooMuchReserved,
+    /// Poison: a fill that contradicts the account's position mode, or its position: more is
+    /// reduced than is held, or the margin mode is another. The position stage finds it.
+    ContradictsPosition,
+    /// Poison: a fact that would have to borrow on the card, without the rate it needs. The account
+    /// stage finds it.
+    WithoutRate,
     /// Sound, but the database of `stage` is made to refuse it until it is repaired.
     RefusedOnce {
         /// Whose database; the position stage's only on its path.
@@ -67,7 +73,12 @@ impl Nature {
     pub const fn is_skipped(self) -> bool {
         matches!(
             self,
-            Self::NotJson | Self::InvalidFact | Self::FactForUnopened | Self::TooMuchReserved
+            Self::NotJson
+                | Self::InvalidFact
+                | Self::FactForUnopened
+                | Self::TooMuchReserved
+                | Self::ContradictsPosition
+                | Self::WithoutRate
         )
     }
 
@@ -77,7 +88,10 @@ impl Nature {
             Self::Sound | Self::Repetition { .. } | Self::Conflict { .. } => None,
             Self::NotJson | Self::InvalidFact => Some(Stage::Clearing),
             Self::FactForUnopened if account.has_positions() => Some(Stage::Position),
-            Self::FactForUnopened | Self::TooMuchReserved => Some(Stage::Account),
+            Self::ContradictsPosition => Some(Stage::Position),
+            Self::FactForUnopened | Self::TooMuchReserved | Self::WithoutRate => {
+                Some(Stage::Account)
+            }
             Self::RefusedOnce { stage } => Some(stage),
         }
     }

@@ -8,7 +8,10 @@
 
 mod account;
 mod author;
+mod card;
 mod cash;
+mod choice;
+mod contradiction;
 mod desk;
 mod draft;
 mod fault;
@@ -56,6 +59,20 @@ pub struct Shape {
     pub strangers_per_mille: u32,
     /// Of accounts: those that put money in, take it out and close.
     pub passers_by_per_mille: u32,
+    /// Of accounts with positions: those that are opened as hedge accounts.
+    pub hedge_per_mille: u32,
+    /// Of positions: those that are opened isolated.
+    pub isolated_per_mille: u32,
+    /// Of what is traded by accounts with positions: the inverse contract.
+    pub inverse_per_mille: u32,
+    /// Of accounts: those that borrow on a card whose currency may be another than what is short;
+    /// their events carry rates.
+    pub card_per_mille: u32,
+    /// Of sound messages of open accounts: those that lead to a loss during a liquidation, with
+    /// withdrawals on hold. At 0 no loss takes a withdrawal: what would is a deposit instead.
+    pub losses_per_mille: u32,
+    /// Of poison: fills that contradict the position, and facts without the rate they need.
+    pub contradictions_per_mille: u32,
 }
 
 impl Default for Shape {
@@ -70,6 +87,27 @@ impl Default for Shape {
             untimely_per_mille: 20,
             strangers_per_mille: 80,
             passers_by_per_mille: 150,
+            hedge_per_mille: 0,
+            isolated_per_mille: 0,
+            inverse_per_mille: 0,
+            card_per_mille: 0,
+            losses_per_mille: 0,
+            contradictions_per_mille: 0,
+        }
+    }
+}
+
+impl Shape {
+    /// As small as the default, and with everything there is.
+    pub fn everything() -> Self {
+        Self {
+            hedge_per_mille: 500,
+            isolated_per_mille: 400,
+            inverse_per_mille: 350,
+            card_per_mille: 500,
+            losses_per_mille: 80,
+            contradictions_per_mille: 350,
+            ..Self::default()
         }
     }
 }
@@ -119,7 +157,7 @@ impl Script {
             if author.is_quiet() && happens(&mut dice, QUIET_PER_MILLE) {
                 continue;
             }
-            let message = author.write(shape, &prefix, &messages, &mut dice);
+            let message = author.write(&prefix, &messages, &mut dice);
             messages.push(message);
         }
         let accounts = authors.into_iter().map(|author| author.account).collect();

@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use super::author::Author;
-use super::desk::{PRICE_DECIMALS, about, happens, one_of, part, price, quantity, text};
+use super::desk::{PRICE_DECIMALS, about, happens, one_of, part, price, quantity, share, text};
 use super::draft::{Draft, Then};
 use crate::model::Currency;
 
@@ -16,6 +16,9 @@ impl Author {
     /// What is traded: a pair's base, or a symbol, and the currency it is about.
     pub(super) fn instrument(&self, dice: &mut StdRng) -> (&'static str, Currency) {
         let perpetual = self.account.has_positions();
+        if perpetual && share(dice, self.shape.inverse_per_mille) {
+            return ("BTC-USD", Currency::BTC);
+        }
         match (happens(dice, 600), perpetual) {
             (true, false) => ("BTC", Currency::BTC),
             (false, false) => ("ETH", Currency::ETH),
@@ -54,11 +57,7 @@ impl Author {
 
     /// How much of `wanted` can be sold: all of it if the base can be owed, else what is held.
     fn sellable(&self, base: Currency, reserved: i128, wanted: i128) -> i128 {
-        if self.model.book().may_owe(base) {
-            wanted
-        } else {
-            wanted.min(reserved + self.held(base).available())
-        }
+        if self.may_owe(base) { wanted } else { wanted.min(reserved + self.held(base).available()) }
     }
 }
 

@@ -1,0 +1,31 @@
+//! Withdrawals under way, and which of them go first when losses need the money (A8, W1).
+
+use std::collections::BTreeMap;
+
+use super::currency::Currency;
+use super::event::Amount;
+
+/// A withdrawal under way.
+#[derive(Debug, Clone)]
+pub(crate) struct Withdrawal {
+    pub(crate) amount: Amount,
+    /// Payable thirty minutes after its request, and so not within any script.
+    pub(crate) delayed: bool,
+    /// The request that asked for it.
+    pub(super) request_id: String,
+    /// Its request's number at the account stage.
+    pub(super) number: u64,
+}
+
+/// All withdrawals under way of one account, by id.
+pub(crate) type Withdrawals = BTreeMap<String, Withdrawal>;
+
+/// Takes the one of `currency` that was asked for last.
+pub(super) fn take_last(
+    withdrawals: &mut Withdrawals,
+    currency: Currency,
+) -> Option<(String, Withdrawal)> {
+    let of_currency = withdrawals.iter().filter(|(_, held)| held.amount.currency == currency);
+    let (id, _) = of_currency.max_by_key(|(id, held)| (held.number, *id))?;
+    withdrawals.remove_entry(&id.clone())
+}

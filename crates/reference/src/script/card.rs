@@ -1,0 +1,155 @@
+//! Borrowing on a card: rates that events carry, and losses that need more than there is.
+
+use rand::RngExt;
+use rand::rngs::StdRng;
+use serde_json::{Map, Value, json};
+
+use super::author::Author;
+use super::cash::{any_currency, of, withdrawal};
+use super::desk::{about, amount, happens, one_of, part};
+use super::draft::Draft;
+use crate::model::{Currency, Would, written};
+
+/// The events of this crate's scripts that may carry rates.
+const WITH_RATES: [&str; 9] = [
+    "deposit.received",
+    "withdrawal.cancelled",
+    "order.reserved",
+    "order.released",
+    "trade.filled",
+    "funding.charged",
+    "fee.charged",
+    "interest.charged",
+    "adjustment.posted",
+];
+
+/// Decimals of rates.
+const RATE_DECIMALS: u32 = 10;
+
+/// An author with so many withdrawals under way waits for their losses.
+const WITHDRAWALS_ENOUGH: usize = 3;
+
+impl Author {
+    /// The draft as the account can bear it: with rates, if it borrows on a card, and never a fact
+    /// that would be poison unwillingly. What would be so all the same is a deposit instead, and so
+    /// is what would take a withdrawal where the shape knows no losses.
+    pub(super) fn with_care(&self, mut draft: Draft, number: usize, dice: &mut StdRng) -> Draft {
+        let kind = draft.event["type"].as_str().unwrap_or_default();
+        let with_rates = self.card.is_some() && WITH_RATES.contains(&kind);
+        if with_rates && draft.event.get("rates").is_none() {
+            self.add_rates(&mut draft.event, dice);
+            if self.model.would(&draft.event) == Would::Poison {
+                draft.event["rates"] = self.all_rates(dice);
+            }
+        }
+        match self.model.would(&draft.event) {
+            Would::Poison => self.deposit(number, dice),
+            Would::PostAndCancel if self.shape.losses_per_mille == 0 => self.deposit(number, dice),
+            _ => draft,
+        }
+    }
+
+    /// All rates most of the time, with some that are of no use; or some of them, or none.
+    fn add_rates(&self, event: &mut Value, dice: &mut StdRng) {
+        let mut rates = self.all_rates(dice);
+        let left_out = match dice.random_range(0..12) {
+            0 => return,
+            1 | 2 => 500,
+            _ => 0,
+        };
+        if let Some(rates) = rates.as_object_mut() {
+            rates.retain(|_, _| !happens(dice, left_out));
+            if happens(dice, 200) {
+                let (from, to) = one_of(dice, &PAIRS_OF_NO_USE);
+                add(rates, from, to, dice);
+            }
+        }
+        event["rates"] = rates;
+    }
+
+    /// Rates between the card's currency and every other, this way or the other way round.
+    fn all_rates(&self, dice: &mut StdRng) -> Value {
+        let line = self.model.book().credit.map(|line| line.limit.currency);
+        let card = line.or(self.card).unwrap_or(Currency::USD);
+        let mut rates = Map::new();
+        for other in Currency::ALL.into_iter().filter(|other| *other != card) {
+            match dice.random_range(0..5) {
+                0 => {
+                    add(&mut rates, card, other, dice);
+                    add(&mut rates, other, card, dice);
+                }
+                1 | 2 => add(&mut rates, card, other, dice),
+                _ => add(&mut rates, other, card, dice),
+            }
+        }
+        Value::Object(rates)
+    }
+
+    /// The next step to a loss that takes withdrawals: some are asked for, the liquidation starts,
+    /// and more is charged than is available.
+    pub(super) fn toward_losses(&self, number: usize, dice: &mut StdRng) -> Draft {
+        let book = self.model.book();
+        let few = book.withdrawals.len() < WITHDRAWALS_ENOUGH;
+        if book.withdrawals.is_empty() || (few && happens(dice, 400)) {
+            let currency = any_currency(dice);
+            return match self.held(currency).available() {
+                0 => self.deposit(number, dice),
+                available => withdrawal(number, currency, part(dice, available), dice),
+            };
+        }
+        if !book.liquidating {
+            return self.liquidated();
+        }
+        let currencies: Vec<Currency> =
+            book.withdrawals.values().map(|held| held.amount.currency).collect();
+        let currency = one_of(dice, &currencies);
+        let held = self.held(currency);
+        let short = match dice.random_range(0..4) {
+            // To the last unit of what withdrawals hold, and one more.
+            0 => held.withdrawing + dice.random_range(0..2),
+            1 => held.withdrawing + amount(dice, currency) / 20,
+            _ => part(dice, held.withdrawing),
+        };
+        let units = held.available() + short;
+        if happens(dice, 500) {
+            let mut event = of("fee.charged", currency, "amount", units, dice);
+            event["reason"] = json!("liquidation");
+            return event.into();
+        }
+        let mut event = of("adjustment.posted", currency, "amount", -units, dice);
+        event["reason"] = json!("loss");
+        event["operator"] = json!("ops-1");
+        event["shortfall"] = json!("force");
+        event.into()
+    }
+}
+
+/// Pairs without any card's currency most of the time.
+const PAIRS_OF_NO_USE: [(Currency, Currency); 3] = [
+    (Currency::ETH, Currency::BTC),
+    (Currency::ETH, Currency::HKD),
+    (Currency::USDT, Currency::ETH),
+];
+
+/// Adds what one of the first currency buys of the second.
+fn add(rates: &mut Map<String, Value>, from: Currency, to: Currency, dice: &mut StdRng) {
+    let one = 10_i128.pow(RATE_DECIMALS);
+    let rate = about(dice, cents(from) * one / cents(to), 30).max(1);
+    let step = one_of(dice, &[one / 10_000, 1, 1]);
+    let rate = if rate < 100 * step { rate } else { rate / step * step };
+    let rate = written(rate, RATE_DECIMALS);
+    rates.insert(
+        format!("{}/{}", from.code, to.code),
+        json!(rate.trim_end_matches('0').trim_end_matches('.')),
+    );
+}
+
+/// About what one of a currency is worth, in cents of a dollar.
+fn cents(currency: Currency) -> i128 {
+    match currency {
+        Currency::BTC => 6_000_000,
+        Currency::ETH => 300_000,
+        Currency::HKD => 13,
+        _ => 100,
+    }
+}
