@@ -128,7 +128,8 @@ impl Arena {
         }
         for stage in StageName::ALL {
             let url = self.installation.databases.of(stage);
-            if let Err(error) = sqlx::Postgres::drop_database(url).await {
+            let dropped = patiently(async || sqlx::Postgres::force_drop_database(url).await);
+            if let Err(error) = dropped.await {
                 tracing::debug!(%error, "a database of chaos is left");
             }
         }
