@@ -133,6 +133,13 @@ fn check_subjects(document: &BTreeMap<String, SubjectKind>) -> Result<Subjects, 
             }
         }
     }
+    let exchange = Subject::house_exchange();
+    if !subjects.contains_key(&exchange) {
+        return wrong(
+            "subjects",
+            format!("{exchange} is missing: borrowing in a card's currency goes through it"),
+        );
+    }
     Ok(subjects)
 }
 

@@ -7,8 +7,13 @@
 mod common;
 
 mod borrowing;
+mod card_borrowing;
+mod card_repaying;
+mod card_rule;
 mod credit_line;
+mod exchange;
 mod lifecycle;
+mod losses;
 mod net_rule;
 mod trades;
 mod withdrawals;

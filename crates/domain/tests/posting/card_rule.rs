@@ -1,0 +1,263 @@
+//! The card, for any account, any plan and any rates: whole or not at all, no money is made, what
+//! is short is covered by as little as can be, and what comes in repays before it stays.
+
+use std::collections::BTreeMap;
+
+use cap_domain::account::{AccountState, AccountStatus, Balance, Credit, Leg, Posted, post};
+use cap_domain::money::{Currency, CurrencyCode, Money, Rates};
+use cap_domain::plan::{PlannedAmount, PlannedLeg, Shortfall};
+use cap_domain::subject::Subject;
+use proptest::prelude::*;
+
+use crate::common::events::*;
+use crate::common::story::Story;
+use crate::common::{currency, shares};
+use crate::net_rule::{held, own, planned, replayed, subjects};
+
+const CODES: [&str; 3] = ["USD", "USDT", "BTC"];
+
+fn amounts() -> impl Strategy<Value = Money> {
+    (prop::sample::select(&CODES[..]), 1_i128..2_000)
+        .prop_map(|(code, units)| Money::from_units(currency(code), units).unwrap())
+}
+
+fn accounts() -> impl Strategy<Value = AccountState> {
+    let credit = (prop::sample::select(&CODES[..2]), 0_i128..3_000, prop::bool::weighted(0.8));
+    (held("USD"), held("USDT"), held("BTC"), credit, any::<bool>()).prop_map(
+        |(usd, usdt, btc, (code, limit, enabled), liquidating)| AccountState {
+            status: AccountStatus::Open,
+            credit: Some(Credit {
+                limit: Money::from_units(currency(code), limit).unwrap(),
+                enabled,
+            }),
+            liquidating,
+            balances: [usd, usdt, btc].map(|b| (b.available.currency().code, b)).into(),
+            ..AccountState::default()
+        },
+    )
+}
+
+/// Rates at which a unit of one currency is worth from a hundredth of a unit of another to a
+/// hundred of them: figures small enough to be off by one visibly.
+fn rates() -> impl Strategy<Value = Rates> {
+    let entry = |a: &'static str, b: &'static str| {
+        let value = (1_u32..10_000).prop_map(move |hundredths| {
+            let scale = i32::from(currency(a).decimals) - i32::from(currency(b).decimals);
+            let digits = i128::from(hundredths) * 10_i128.pow(u32::try_from(scale + 6).unwrap());
+            rust_decimal::Decimal::from_i128_with_scale(digits, 8).normalize().to_string()
+        });
+        prop::option::weighted(0.7, value).prop_map(move |rate| Some((format!("{a}/{b}"), rate?)))
+    };
+    let entries = (
+        prop_oneof![entry("USD", "USDT"), entry("USDT", "USD")],
+        prop_oneof![entry("USD", "BTC"), entry("BTC", "USD")],
+        prop_oneof![entry("USDT", "BTC"), entry("BTC", "USDT")],
+    );
+    entries.prop_map(|(a, b, c)| {
+        let entries: BTreeMap<String, String> = [a, b, c].into_iter().flatten().collect();
+        Rates::read(&entries, |_| true).unwrap()
+    })
+}
+
+/// A plan whose legs all say the same of a shortage, as every shipped rule does.
+fn plans() -> impl Strategy<Value = (Shortfall, Vec<PlannedLeg>)> {
+    let policies = [Shortfall::Reject, Shortfall::Borrow, Shortfall::Force];
+    let leg = (subjects(), subjects(), amounts())
+        .prop_filter("a leg moves money of the account", |(from, to, _)| {
+            from != to && !(from.is_contra() && to.is_contra())
+        });
+    (prop::sample::select(policies.to_vec()), prop::collection::vec(leg, 1..6)).prop_map(
+        |(policy, legs)| {
+            let legs = legs.into_iter();
+            (policy, legs.map(|(from, to, money)| planned(from, to, money, policy)).collect())
+        },
+    )
+}
+
+fn net(balances: &BTreeMap<CurrencyCode, Balance>, code: CurrencyCode) -> i128 {
+    balances.get(&code).map_or(0, |b| b.available.units() - b.borrowed.units())
+}
+
+/// What the plan's own legs add to available, in units.
+fn moved(plan: &[PlannedLeg], code: CurrencyCode) -> i128 {
+    let of = |leg: &PlannedLeg| match leg.amount {
+        PlannedAmount::Known(money) if money.currency().code == code => {
+            let to = if leg.to == Subject::Available { money.units() } else { 0 };
+            let from = if leg.from == Subject::Available { money.units() } else { 0 };
+            to - from
+        }
+        _ => 0,
+    };
+    plan.iter().map(of).sum()
+}
+
+/// What was given to the exchange and what it gave, pair by pair.
+fn exchanges(posted: &Posted) -> Vec<(Money, Money)> {
+    let house = Subject::house_exchange();
+    let legs: Vec<&Leg> =
+        posted.legs.iter().filter(|leg| leg.from == house || leg.to == house).collect();
+    legs.chunks(2)
+        .map(|pair| {
+            assert_eq!((pair[0].from, pair[0].to), (Subject::Available, house));
+            assert_eq!((pair[1].from, pair[1].to), (house, Subject::Available));
+            (pair[0].money, pair[1].money)
+        })
+        .collect()
+}
+
+fn one_unit_less(money: Money) -> Money {
+    Money::from_units(money.currency(), money.units() - 1).unwrap()
+}
+
+fn all_owed(account: &AccountState, line: Currency, rates: &Rates) -> i128 {
+    let debts = account.balances.values().map(|balance| balance.borrowed);
+    debts
+        .filter(|debt| debt.is_positive())
+        .map(|debt| match debt.currency() == line {
+            true => debt.units(),
+            false => rates.between(debt.currency(), line).unwrap().of(debt).unwrap().units(),
+        })
+        .sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_money_is_made_and_the_legs_tell_the_whole_story(
+        before in accounts(), (_, plan) in plans(), rates in rates(),
+    ) {
+        let mut after = before.clone();
+        let Ok(posted) = post(&mut after, "a.plan", &plan, &rates) else {
+            prop_assert_eq!(after, before, "a no changes nothing");
+            return Ok(());
+        };
+        for (code, balance) in &after.balances {
+            for (name, share) in shares(balance) {
+                prop_assert!(!share.is_negative(), "{} of {} is below zero", name, code);
+            }
+            prop_assert!(balance.available.is_zero() || balance.borrowed.is_zero());
+            let legs = posted.legs.iter().filter(|leg| leg.money.currency().code == *code);
+            let contra: i128 = legs.map(|leg| {
+                let to = if leg.to.is_contra() { leg.money.units() } else { 0 };
+                let from = if leg.from.is_contra() { leg.money.units() } else { 0 };
+                to - from
+            }).sum();
+            let was = before.balances.get(code).map_or(0, own);
+            prop_assert_eq!(own(balance) + contra, was, "the trial balance of {} is zero", code);
+        }
+        let told: Vec<_> = posted.balances.iter().map(|b| b.available.currency().code).collect();
+        for (code, balance) in &after.balances {
+            let touched = posted.legs.iter().any(|leg| leg.money.currency().code == *code);
+            prop_assert_eq!(told.contains(code), touched);
+            prop_assert!(touched || before.balances.get(code) == Some(balance));
+        }
+        let after: Vec<_> = after.balances.into_values().collect();
+        prop_assert_eq!(replayed(&before.balances, &posted.legs), after);
+    }
+
+    #[test]
+    fn what_is_short_is_covered_by_as_little_as_can_be_within_the_limit(
+        before in accounts(), (policy, plan) in plans(), rates in rates(),
+    ) {
+        let mut after = before.clone();
+        let Ok(posted) = post(&mut after, "a.plan", &plan, &rates) else { return Ok(()) };
+        let credit = before.credit.unwrap();
+        let line = credit.limit.currency();
+        let lends = credit.enabled && credit.limit.is_positive();
+        let exchanges = exchanges(&posted);
+        for code in CODES.map(|code| currency(code).code).into_iter().filter(|code| *code != line.code) {
+            let (was, moves) = (net(&before.balances, code), moved(&plan, code));
+            let short = (-(was + moves)).min(-moves).max(0);
+            let bought = exchanges.iter().find(|(_, got)| got.currency().code == code);
+            if short == 0 {
+                prop_assert!(bought.is_none());
+            } else if lends {
+                let (given, got) = bought.unwrap();
+                prop_assert!(policy != Shortfall::Reject && got.units() >= short);
+                let exchange = rates.between(line, got.currency()).unwrap();
+                prop_assert_eq!(exchange.of(*given), Ok(*got));
+                let less = one_unit_less(*given);
+                prop_assert!(less.is_zero() || exchange.of(less).unwrap().units() < short);
+            } else {
+                prop_assert!(policy == Shortfall::Force && bought.is_none());
+                prop_assert_eq!(net(&after.balances, code), was + moves, "owed in itself");
+            }
+        }
+        let (was, is) = (net(&before.balances, line.code), net(&after.balances, line.code));
+        if is < was && is < 0 && policy != Shortfall::Force {
+            prop_assert!(lends && policy == Shortfall::Borrow);
+            prop_assert!(all_owed(&after, line, &rates) <= credit.limit.units());
+        }
+    }
+
+    #[test]
+    fn what_comes_in_repays_the_card_before_it_stays_available(
+        before in accounts(), (_, plan) in plans(), rates in rates(),
+    ) {
+        let mut after = before.clone();
+        let Ok(posted) = post(&mut after, "a.plan", &plan, &rates) else { return Ok(()) };
+        let line = before.credit.unwrap().limit.currency();
+        let exchanges = exchanges(&posted);
+        let owes = net(&after.balances, line.code) < 0;
+        for from in CODES.map(currency).into_iter().filter(|from| *from != line) {
+            let (was, moves) = (net(&before.balances, from.code), moved(&plan, from.code));
+            let most = moves.min(was + moves).max(0);
+            let given = exchanges.iter().find(|(given, _)| given.currency() == from);
+            let Some(exchange) = rates.between(from, line) else {
+                prop_assert!(given.is_none(), "without a rate it stays available");
+                continue;
+            };
+            let of = |units| exchange.of(Money::from_units(from, units).unwrap()).unwrap();
+            match given {
+                Some((given, got)) => {
+                    prop_assert!(given.units() <= most, "no more than came in");
+                    prop_assert!(got.is_positive() && of(given.units()) == *got);
+                    prop_assert!(!owes || given.units() == most, "all of it while anything is owed");
+                }
+                None if owes && most > 0 => prop_assert!(of(most).is_zero(), "worth nothing"),
+                None => {}
+            }
+        }
+    }
+}
+
+/// Charges, interest and adjustments through all stages, unit by unit around every cent, in both
+/// directions of the rate: what is borrowed is what counting up finds.
+#[test]
+fn charges_interest_and_adjustments_borrow_the_least_that_covers_them() {
+    type Event = fn(&str) -> serde_json::Value;
+    let charges: [Event; 4] =
+        [fee, interest, |money| adjusted(&format!("-{money}"), "force"), reserved_borrowing];
+    // A rate, and how many units (0.000001 USDT) so many cents buy, rounded half-even by hand.
+    type Bought = fn(i128) -> i128;
+    let rates: [(&str, Bought); 3] = [
+        ("USD/USDT 0.9991", |cents| cents * 9_991),
+        ("USDT/USD 1.25", |cents| cents * 8_000),
+        // A cent buys two units and a half: 1 → 2, 2 → 5, 3 → 7.5 → 8, …
+        ("USD/USDT 0.00025", |cents| {
+            let (whole, half) = (cents * 5 / 2, cents * 5 % 2);
+            whole + half * (whole % 2)
+        }),
+    ];
+    for (rate, bought) in rates {
+        for cents in 1..6 {
+            for off in -2..=2 {
+                let units = bought(cents) + off;
+                if units < 1 {
+                    continue;
+                }
+                let least = (1..).find(|cents| bought(*cents) >= units).unwrap();
+                for charge in charges {
+                    let amount = format!("0.{units:06} USDT");
+                    let mut story = Story::spot().with_credit("500 USD");
+                    story.posted(&at_rates(charge(&amount), rate));
+                    let of = |code: &str| story.account.state.balances[&code.parse().unwrap()];
+                    assert_eq!(of("USD").borrowed.units(), least, "{amount} at {rate}");
+                    assert_eq!(of("USDT").available.units(), bought(least) - units);
+                    assert!(of("USDT").borrowed.is_zero());
+                }
+            }
+        }
+    }
+}
