@@ -209,6 +209,20 @@ fn a_withdrawal_during_a_liquidation_waits() {
 }
 
 #[test]
+fn losses_during_a_liquidation_take_the_withdrawal_requested_last() {
+    let mut page = Page::with("perpetual", &["100 USDT"]);
+    for (id, amount) in [("w-2", "30 USDT"), ("w-1", "20 USDT")] {
+        page.posted(about("withdrawal.requested", amount, json!({ "withdrawal_id": id })));
+    }
+    page.posted(json!({ "type": "liquidation.started" }));
+    let fee = about("fee.charged", "55 USDT", json!({ "reason": "custody" }));
+    let Expected::Posted { cancelled, .. } = page.posted(fee) else { panic!() };
+    let ids: Vec<&str> = cancelled.iter().map(|c| c.withdrawal_id.as_str()).collect();
+    assert_eq!(ids, ["w-1"]);
+    assert_eq!(page.money("USDT"), "15.000000 0.000000 0.000000 30.000000 0.000000");
+}
+
+#[test]
 fn what_is_not_applied_changes_nothing_and_is_numbered_where_it_came_to() {
     let seqs = |page: &Page| Stage::ALL.map(|stage| page.model.seq(stage));
     let deposit = |amount: &str| about("deposit.received", amount, json!({ "reference": "tx" }));

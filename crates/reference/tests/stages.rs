@@ -15,6 +15,7 @@ use std::sync::Arc;
 use cap_domain::configuration::Configuration;
 use cap_domain::ids::RequestId;
 use cap_domain::lane::{LaneStatus, Stage as DomainStage};
+use cap_domain::outcome::OutcomeMessage;
 use cap_domain::position::PositionChange;
 use cap_reference::model::{Balance, Expected, Model};
 use cap_reference::script::{Account, Message, Nature, Script, Shape, Stage};
@@ -36,6 +37,7 @@ struct Tally {
     flat: usize,
     lost: usize,
     delayed: usize,
+    cancelled: usize,
     refused: BTreeMap<String, usize>,
     replayed: usize,
     skipped: usize,
@@ -72,7 +74,8 @@ fn told(story: &mut Story, message: &Message, number: usize) -> (Value, Option<S
         receives: 1,
         body: message.body_at(story.now.millis()),
     };
-    let told = story.tell_sent(&sent);
+    // Withdrawals that were cancelled for it are answered before it; they are compared apart.
+    let told = story.deliver(&[sent]).pop().unwrap();
     assert_eq!(told.request_id(), message.request_id);
     let suspended = story.suspended().first().map(|stage| stage.as_str().to_owned());
     skip_everywhere(story);
@@ -100,6 +103,7 @@ fn compare(script: &Script, configuration: &Arc<Configuration>, tally: &mut Tall
             if let Err(difference) = expected.matches(&outcome) {
                 panic!("{difference}\n{}", place());
             }
+            compare_cancelled(&expected, &story, tally);
             let found_at = message.nature.found_at(account).filter(|_| message.nature.is_skipped());
             assert_eq!(suspended.as_deref(), found_at.map(Stage::name), "{}", place());
             tally.count(&expected, message);
@@ -115,6 +119,19 @@ fn compare(script: &Script, configuration: &Arc<Configuration>, tally: &mut Tall
         }
         compare_ends(&model, &story, account, script.seed);
     }
+}
+
+/// The withdrawals that the account's last message cancelled, and what their requests are told.
+fn compare_cancelled(expected: &Expected, story: &Story, tally: &mut Tally) {
+    let Expected::Posted { cancelled, .. } = expected else { return };
+    let row = story.account.journal.last().unwrap();
+    let told = OutcomeMessage::all_of_row(&story.account_key, row).unwrap();
+    assert_eq!(told.len(), cancelled.len() + 1, "{cancelled:?} {told:?}");
+    for (cancelled, told) in cancelled.iter().zip(&told) {
+        assert_eq!(told.header.request_id.as_str(), cancelled.request_id);
+        cancelled.matches(&json!(told)["outcome"]).unwrap();
+    }
+    tally.cancelled += cancelled.len();
 }
 
 /// Numbers, balances and positions in the end.
@@ -227,6 +244,6 @@ fn long_lives_end_where_the_contract_says() {
         compare(&script, &configuration, &mut tally);
     }
     println!("{tally:#?}");
-    assert!(tally.delayed > 20, "{tally:?}");
+    assert!(tally.delayed > 20 && tally.cancelled > 5, "{tally:?}");
     assert!(tally.flipped > 100 && tally.flat > 100 && tally.lost > 100, "{tally:?}");
 }

@@ -3,16 +3,24 @@
 
 use std::collections::BTreeMap;
 
-use cap_domain::account::{AccountState, AccountStatus, Balance, Credit, Leg, Posted, post};
+use cap_domain::account::{
+    AccountState, AccountStatus, Balance, Credit, Leg, Posted, Withdrawal, WithdrawalRequest, post,
+};
+use cap_domain::ids::ExternalId;
 use cap_domain::money::{Currency, CurrencyCode, Money, Rates};
 use cap_domain::plan::{PlannedAmount, PlannedLeg, Shortfall};
 use cap_domain::subject::Subject;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 
 use crate::common::events::*;
 use crate::common::story::Story;
 use crate::common::{currency, shares};
-use crate::net_rule::{held, own, planned, replayed, subjects};
+use crate::net_rule::{held, own, planned, replayed};
+
+/// How many cases each property is tried on.
+const CASES: u32 = 4_000;
 
 const CODES: [&str; 3] = ["USD", "USDT", "BTC"];
 
@@ -35,6 +43,22 @@ fn accounts() -> impl Strategy<Value = AccountState> {
             ..AccountState::default()
         },
     )
+}
+
+/// Accounts with withdrawals on hold, most of them being liquidated.
+fn accounts_paying_out() -> impl Strategy<Value = AccountState> {
+    let withdrawals = prop::collection::vec(amounts(), 0..6);
+    (accounts(), withdrawals).prop_map(|(mut account, withdrawals)| {
+        for (n, amount) in withdrawals.into_iter().enumerate() {
+            let request_id = format!("r-{n}").parse().unwrap();
+            let request = Some(WithdrawalRequest { number: n as u64, request_id });
+            let withdrawal = Withdrawal { amount, payable_at: None, request };
+            account.withdrawals.insert(ExternalId::new(&format!("w-{n}")).unwrap(), withdrawal);
+            let balance = account.balances.get_mut(&amount.currency().code).unwrap();
+            balance.withdrawing = balance.withdrawing.plus(amount).unwrap();
+        }
+        account
+    })
 }
 
 /// Rates at which a unit of one currency is worth from a hundredth of a unit of another to a
@@ -61,15 +85,22 @@ fn rates() -> impl Strategy<Value = Rates> {
 
 /// A plan whose legs all say the same of a shortage, as every shipped rule does.
 fn plans() -> impl Strategy<Value = (Shortfall, Vec<PlannedLeg>)> {
-    let policies = [Shortfall::Reject, Shortfall::Borrow, Shortfall::Force];
-    let leg = (subjects(), subjects(), amounts())
-        .prop_filter("a leg moves money of the account", |(from, to, _)| {
-            from != to && !(from.is_contra() && to.is_contra())
-        });
-    (prop::sample::select(policies.to_vec()), prop::collection::vec(leg, 1..6)).prop_map(
+    let policies = [Shortfall::Reject, Shortfall::Borrow, Shortfall::Force, Shortfall::Force];
+    let fees: Subject = "house:fees".parse().unwrap();
+    let (available, frozen) = (Subject::Available, Subject::Frozen);
+    let moves = vec![
+        (available, fees),
+        (fees, available),
+        (available, frozen),
+        (frozen, available),
+        (Subject::Margin, available),
+        (Subject::Withdrawing, "external:bank".parse().unwrap()),
+    ];
+    let leg = (prop::sample::select(moves), amounts());
+    (prop::sample::select(policies.to_vec()), prop::collection::vec(leg, 1..4)).prop_map(
         |(policy, legs)| {
             let legs = legs.into_iter();
-            (policy, legs.map(|(from, to, money)| planned(from, to, money, policy)).collect())
+            (policy, legs.map(|((from, to), money)| planned(from, to, money, policy)).collect())
         },
     )
 }
@@ -121,11 +152,11 @@ fn all_owed(account: &AccountState, line: Currency, rates: &Rates) -> i128 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_money_is_made_and_the_legs_tell_the_whole_story(
-        before in accounts(), (_, plan) in plans(), rates in rates(),
+        before in accounts_paying_out(), (_, plan) in plans(), rates in rates(),
     ) {
         let mut after = before.clone();
         let Ok(posted) = post(&mut after, "a.plan", &plan, &rates) else {
@@ -154,6 +185,34 @@ proptest! {
         }
         let after: Vec<_> = after.balances.into_values().collect();
         prop_assert_eq!(replayed(&before.balances, &posted.legs), after);
+    }
+
+    #[test]
+    fn losses_take_only_the_withdrawals_they_need_and_nothing_is_borrowed_before(
+        before in accounts_paying_out(), (policy, plan) in plans(), rates in rates(),
+    ) {
+        let mut after = before.clone();
+        let Ok(posted) = post(&mut after, "a.plan", &plan, &rates) else { return Ok(()) };
+        for currency in CODES.map(currency) {
+            let (was, moves) = (net(&before.balances, currency.code), moved(&plan, currency.code));
+            let mut short = (-(was + moves)).min(-moves).max(0);
+            let mut newest_first: Vec<_> = before.withdrawals.iter()
+                .filter(|(_, withdrawal)| withdrawal.amount.currency() == currency).collect();
+            newest_first.reverse();
+            let mut due = Vec::new();
+            for (id, withdrawal) in newest_first {
+                if short > 0 && policy == Shortfall::Force && before.liquidating {
+                    short -= withdrawal.amount.units();
+                    due.push(id);
+                }
+            }
+            let taken: Vec<_> = posted.cancelled.iter()
+                .filter(|cancelled| cancelled.amount.currency() == currency)
+                .map(|cancelled| &cancelled.withdrawal_id).collect();
+            prop_assert_eq!(&taken, &due);
+            prop_assert!(taken.iter().all(|id| !after.withdrawals.contains_key(*id)));
+        }
+        prop_assert_eq!(before.withdrawals.len(), after.withdrawals.len() + posted.cancelled.len());
     }
 
     #[test]
@@ -220,6 +279,32 @@ proptest! {
             }
         }
     }
+}
+
+/// The properties above say nothing if what they speak of never happens.
+#[test]
+fn the_cases_reach_what_the_properties_speak_of() {
+    let mut runner = TestRunner::deterministic();
+    let (mut bought, mut repaid, mut cancelled) = (0, 0, 0);
+    let mut refused = 0;
+    for _ in 0..CASES {
+        let cases = (accounts_paying_out(), plans(), rates());
+        let (before, (_, plan), rates) = cases.new_tree(&mut runner).unwrap().current();
+        let line = before.credit.unwrap().limit.currency();
+        match post(&mut before.clone(), "a.plan", &plan, &rates) {
+            Ok(posted) => {
+                let exchanges = exchanges(&posted);
+                let of_line = exchanges.iter().filter(|(given, _)| given.currency() == line);
+                bought += of_line.clone().count();
+                repaid += exchanges.len() - of_line.count();
+                cancelled += posted.cancelled.len();
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    let reached = [bought, repaid, cancelled];
+    assert!(reached.into_iter().all(|times| times >= 100), "{reached:?}");
+    assert!(refused < CASES - 1_000, "{refused} refused");
 }
 
 /// Charges, interest and adjustments through all stages, unit by unit around every cent, in both

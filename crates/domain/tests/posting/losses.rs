@@ -198,7 +198,7 @@ fn every_outcome_of_one_message_has_a_deduplication_id_of_its_own_and_keeps_it()
     for withdrawal in story.account.state.withdrawals.values_mut() {
         withdrawal.request = None;
     }
-    let told = story.posted(&fee("75 USDT"));
+    let told = story.posted(&fee("85 USDT"));
     let row = story.account.journal.last().unwrap();
     let sent = || {
         let all = OutcomeMessage::all_of_row(&story.account_key, row).unwrap();

@@ -109,7 +109,7 @@ fn accounts() -> impl Strategy<Value = AccountState> {
     })
 }
 
-pub(crate) fn subjects() -> impl Strategy<Value = Subject> {
+fn subjects() -> impl Strategy<Value = Subject> {
     let contra = |name: &str| name.parse::<Subject>().unwrap();
     prop::sample::select(vec![
         Subject::Available,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::currency::Currency;
 use super::event::{Amount, ContractFill, Event, PairFill};
-use super::expected::PositionChange;
+use super::expected::{Cancelled, PositionChange};
 use super::fill::Holding;
 use super::fraction::Fraction;
 use super::funds::{Credit, Funds, Posting, Share, Shortfall};
@@ -19,9 +19,12 @@ pub(crate) enum Status {
 }
 
 /// A withdrawal under way.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Withdrawal {
     amount: Amount,
+    /// How many withdrawals the account had requested before.
+    number: usize,
+    request_id: String,
     /// Payable thirty minutes after its request, and so not within any script.
     pub(crate) delayed: bool,
 }
@@ -34,6 +37,7 @@ pub(crate) struct Book {
     pub(crate) credit: Option<Credit>,
     pub(crate) liquidating: bool,
     pub(crate) withdrawals: BTreeMap<String, Withdrawal>,
+    requested: usize,
     pub(crate) funds: Funds,
     pub(crate) positions: BTreeMap<String, Holding>,
 }
@@ -45,6 +49,8 @@ pub(super) struct Posted {
     pub(super) position: Option<PositionChange>,
     /// Whether it requested a withdrawal that is payable later.
     pub(super) delayed: bool,
+    /// The withdrawals that were cancelled for it, in that order.
+    pub(super) cancelled: Vec<Cancelled>,
 }
 
 /// Why an event came to nothing.
@@ -71,6 +77,7 @@ impl Book {
             credit: None,
             liquidating: false,
             withdrawals: BTreeMap::new(),
+            requested: 0,
             funds: Funds::default(),
             positions: BTreeMap::new(),
         }
@@ -95,9 +102,9 @@ impl Book {
     }
 
     /// Takes a valid event. After a stop the book is of no use: the caller works on a copy.
-    pub(super) fn take(&mut self, event: &Event) -> Result<Posted, Stop> {
+    pub(super) fn take(&mut self, event: &Event, request_id: &str) -> Result<Posted, Stop> {
         self.check_status(event)?;
-        let result = self.apply(event);
+        let result = self.apply(event, request_id);
         match result {
             Err(Stop::Rejected(_)) if !event.is_request() => Err(Stop::CONTRADICTION),
             result => result,
@@ -121,7 +128,7 @@ impl Book {
         Err(Stop::Poisoned { at: if found_early { Stage::Position } else { Stage::Account } })
     }
 
-    fn apply(&mut self, event: &Event) -> Result<Posted, Stop> {
+    fn apply(&mut self, event: &Event, request_id: &str) -> Result<Posted, Stop> {
         let mut posting = Posting::default();
         let mut posted = Posted::default();
         let mut shortfall = Shortfall::Force;
@@ -145,11 +152,17 @@ impl Book {
                 shortfall = Shortfall::Reject;
                 posting.transfer(*amount, Share::Net, Share::Withdrawing);
                 posted.delayed = self.liquidating && self.funds.has_margin();
-                let withdrawal = Withdrawal { amount: *amount, delayed: posted.delayed };
+                let withdrawal = Withdrawal {
+                    amount: *amount,
+                    number: self.requested,
+                    request_id: request_id.to_owned(),
+                    delayed: posted.delayed,
+                };
+                self.requested += 1;
                 self.withdrawals.insert(id.clone(), withdrawal);
             }
             Event::WithdrawalSettled { id } => {
-                let Withdrawal { amount, delayed } = self.ended(id)?;
+                let Withdrawal { amount, delayed, .. } = self.ended(id)?;
                 if delayed {
                     return Err(Stop::CONTRADICTION);
                 }
@@ -181,8 +194,30 @@ impl Book {
                 posted.position = Some(held.changed(symbol, 0));
             }
         }
+        if self.liquidating && shortfall == Shortfall::Force {
+            posted.cancelled = self.take_back(&mut posting);
+        }
         posted.touched = self.funds.post(&posting, shortfall, self.credit)?;
         Ok(posted)
+    }
+
+    /// What an event leaves short during a liquidation is taken from the withdrawals of that
+    /// currency, the last requested first and each wholly, until it is there or none is left.
+    fn take_back(&mut self, posting: &mut Posting) -> Vec<Cancelled> {
+        let mut cancelled = Vec::new();
+        for currency in posting.currencies() {
+            while self.funds.short_of(currency, posting) > 0 {
+                let of_currency =
+                    self.withdrawals.iter().filter(|(_, w)| w.amount.currency == currency);
+                let last = of_currency.max_by_key(|(_, withdrawal)| withdrawal.number);
+                let Some(id) = last.map(|(id, _)| id.clone()) else { break };
+                let Some(withdrawal) = self.withdrawals.remove(&id) else { break };
+                posting.transfer(withdrawal.amount, Share::Withdrawing, Share::Net);
+                let request_id = withdrawal.request_id;
+                cancelled.push(Cancelled { request_id, withdrawal_id: id });
+            }
+        }
+        cancelled
     }
 
     fn ended(&mut self, withdrawal_id: &str) -> Result<Withdrawal, Stop> {

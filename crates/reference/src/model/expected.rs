@@ -60,6 +60,15 @@ pub struct Position {
     pub realised_profit: String,
 }
 
+/// A withdrawal that is cancelled for losses during a liquidation (A8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cancelled {
+    /// The request it was made by, which has another outcome for it.
+    pub request_id: String,
+    /// The withdrawal.
+    pub withdrawal_id: String,
+}
+
 /// What must come of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
@@ -73,6 +82,8 @@ pub enum Expected {
         position: Option<PositionChange>,
         /// Whether the outcome says `payable_at`, half an hour after the decision.
         delayed: bool,
+        /// The withdrawals it cancels; each has an outcome right before its own, in this order.
+        cancelled: Vec<Cancelled>,
     },
     /// It is refused, and no balance is touched.
     Rejected {
@@ -132,6 +143,7 @@ impl Expected {
             Self::Posted { balances, position, delayed, .. } => {
                 text("status", "posted", &outcome["status"])?;
                 absent("reason", outcome)?;
+                absent("cancelled", outcome)?;
                 self.matches_number(outcome)?;
                 matches_balances(balances, outcome)?;
                 matches_position(position.as_ref(), outcome)?;
@@ -165,6 +177,20 @@ impl Expected {
     fn matches_number(&self, outcome: &Value) -> Result<(), String> {
         text("stage", "account", &outcome["stage"])?;
         same("lane_seq", &self.lane_seq(), &outcome["lane_seq"].as_u64())
+    }
+}
+
+impl Cancelled {
+    /// Whether `outcome`, told of its request, says that it was cancelled.
+    ///
+    /// # Errors
+    /// One sentence that names the field, with what was expected and what was found.
+    pub fn matches(&self, outcome: &Value) -> Result<(), String> {
+        text("status", "rejected", &outcome["status"])?;
+        text("stage", "account", &outcome["stage"])?;
+        text("reason.code", "insufficient_funds", &outcome["reason"]["code"])?;
+        text("cancelled", &self.withdrawal_id, &outcome["cancelled"])?;
+        touches_nothing(outcome)
     }
 }
 

@@ -66,6 +66,11 @@ impl Posting {
         }
     }
 
+    /// The currencies that something moves in.
+    pub(super) fn currencies(&self) -> Vec<Currency> {
+        self.moved.keys().copied().collect()
+    }
+
     /// Moves an amount from one share to another.
     pub(super) fn transfer(&mut self, amount: Amount, from: Share, to: Share) {
         self.add(amount.currency, from, -amount.units);
@@ -115,6 +120,12 @@ impl Funds {
 
     pub(super) fn has_margin(&self) -> bool {
         self.held.values().any(|held| held.margin > 0)
+    }
+
+    /// How much of `currency` a posting takes beyond what is there, in units; old debt is none.
+    pub(super) fn short_of(&self, currency: Currency, posting: &Posting) -> i128 {
+        let moved = posting.moved.get(&currency).copied().unwrap_or_default().net;
+        (-(self.of(currency).net + moved)).min(-moved).max(0)
     }
 
     /// Posts what an event moves and tells the currencies touched. After a stop the funds are of

@@ -25,7 +25,7 @@ pub(crate) use book::Status;
 use book::{Book, Stop};
 pub(crate) use currency::{Currency, written};
 use event::{Event, Unreadable};
-pub use expected::{Balance, Expected, Position, PositionChange};
+pub use expected::{Balance, Cancelled, Expected, Position, PositionChange};
 pub(crate) use fill::QUANTITY_DECIMALS;
 pub(crate) use funds::Held;
 
@@ -69,7 +69,7 @@ impl Model {
                 Expected::Conflict
             };
         }
-        let Some(expected) = self.decide(event, message.initiated_at_offset_secs) else {
+        let Some(expected) = self.decide(event, message) else {
             return Expected::Skipped;
         };
         self.asked.insert(message.request_id.clone(), (event.clone(), expected.clone()));
@@ -97,7 +97,8 @@ impl Model {
     }
 
     /// What comes of a request that is new; none if clearing cannot number it.
-    fn decide(&mut self, event: &Value, initiated_at_offset_secs: i64) -> Option<Expected> {
+    fn decide(&mut self, event: &Value, message: &Message) -> Option<Expected> {
+        let initiated_at_offset_secs = message.initiated_at_offset_secs;
         if initiated_at_offset_secs < -AGE_SECS_MAX {
             return Some(Expected::Expired { lane_seq: self.numbered_through(Stage::Account) });
         }
@@ -110,7 +111,7 @@ impl Model {
             Err(Unreadable::Poison) => return None,
         };
         let mut after = self.book.clone();
-        Some(match after.take(&event) {
+        Some(match after.take(&event, &message.request_id) {
             Ok(posted) => {
                 self.book = after;
                 let lane_seq = self.numbered_through(Stage::Account);
@@ -120,6 +121,7 @@ impl Model {
                     balances,
                     position: posted.position,
                     delayed: posted.delayed,
+                    cancelled: posted.cancelled,
                 }
             }
             Err(Stop::Rejected(code)) => self.rejected(code),
