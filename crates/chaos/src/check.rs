@@ -9,7 +9,7 @@ use cap_domain::ids::AccountKey;
 use cap_domain::lane::{Lane, LaneStatus, StageName};
 use cap_domain::position::Positions;
 use cap_pipeline::lane_store::{LaneStore, Wanted};
-use cap_reference::model::{Expected, Model};
+use cap_reference::model::{Cancelled, Expected, Model};
 use cap_reference::script::{Account, Message, Script, Stage};
 use cap_store::verify::{VerifyOptions, verify};
 use cap_store::{PostgresLanes, StateTables};
@@ -138,6 +138,21 @@ fn check_outcomes(
         let (request, seq) = (&outcome["request_id"], &outcome["lane_seq"]);
         wrong(invariant::COUNTED, format!("an outcome too many: {request} at number {seq}"));
     }
+    for (seq, cancelled) in told.expected.iter().flat_map(|(.., expected)| cancelled_by(expected)) {
+        let request = &cancelled.request_id;
+        let is_told = found.iter().any(|outcome| {
+            outcome["request_id"] == request.as_str()
+                && outcome["lane_seq"] == seq
+                && cancelled.matches(outcome).is_ok()
+        });
+        if !is_told {
+            let withdrawal = &cancelled.withdrawal_id;
+            wrong(
+                invariant::COUNTED,
+                format!("request {request} was not told that {withdrawal} was cancelled at {seq}"),
+            );
+        }
+    }
     let again = extra.again.iter().filter_map(|place| {
         let (message, _, expected) = told.expected.iter().find(|(_, at, _)| at == place)?;
         let replayed = match expected {
@@ -163,13 +178,23 @@ fn check_outcomes(
     }
 }
 
+/// The withdrawals a message cancels, under the number of its own outcome.
+fn cancelled_by(expected: &Expected) -> impl Iterator<Item = (u64, &Cancelled)> {
+    let (seq, cancelled) = match expected {
+        Expected::Posted { lane_seq, cancelled, .. } => (*lane_seq, cancelled.as_slice()),
+        _ => (0, [].as_slice()),
+    };
+    cancelled.iter().map(move |cancelled| (seq, cancelled))
+}
+
 /// Outcomes with a number of their own, without the copies: see ARCHITECTURE, "outcomes are told
-/// at least once".
+/// at least once". That of a withdrawal cancelled for losses has the number of what took it.
 fn first_tellings(found: &[Value]) -> Vec<&Value> {
     let mut last = 0;
     let mut first = Vec::new();
     for outcome in found {
         let numbered = outcome["status"] != "parked"
+            && outcome["cancelled"].is_null()
             && outcome["replayed"] != true
             && outcome["reason"]["code"] != "request_id_conflict";
         let seq = outcome["lane_seq"].as_u64().unwrap_or_default();

@@ -111,7 +111,7 @@ impl Posting<'_> {
             false => self.rates.between(debt.currency(), line)?.of(debt).ok(),
         });
         let left = counted.try_fold(limit, Money::minus);
-        left.ok().map(Money::or_zero)
+        Some(left.map_or(Money::zero(line), Money::or_zero))
     }
 
     /// A no, with the figures: `needs 300.000000 USDT, has 100.000000 available, credit left 0.00 USD`.

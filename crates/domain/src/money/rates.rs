@@ -5,6 +5,7 @@
 //! two currencies there is an entry of the two, or no rate at all.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -91,6 +92,16 @@ fn read_entry(
         Err(error) => Err(error.to_string()),
         Ok(decimal) if decimal <= Decimal::ZERO => Err(format!("{rate} is not above zero")),
         Ok(decimal) => Ok(((from, to), decimal)),
+    }
+}
+
+impl fmt::Display for Rates {
+    /// `USD/HKD 7.8, USD/USDT 0.9991`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, ((from, to), rate)) in self.0.iter().enumerate() {
+            write!(f, "{}{from}/{to} {rate}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
     }
 }
 

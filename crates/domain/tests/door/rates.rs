@@ -122,6 +122,7 @@ fn rates_read_back_as_they_were_journaled() {
     assert_eq!(written, r#"{"BTC/USD":"61000","USDT/USD":"1.00090"}"#);
     let back: Rates = serde_json::from_str(&written).unwrap();
     assert_eq!((&back, serde_json::to_string(&back).unwrap()), (&rates, written));
+    assert_eq!(rates.to_string(), "BTC/USD 61000, USDT/USD 1.00090");
     let twice = r#"{"BTC/USD":"1","BTC/USD":"2"}"#;
     assert!(serde_json::from_str::<Rates>(twice).is_err());
 }
