@@ -106,6 +106,7 @@ impl ConfigurationStore {
     ) -> Result<u64, ConfigurationStoreError> {
         let base = self.current_revision().await?;
         let next = Configuration::check(base + 1, document.clone())?;
+        next.check_new()?;
         // What this release cannot read, it cannot compare with either.
         if let Some(previous) = self.read(base).await?
             && let Ok(previous) = Configuration::check(base, previous.document)

@@ -14,7 +14,7 @@ use crate::instrument::{Contract, ContractKind, Pair};
 use crate::json::unique_keys;
 use crate::money::exact::parse_decimal;
 use crate::money::{Currency, CurrencyCode, DECIMALS_MAX};
-use crate::rulebook::{InstrumentKind, Instruments, Rulebook, RulebookDocument};
+use crate::rulebook::{self, InstrumentKind, Instruments, Rulebook, RulebookDocument};
 pub use changes::Changed;
 
 /// One revision of the configuration as documents.
@@ -114,6 +114,14 @@ impl Configuration {
             }
             None => Ok(Self { revision, currencies, rulebooks }),
         }
+    }
+
+    /// Checks what a revision has to have that is pushed from now on.
+    pub fn check_new(&self) -> Result<(), ConfigurationError> {
+        self.rulebooks.values().try_for_each(|rulebook| {
+            rulebook::check_new(rulebook)
+                .map_err(|error| wrong(format!("rulebooks/{}.json", rulebook.product), error))
+        })
     }
 
     /// Checks that this revision may follow `previous` while accounts live by it. What is checked

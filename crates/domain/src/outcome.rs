@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::account::{AccountRuling, Balance};
+use crate::account::{AccountRuling, Balance, CancelledWithdrawal};
 use crate::envelope::{CONTRACT_VERSION, TraceParent};
-use crate::ids::{AccountKey, AccountName, Company, CustomerGroup, Product, RequestId};
+use crate::ids::{AccountKey, AccountName, Company, CustomerGroup, ExternalId, Product, RequestId};
 use crate::json::for_queues;
 use crate::lane::{Body, Echo, Lane, Output, Row, StageName};
 use crate::position::{PositionChange, replay_item};
@@ -84,6 +84,10 @@ pub struct Outcome {
     /// When a withdrawal requested during a liquidation is payable (A8).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payable_at: Option<Timestamp>,
+    /// The withdrawal that was cancelled after it had been posted, because its money was needed for
+    /// losses during a liquidation (A8).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<ExternalId>,
 }
 
 /// Why a request was not posted.
@@ -112,8 +116,7 @@ pub enum ReasonCode {
 impl OutcomeMessage {
     /// What the account stage's journal says of a request.
     pub fn of_row(account: &AccountKey, row: &Row) -> Result<Self, Poison> {
-        let ruling: AccountRuling = serde_json::from_str(&row.result)
-            .map_err(|error| Poison::Unreadable(error.to_string()))?;
+        let ruling = read_ruling(row)?;
         let item = replay_item(row)?.input;
         let position = match item.body {
             Body::Planned { position, .. } => position,
@@ -129,6 +132,7 @@ impl OutcomeMessage {
             balances: Vec::new(),
             position: None,
             payable_at: None,
+            cancelled: None,
         };
         match ruling {
             AccountRuling::Posted { balances, payable_at, .. } => {
@@ -169,6 +173,41 @@ impl OutcomeMessage {
                 balances: Vec::new(),
                 position: None,
                 payable_at: None,
+                cancelled: None,
+            },
+        }
+    }
+
+    /// What the account stage's journal says of a request, behind what it says of the withdrawals
+    /// that were cancelled for it: all that upstream is told of a row, in order.
+    pub fn all_of_row(account: &AccountKey, row: &Row) -> Result<Vec<Self>, Poison> {
+        let of_event = Self::of_row(account, row)?;
+        let cancelled = match read_ruling(row)? {
+            AccountRuling::Posted { cancelled, .. } => cancelled,
+            AccountRuling::Refused(_) => Vec::new(),
+        };
+        let cancelled = cancelled.iter().map(|withdrawal| of_event.of_cancelled(withdrawal));
+        Ok(cancelled.chain([of_event.clone()]).collect())
+    }
+
+    /// What the request of a withdrawal is told that was cancelled for losses during a liquidation:
+    /// said where and when this outcome is, and within its trace, which is that of the loss.
+    fn of_cancelled(&self, withdrawal: &CancelledWithdrawal) -> Self {
+        let CancelledWithdrawal { withdrawal_id, request_id, amount } = withdrawal;
+        let detail = format!(
+            "withdrawal {withdrawal_id} of {amount} was cancelled: the money was needed for losses during liquidation"
+        );
+        let code = ReasonCode::Rejected(RejectionCode::InsufficientFunds);
+        Self {
+            header: OutcomeHeader { request_id: request_id.clone(), ..self.header.clone() },
+            outcome: Outcome {
+                status: OutcomeStatus::Rejected,
+                reason: Some(Reason { code, detail }),
+                balances: Vec::new(),
+                position: None,
+                payable_at: None,
+                cancelled: Some(withdrawal_id.clone()),
+                ..self.outcome.clone()
             },
         }
     }
@@ -187,8 +226,12 @@ impl OutcomeMessage {
         let body = serde_json::to_string(self)
             .map(for_queues)
             .map_err(|error| Poison::OutOfRange(error.to_string()))?;
-        let Outcome { status, stage, replayed, decided_at, .. } = &self.outcome;
-        let told = format!("{account} {source_id} {stage} {status:?} {replayed} {decided_at}");
+        let Outcome { status, stage, replayed, decided_at, cancelled, .. } = &self.outcome;
+        let mut told = format!("{account} {source_id} {stage} {status:?} {replayed} {decided_at}");
+        // One message may cancel several withdrawals, and not all of them need know their request.
+        if let Some(withdrawal) = cancelled {
+            told = format!("{told} {withdrawal}");
+        }
         let deduplication_id =
             format!("{}:{}", self.header.request_id, hex::encode(&Sha256::digest(told)[..8]));
         Ok(Output::Outcome { deduplication_id, body })
@@ -210,6 +253,10 @@ pub enum Unapplied<'a> {
         /// A sentence with the figures.
         detail: &'a str,
     },
+}
+
+fn read_ruling(row: &Row) -> Result<AccountRuling, Poison> {
+    serde_json::from_str(&row.result).map_err(|error| Poison::Unreadable(error.to_string()))
 }
 
 fn header(

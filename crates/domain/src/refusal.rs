@@ -166,14 +166,16 @@ impl<P: Into<Poison>> From<P> for Stop {
 }
 
 impl Stop {
-    /// What stops an event of this class: a request that leads to a figure out of range, or to
-    /// something this version cannot do, is answered; only a fact suspends the lane.
+    /// What stops an event of this class: a request that leads to a figure out of range, to
+    /// something this version cannot do, or that lacks what the account needs it to say (a rate),
+    /// is answered; only a fact suspends the lane.
     #[must_use]
     pub fn of_class(self, class: EventClass) -> Self {
         match (self, class) {
-            (Self::Poisoned(Poison::OutOfRange(reason)), EventClass::Request) => {
-                Self::Refused(Refusal::rejected(RejectionCode::InvalidRequest, reason))
-            }
+            (
+                Self::Poisoned(Poison::OutOfRange(reason) | Poison::InvalidFact { reason, .. }),
+                EventClass::Request,
+            ) => Self::Refused(Refusal::rejected(RejectionCode::InvalidRequest, reason)),
             (stop, _) => stop,
         }
     }

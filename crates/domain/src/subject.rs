@@ -24,6 +24,9 @@ pub enum Subject {
     Contra(ArrayString<24>),
 }
 
+/// The name of [`Subject::house_exchange`].
+const HOUSE_EXCHANGE: &str = "house:exchange";
+
 /// A text that is not a subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -35,6 +38,13 @@ impl Subject {
     /// The subjects every account has in every currency.
     pub const OF_ACCOUNT: [Self; 5] =
         [Self::Available, Self::Frozen, Self::Margin, Self::Withdrawing, Self::Borrowed];
+
+    /// The other side of every exchange into and out of a card's currency. The account stage moves
+    /// it by itself, so every chart has it; by currency it is not zero, over all rates it is what
+    /// the house holds of one currency for another.
+    pub fn house_exchange() -> Self {
+        Self::Contra(HOUSE_EXCHANGE.parse().unwrap_or_default())
+    }
 
     /// The subject's name.
     pub fn name(&self) -> &str {
@@ -89,5 +99,17 @@ impl<'de> Deserialize<'de> for Subject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_house_exchange_is_a_contra_subject_under_its_whole_name() {
+        assert_eq!(Subject::house_exchange().name(), "house:exchange");
+        assert_eq!("house:exchange".parse(), Ok(Subject::house_exchange()));
+        assert!(Subject::house_exchange().is_contra());
     }
 }

@@ -1,5 +1,7 @@
 //! Accounts: the money. Account alone decides between enough, borrow and reject (C2).
 
+mod credit;
+mod exchange;
 mod lifecycle;
 mod posting;
 mod stage;
@@ -8,4 +10,7 @@ mod withdrawal;
 
 pub use posting::{Posted, post};
 pub use stage::{AccountRuling, Accounts};
-pub use state::{AccountState, AccountStatus, Balance, Credit, Leg, Withdrawal};
+pub use state::{
+    AccountState, AccountStatus, Balance, CancelledWithdrawal, Credit, Leg, Withdrawal,
+    WithdrawalRequest,
+};

@@ -4,12 +4,16 @@
 //! `borrowed = max(−n, 0)`, where n = available − borrowed before, plus all that the posting adds
 //! to or takes from available. So legs move a signed net, and borrowing and repaying are what it
 //! takes, at the end, to split the net again: at most one leg of either a currency.
+//!
+//! In between, while nothing is split, what is short is covered: from withdrawals on hold if the
+//! account is being liquidated, then through the card ([`super::exchange`], [`super::credit`]).
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::state::{AccountState, Balance, Credit, Leg};
-use crate::money::{CurrencyCode, Money, MoneyError};
+use super::state::{AccountState, Balance, CancelledWithdrawal, Leg};
+use super::withdrawal;
+use crate::money::{Currency, CurrencyCode, Money, MoneyError, Rates};
 use crate::plan::{PlannedAmount, PlannedLeg, Shortfall};
 use crate::refusal::{Poison, Refusal, RejectionCode, Stop};
 use crate::subject::Subject;
@@ -17,161 +21,198 @@ use crate::subject::Subject;
 /// A plan as it was posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posted {
-    /// The legs, with those that borrowed and repaid.
+    /// The legs, with those that exchanged, borrowed and repaid.
     pub legs: Vec<Leg>,
     /// The balances touched, afterwards.
     pub balances: Vec<Balance>,
+    /// The withdrawals that were cancelled for losses, in that order.
+    pub cancelled: Vec<CancelledWithdrawal>,
+}
+
+/// A plan while it is being posted: the account as it was, and what has moved since.
+pub(super) struct Posting<'a> {
+    pub(super) account: &'a AccountState,
+    /// The event's type, for errors.
+    pub(super) kind: &'a str,
+    pub(super) rates: &'a Rates,
+    /// The currencies touched.
+    pub(super) open: BTreeMap<CurrencyCode, Open>,
+    legs: Vec<Leg>,
+    cancelled: Vec<CancelledWithdrawal>,
 }
 
 /// One currency while a plan is being posted.
-struct Open {
+pub(super) struct Open {
     /// As it was, with `available` net of `borrowed` as legs move it.
     balance: Balance,
     /// Available less borrowed, before.
-    net_before: Money,
-    /// The strictest policy of the legs that took from available.
-    policy: Option<Shortfall>,
+    pub(super) net_before: Money,
+    /// The strictest policy of what took from available.
+    pub(super) policy: Option<Shortfall>,
 }
 
-/// Posts `plan` to `account`, whole or not at all. `kind` names the event in errors.
-pub fn post(account: &mut AccountState, kind: &str, plan: &[PlannedLeg]) -> Result<Posted, Stop> {
-    let mut open: BTreeMap<CurrencyCode, Open> = BTreeMap::new();
-    let mut legs = Vec::with_capacity(plan.len() + 1);
+impl Open {
+    /// Available less borrowed, now.
+    pub(super) const fn net(&self) -> Money {
+        self.balance.available
+    }
+
+    /// How much is newly short: what the posting takes beyond what was there. Old debt is not.
+    pub(super) fn short(&self) -> Result<Money, MoneyError> {
+        let taken = self.net_before.minus(self.net())?;
+        Ok(self.net().negated().min(taken)?.or_zero())
+    }
+}
+
+/// Posts `plan` to `account`, whole or not at all. `kind` names the event in errors, `rates` are
+/// those it carries.
+pub fn post(
+    account: &mut AccountState,
+    kind: &str,
+    plan: &[PlannedLeg],
+    rates: &Rates,
+) -> Result<Posted, Stop> {
+    let mut posting = Posting {
+        account,
+        kind,
+        rates,
+        open: BTreeMap::new(),
+        legs: Vec::with_capacity(plan.len() + 1),
+        cancelled: Vec::new(),
+    };
     for leg in plan {
+        posting.take(leg)?;
+    }
+    posting.take_from_withdrawals()?;
+    posting.close_currencies()?;
+    let posted = posting.split()?;
+    let balances = posted.balances.iter();
+    account.balances.extend(balances.map(|balance| (balance.available.currency().code, *balance)));
+    for cancelled in &posted.cancelled {
+        account.withdrawals.remove(&cancelled.withdrawal_id);
+    }
+    Ok(posted)
+}
+
+impl Posting<'_> {
+    fn take(&mut self, leg: &PlannedLeg) -> Result<(), Stop> {
         let PlannedAmount::Known(money) = leg.amount else {
             let reason = format!("nobody computed the amount from {} to {}", leg.from, leg.to);
-            return Err(Stop::Poisoned(Poison::Contradiction { kind: kind.to_owned(), reason }));
+            return Err(self.contradiction(reason));
         };
-        let currency = open_currency(&mut open, account, money)?;
-        move_leg(currency, kind, leg, money)?;
-        legs.push(Leg { from: leg.from, to: leg.to, money });
-    }
-    let mut balances = Vec::with_capacity(open.len());
-    for open in open.into_values() {
-        let (balance, made_good) = close_currency(open, account.credit.as_ref())?;
-        legs.extend(made_good);
-        balances.push(balance);
-    }
-    account
-        .balances
-        .extend(balances.iter().map(|balance| (balance.available.currency().code, *balance)));
-    Ok(Posted { legs, balances })
-}
-
-fn open_currency<'a>(
-    open: &'a mut BTreeMap<CurrencyCode, Open>,
-    account: &AccountState,
-    money: Money,
-) -> Result<&'a mut Open, MoneyError> {
-    let code = money.currency().code;
-    Ok(match open.entry(code) {
-        Entry::Occupied(open) => open.into_mut(),
-        Entry::Vacant(vacant) => {
-            let held = account.balances.get(&code).copied();
-            let mut balance = held.unwrap_or_else(|| Balance::zero(money.currency()));
-            let net_before = balance.available.minus(balance.borrowed)?;
-            balance.available = net_before;
-            vacant.insert(Open { balance, net_before, policy: None })
-        }
-    })
-}
-
-fn move_leg(open: &mut Open, kind: &str, leg: &PlannedLeg, money: Money) -> Result<(), Stop> {
-    if let Some(share) = open.balance.share(leg.from) {
-        let held = *share;
-        *share = held.minus(money)?;
         if leg.from == Subject::Available {
-            open.policy =
-                Some(open.policy.map_or(leg.shortfall, |policy| policy.min(leg.shortfall)));
-        } else if share.is_negative() {
-            return Err(not_enough_held(kind, leg, money, held));
+            self.is_taken_under(money.currency(), leg.shortfall)?;
         }
-    }
-    if let Some(share) = open.balance.share(leg.to) {
-        *share = share.plus(money)?;
-    }
-    Ok(())
-}
-
-fn not_enough_held(kind: &str, leg: &PlannedLeg, money: Money, held: Money) -> Stop {
-    let reason = format!("needs {money} {}, has {held} {}", leg.from, leg.from);
-    match leg.shortfall {
-        Shortfall::Reject => Refusal::rejected(RejectionCode::InsufficientFrozen, reason).into(),
-        Shortfall::Borrow | Shortfall::Force => {
-            Stop::Poisoned(Poison::Contradiction { kind: kind.to_owned(), reason })
-        }
-    }
-}
-
-/// Splits the net into available and borrowed again, within what the policy and the credit line
-/// allow, and tells the leg that borrowed or repaid.
-fn close_currency(open: Open, credit: Option<&Credit>) -> Result<(Balance, Option<Leg>), Stop> {
-    let Open { mut balance, net_before, policy } = open;
-    let net = balance.available;
-    let owed_before = net_before.negated().or_zero();
-    balance.available = net.or_zero();
-    balance.borrowed = net.negated().or_zero();
-    let borrowed = balance.borrowed.minus(owed_before)?;
-    if borrowed.is_positive() {
-        check_borrowing(&balance, net_before, net, policy, credit)?;
-    }
-    let leg = |from, to, money| Some(Leg { from, to, money });
-    let made_good = if borrowed.is_positive() {
-        leg(Subject::Borrowed, Subject::Available, borrowed)
-    } else if borrowed.is_negative() {
-        leg(Subject::Available, Subject::Borrowed, borrowed.negated())
-    } else {
-        None
-    };
-    Ok((balance, made_good))
-}
-
-fn check_borrowing(
-    after: &Balance,
-    net_before: Money,
-    net: Money,
-    policy: Option<Shortfall>,
-    credit: Option<&Credit>,
-) -> Result<(), Stop> {
-    let currency = net.currency();
-    let needed = net_before.minus(net)?;
-    let has = net_before.or_zero();
-    let card = credit.filter(|credit| credit.enabled && credit.limit.is_positive());
-    let foreign_card = card.is_some_and(|card| card.limit.currency() != currency);
-    let left = match card {
-        Some(card) if !foreign_card => card.limit.minus(net_before.negated().or_zero())?.or_zero(),
-        _ => Money::zero(currency),
-    };
-    let reject = |code| {
-        let detail = format!(
-            "needs {needed}, has {} available, credit left {}",
-            has.amount(),
-            left.amount()
-        );
-        Err(Refusal::rejected(code, detail).into())
-    };
-    match policy {
-        Some(Shortfall::Reject) => reject(RejectionCode::InsufficientFunds),
-        Some(Shortfall::Borrow) if foreign_card => {
-            let detail = format!(
-                "borrowing {currency} on a credit line in another currency is not supported yet"
-            );
-            Err(Refusal::rejected(RejectionCode::InvalidRequest, detail).into())
-        }
-        Some(Shortfall::Borrow) => match card {
-            None => reject(RejectionCode::InsufficientFunds),
-            Some(card) if after.borrowed.units() > card.limit.units() => {
-                reject(RejectionCode::CreditLimitExceeded)
+        let held = self.move_money(leg.from, leg.to, money)?;
+        match held {
+            Some(held) if held < money && leg.from != Subject::Available => {
+                Err(self.not_enough_held(leg, money, held))
             }
-            Some(_) => Ok(()),
-        },
-        // The contract borrows in the card's currency and exchanges; until that is built, to owe
-        // in the leg's own currency would be silently wrong.
-        Some(Shortfall::Force) | None if foreign_card => {
-            Err(Stop::Poisoned(Poison::OutOfRange(format!(
-                "{needed} would have to be borrowed on a credit line in another currency, which is not supported yet"
-            ))))
+            _ => Ok(()),
         }
-        Some(Shortfall::Force) | None => Ok(()),
+    }
+
+    /// Notes that something of `currency` is taken from available under `policy`.
+    pub(super) fn is_taken_under(
+        &mut self,
+        currency: Currency,
+        policy: Shortfall,
+    ) -> Result<(), MoneyError> {
+        let open = self.open(currency)?;
+        open.policy = Some(open.policy.map_or(policy, |strictest| strictest.min(policy)));
+        Ok(())
+    }
+
+    /// Moves `money` and tells the leg; of an account's own subject, what `from` held before.
+    pub(super) fn move_money(
+        &mut self,
+        from: Subject,
+        to: Subject,
+        money: Money,
+    ) -> Result<Option<Money>, MoneyError> {
+        let balance = &mut self.open(money.currency())?.balance;
+        let held = balance.share(from).map(|share| *share);
+        if let Some(share) = balance.share(from) {
+            *share = share.minus(money)?;
+        }
+        if let Some(share) = balance.share(to) {
+            *share = share.plus(money)?;
+        }
+        self.legs.push(Leg { from, to, money });
+        Ok(held)
+    }
+
+    /// The currency as it stands; from here on it is one that was touched.
+    pub(super) fn open(&mut self, currency: Currency) -> Result<&mut Open, MoneyError> {
+        Ok(match self.open.entry(currency.code) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(vacant) => {
+                let held = self.account.balances.get(&currency.code).copied();
+                let mut balance = held.unwrap_or_else(|| Balance::zero(currency));
+                let net_before = balance.available.minus(balance.borrowed)?;
+                balance.available = net_before;
+                vacant.insert(Open { balance, net_before, policy: None })
+            }
+        })
+    }
+
+    /// What a fact leaves short during a liquidation is taken from withdrawals on hold, each
+    /// wholly, before anything is borrowed (A8).
+    fn take_from_withdrawals(&mut self) -> Result<(), Stop> {
+        if !self.account.liquidating {
+            return Ok(());
+        }
+        let forced = self.open.values().filter(|open| open.policy == Some(Shortfall::Force));
+        for currency in forced.map(|open| open.net().currency()).collect::<Vec<_>>() {
+            for withdrawal in withdrawal::last_first(self.account, currency) {
+                if !self.open(currency)?.short()?.is_positive() {
+                    break;
+                }
+                let CancelledWithdrawal { withdrawal_id, amount, .. } = &withdrawal;
+                let held = self.move_money(Subject::Withdrawing, Subject::Available, *amount)?;
+                if held.is_none_or(|held| held < *amount) {
+                    let reason = format!(
+                        "less is on hold than withdrawal {withdrawal_id} of {amount} needs"
+                    );
+                    return Err(self.contradiction(reason));
+                }
+                self.cancelled.push(withdrawal);
+            }
+        }
+        Ok(())
+    }
+
+    /// Splits every net into available and borrowed again, with the leg that borrows or repays.
+    fn split(self) -> Result<Posted, MoneyError> {
+        let Self { open, mut legs, cancelled, .. } = self;
+        let mut balances = Vec::with_capacity(open.len());
+        for Open { mut balance, net_before, .. } in open.into_values() {
+            let net = balance.available;
+            balance.available = net.or_zero();
+            balance.borrowed = net.negated().or_zero();
+            let borrowed = balance.borrowed.minus(net_before.negated().or_zero())?;
+            if borrowed.is_positive() {
+                legs.push(Leg { from: Subject::Borrowed, to: Subject::Available, money: borrowed });
+            } else if borrowed.is_negative() {
+                let repaid = borrowed.negated();
+                legs.push(Leg { from: Subject::Available, to: Subject::Borrowed, money: repaid });
+            }
+            balances.push(balance);
+        }
+        Ok(Posted { legs, balances, cancelled })
+    }
+
+    fn not_enough_held(&self, leg: &PlannedLeg, money: Money, held: Money) -> Stop {
+        let reason = format!("needs {money} {}, has {held} {}", leg.from, leg.from);
+        match leg.shortfall {
+            Shortfall::Reject => {
+                Refusal::rejected(RejectionCode::InsufficientFrozen, reason).into()
+            }
+            Shortfall::Borrow | Shortfall::Force => self.contradiction(reason),
+        }
+    }
+
+    fn contradiction(&self, reason: String) -> Stop {
+        Stop::Poisoned(Poison::Contradiction { kind: self.kind.to_owned(), reason })
     }
 }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{AccountState, Balance, Leg};
+use super::posting::Posted;
+use super::state::{AccountState, Balance, CancelledWithdrawal, Leg, WithdrawalRequest};
 use super::{lifecycle, posting, withdrawal};
 use crate::event::Event;
 use crate::ids::AccountKey;
@@ -10,6 +11,7 @@ use crate::lane::{
     Arrival, Body, Echo, EchoKind, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage,
     StageName, read_pack,
 };
+use crate::money::Rates;
 use crate::outcome::{OutcomeMessage, Unapplied};
 use crate::plan::{AmountName, PlannedLeg, resolve};
 use crate::position::replay_item;
@@ -37,6 +39,10 @@ pub enum AccountRuling {
         /// When a withdrawal requested during a liquidation is payable (A8).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         payable_at: Option<Timestamp>,
+        /// Withdrawals that were cancelled for losses during a liquidation, in that order; each has
+        /// an outcome of its own.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        cancelled: Vec<CancelledWithdrawal>,
     },
     /// It was not, here or at an earlier stage.
     Refused(Refusal),
@@ -71,14 +77,18 @@ impl Stage for Accounts {
         message: &Message<Item>,
         now: Timestamp,
     ) -> Result<(AccountRuling, AccountState), Poison> {
-        let (event, legs) = match &message.input.body {
+        let (event, legs, rates) = match &message.input.body {
             Body::Refused(refusal) => {
                 return Ok((AccountRuling::Refused(refusal.clone()), state.clone()));
             }
-            Body::Planned { event, legs, .. } => (event, legs),
+            Body::Planned { event, legs, rates, .. } => (event, legs, rates),
+        };
+        let request = || WithdrawalRequest {
+            number: message.input.upstream_seq,
+            request_id: message.input.header.request_id.clone(),
         };
         let mut after = state.clone();
-        match apply(&mut after, event, legs, now)
+        match apply(&mut after, event, legs, rates, request, now)
             .map_err(|stop| stop.of_class(event.kind().class()))
         {
             Ok(ruling) => Ok((ruling, after)),
@@ -88,8 +98,9 @@ impl Stage for Accounts {
     }
 
     fn outputs(account: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
-        let mut outputs =
-            vec![OutcomeMessage::of_row(account, row)?.output(account, &row.source_id)?];
+        let told = OutcomeMessage::all_of_row(account, row)?;
+        let told = told.iter().map(|outcome| outcome.output(account, &row.source_id));
+        let mut outputs = told.collect::<Result<Vec<_>, _>>()?;
         outputs.extend(transfer::what_follows(account, row)?);
         Ok(outputs)
     }
@@ -121,6 +132,8 @@ fn apply(
     account: &mut AccountState,
     event: &Event,
     legs: &[PlannedLeg],
+    rates: &Rates,
+    request: impl FnOnce() -> WithdrawalRequest,
     now: Timestamp,
 ) -> Result<AccountRuling, Stop> {
     lifecycle::check_status(account, event)?;
@@ -136,7 +149,7 @@ fn apply(
             lifecycle::change_credit(account, *limit, *enabled)?
         }
         Event::WithdrawalRequested { withdrawal_id, amount } => {
-            payable_at = withdrawal::request(account, withdrawal_id, *amount, now)?;
+            payable_at = withdrawal::request(account, withdrawal_id, *amount, request(), now)?;
         }
         Event::WithdrawalSettled { withdrawal_id } => {
             withdrawn = Some(withdrawal::finish(account, kind, withdrawal_id, Some(now))?);
@@ -163,6 +176,6 @@ fn apply(
         AmountName::WithdrawalAmount => withdrawn,
         _ => None,
     });
-    let posted = posting::post(account, kind, &legs)?;
-    Ok(AccountRuling::Posted { legs: posted.legs, balances: posted.balances, payable_at })
+    let Posted { legs, balances, cancelled } = posting::post(account, kind, &legs, rates)?;
+    Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled })
 }

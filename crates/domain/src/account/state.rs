@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::ExternalId;
+use crate::ids::{ExternalId, RequestId};
 use crate::money::{Currency, CurrencyCode, Money};
 use crate::subject::Subject;
 use crate::time::Timestamp;
@@ -50,7 +50,7 @@ pub struct Credit {
 }
 
 /// A withdrawal under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Withdrawal {
     /// How much.
@@ -58,6 +58,33 @@ pub struct Withdrawal {
     /// Not to be settled before, if it was requested during a liquidation (A8).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payable_at: Option<Timestamp>,
+    /// The request it was made by. An earlier release did not store it: such a withdrawal counts
+    /// as older than any that has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<WithdrawalRequest>,
+}
+
+/// The `withdrawal.requested` of a withdrawal under way.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawalRequest {
+    /// Its number in the lane of the stage before: it grows with the account's own, and a message
+    /// brings it along.
+    pub number: u64,
+    /// Its request id.
+    pub request_id: RequestId,
+}
+
+/// A withdrawal that was cancelled because its money was needed for losses during a liquidation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CancelledWithdrawal {
+    /// Which.
+    pub withdrawal_id: ExternalId,
+    /// The request that is answered once more: `unknown` if an earlier release took it and did not
+    /// store its id; another request's id would say something false of that one.
+    pub request_id: RequestId,
+    /// How much was on hold for it.
+    pub amount: Money,
 }
 
 /// An account's money in one currency, by subject. None is ever below zero, and `available` and

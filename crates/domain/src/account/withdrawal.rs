@@ -1,8 +1,11 @@
-//! Withdrawals: on hold from the request until they are settled or cancelled.
+//! Withdrawals: on hold from the request until they are settled or cancelled, or until losses
+//! during a liquidation take them.
 
-use super::state::{AccountState, Withdrawal};
-use crate::ids::ExternalId;
-use crate::money::Money;
+use std::cmp::Reverse;
+
+use super::state::{AccountState, CancelledWithdrawal, Withdrawal, WithdrawalRequest};
+use crate::ids::{ExternalId, RequestId};
+use crate::money::{Currency, Money};
 use crate::refusal::{Poison, Refusal, RejectionCode};
 use crate::time::Timestamp;
 
@@ -17,6 +20,7 @@ pub(super) fn request(
     account: &mut AccountState,
     id: &ExternalId,
     amount: Money,
+    request: WithdrawalRequest,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, Refusal> {
     let invalid = |detail: String| Err(Refusal::rejected(RejectionCode::InvalidRequest, detail));
@@ -31,7 +35,8 @@ pub(super) fn request(
     let margin_in_use = account.balances.values().any(|balance| balance.margin.is_positive());
     let payable_at =
         (account.liquidating && margin_in_use).then(|| now.plus_seconds(LIQUIDATION_DELAY_SECS));
-    account.withdrawals.insert(id.clone(), Withdrawal { amount, payable_at });
+    let withdrawal = Withdrawal { amount, payable_at, request: Some(request) };
+    account.withdrawals.insert(id.clone(), withdrawal);
     Ok(payable_at)
 }
 
@@ -46,7 +51,6 @@ pub(super) fn finish(
     let withdrawal = account
         .withdrawals
         .get(id)
-        .copied()
         .ok_or_else(|| contradiction(format!("there is no withdrawal {id} under way")))?;
     if let (Some(settled_at), Some(payable_at)) = (settled_at, withdrawal.payable_at)
         && settled_at < payable_at
@@ -55,6 +59,32 @@ pub(super) fn finish(
             "withdrawal {id} is payable at {payable_at}, not already at {settled_at}"
         )));
     }
+    let amount = withdrawal.amount;
     account.withdrawals.remove(id);
-    Ok(withdrawal.amount)
+    Ok(amount)
+}
+
+/// The withdrawals on hold in `currency`, in the order in which losses during a liquidation take
+/// from them: the one requested last first (A8).
+pub(super) fn last_first(
+    account: &AccountState,
+    currency: Currency,
+) -> impl Iterator<Item = CancelledWithdrawal> {
+    let mut on_hold: Vec<_> = account
+        .withdrawals
+        .iter()
+        .filter(|(_, withdrawal)| withdrawal.amount.currency() == currency)
+        .collect();
+    on_hold.sort_by_key(|(id, withdrawal)| {
+        let number = withdrawal.request.as_ref().map(|request| request.number);
+        Reverse((number, *id))
+    });
+    on_hold.into_iter().map(|(id, withdrawal)| CancelledWithdrawal {
+        withdrawal_id: id.clone(),
+        request_id: withdrawal
+            .request
+            .as_ref()
+            .map_or_else(RequestId::unknown, |request| request.request_id.clone()),
+        amount: withdrawal.amount,
+    })
 }

@@ -14,6 +14,7 @@ use crate::lane::{
     Arrival, Body, Content, Echo, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage,
     StageName, Unit, forward, unreadable,
 };
+use crate::money::Rates;
 use crate::plan::PlannedLeg;
 use crate::refusal::{Poison, Refusal, RejectionCode};
 use crate::rulebook::{Rule, Rulebook};
@@ -73,6 +74,9 @@ pub enum ClearingRuling {
         legs: Vec<PlannedLeg>,
         /// Whether the message goes by the position stage.
         by_position: bool,
+        /// The rates it carries.
+        #[serde(default, skip_serializing_if = "Rates::is_empty")]
+        rates: Rates,
     },
     /// Nothing, and why.
     Refused {
@@ -191,13 +195,15 @@ impl Stage for Clearing {
             Some(Rule::Legs(legs)) => {
                 match door::read_event(kind, &envelope.event, rulebook, &self.configuration) {
                     Err(error) => invalid(kind, error.to_string()).and_then(refused),
-                    Ok(event) => {
+                    Ok((event, rates)) => {
                         if let Some(refusal) = check_destination(account, &event, *leads_nowhere) {
                             return refused(refusal);
                         }
                         let legs = plan(&event, legs)?;
                         let (event, rulebook) = (Box::new(event), rulebook.version);
-                        Ok((ClearingRuling::Planned { event, rulebook, legs, by_position }, ()))
+                        let planned =
+                            ClearingRuling::Planned { event, rulebook, legs, by_position, rates };
+                        Ok((planned, ()))
                     }
                 }
             }
@@ -209,8 +215,8 @@ impl Stage for Clearing {
         let ruling: ClearingRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
         let Submission { envelope, repair, .. } = Self::replay(row)?.input;
         let (body, by_position) = match ruling {
-            ClearingRuling::Planned { event, rulebook, legs, by_position } => {
-                (Body::Planned { event, rulebook, legs, position: None }, by_position)
+            ClearingRuling::Planned { event, rulebook, legs, by_position, rates } => {
+                (Body::Planned { event, rulebook, legs, position: None, rates }, by_position)
             }
             ClearingRuling::Refused { refusal, by_position } => {
                 (Body::Refused(refusal), by_position)

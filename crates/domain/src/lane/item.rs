@@ -8,6 +8,7 @@ use super::StageName;
 use crate::envelope::{Fingerprint, Header};
 use crate::event::Event;
 use crate::ids::{AccountKey, RequestId};
+use crate::money::Rates;
 use crate::plan::PlannedLeg;
 use crate::position::PositionChange;
 use crate::refusal::Refusal;
@@ -80,6 +81,9 @@ pub enum Body {
         /// What became of the position.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         position: Option<PositionChange>,
+        /// The rates the event carries.
+        #[serde(default, skip_serializing_if = "Rates::is_empty")]
+        rates: Rates,
     },
     /// Nothing: an earlier stage said no. It is journaled, and answered at the end of the lane,
     /// so that outcomes keep the lane's order.

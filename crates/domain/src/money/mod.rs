@@ -4,10 +4,12 @@
 mod amount;
 mod currency;
 pub mod exact;
+mod rates;
 
 pub use amount::{Money, MoneyError};
 pub use currency::{Currency, CurrencyCode, InvalidCurrency};
 pub use exact::{Exact, Rounding, TooLarge};
+pub use rates::{Exchange, InvalidRates, RATES_MAX, Rates};
 
 /// The most decimals a price, quantity, rate or currency may have.
 pub const DECIMALS_MAX: u32 = 12;

@@ -82,9 +82,10 @@ impl Stage for Positions {
         let ruling: PositionRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
         let item = replay_item(row)?.input;
         let body = match (item.body, ruling) {
-            (Body::Planned { event, rulebook, .. }, PositionRuling::Changed { legs, position }) => {
-                Body::Planned { event, rulebook, legs, position: Some(position) }
-            }
+            (
+                Body::Planned { event, rulebook, rates, .. },
+                PositionRuling::Changed { legs, position },
+            ) => Body::Planned { event, rulebook, legs, position: Some(position), rates },
             (_, PositionRuling::Refused(refusal)) => Body::Refused(refusal),
             (body, _) => body,
         };

@@ -66,6 +66,19 @@ impl Rulebook {
     }
 }
 
+/// What a rulebook has to have that is pushed from now on; those that were pushed before stay valid,
+/// because what they decided has to be proved.
+pub(crate) fn check_new(rulebook: &Rulebook) -> Result<(), RulebookError> {
+    let exchange = Subject::house_exchange();
+    if rulebook.subjects.contains_key(&exchange) {
+        return Ok(());
+    }
+    wrong(
+        "subjects",
+        format!("{exchange} is missing: borrowing in a card's currency goes through it"),
+    )
+}
+
 fn check_path(document: &RulebookDocument) -> Result<bool, RulebookError> {
     use StageName::{Account, Clearing, Position};
     let has_positions = match document.path.as_slice() {

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use check::RulebookError;
+pub(crate) use check::check_new;
 pub use vocabulary::vocabulary;
 
 use crate::event::EventKind;

@@ -115,6 +115,16 @@ pub(crate) fn of_reserve(trade: Value, amount: &str) -> Value {
     with(trade, json!({ "reserved": amount }))
 }
 
+/// `event` carrying exchange rates: `USD/USDT 0.9991, USD/HKD 7.8`.
+pub(crate) fn at_rates(event: Value, rates: &str) -> Value {
+    let entry = |rate: &str| {
+        let (pair, rate) = rate.trim().split_once(' ').unwrap();
+        (pair.to_owned(), json!(rate))
+    };
+    let rates: serde_json::Map<_, _> = rates.split(',').map(entry).collect();
+    with(event, json!({ "rates": rates }))
+}
+
 pub(crate) fn funding(rate: &str, mark_price: &str) -> Value {
     json!({ "type": "funding.charged", "symbol": "BTC-USDT", "rate": rate, "mark_price": mark_price })
 }

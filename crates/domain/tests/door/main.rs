@@ -10,18 +10,24 @@ mod amounts;
 mod fields;
 mod kinds;
 mod not_built_yet;
+mod rates;
 mod trades;
 mod valid;
 
 use cap_domain::event::Event;
 use cap_domain::event::door::{read_event, read_kind};
 use cap_domain::ids::Product;
+use cap_domain::money::Rates;
 use serde_json::Value;
 
 use common::configuration;
 use common::events::with;
 
 fn read(product: &str, event: &Value) -> Result<Event, String> {
+    read_with_rates(product, event).map(|(event, _)| event)
+}
+
+fn read_with_rates(product: &str, event: &Value) -> Result<(Event, Rates), String> {
     let configuration = configuration();
     let rulebook = configuration.rulebook(&Product::new(product).unwrap()).unwrap();
     let kind = read_kind(event).map_err(|error| error.to_string())?;

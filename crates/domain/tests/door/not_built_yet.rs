@@ -7,7 +7,6 @@ use crate::refused;
 
 #[test]
 fn what_is_not_built_yet_is_refused_rather_than_half_done() {
-    let rates = json!({ "rates": { "USD/USDT": "0.9991" } });
     for product in ["spot", "perpetual"] {
         refused(
             product,
@@ -17,22 +16,15 @@ fn what_is_not_built_yet_is_refused_rather_than_half_done() {
                     json!({ "position_mode": "hedge" }),
                     "position_mode (hedge): not supported yet",
                 ),
-                (deposit("1 USDT"), rates.clone(), "rates: not supported yet"),
-                (reserved("1 USDT"), rates.clone(), "rates: not supported yet"),
-                (released("1 USDT"), rates.clone(), "rates: not supported yet"),
-                (fee("1 USDT"), rates.clone(), "rates: not supported yet"),
-                (adjusted("1 USDT", "force"), rates.clone(), "rates: not supported yet"),
                 (json!({ "type": "margin.changed" }), json!({}), "type: not supported yet"),
                 (json!({ "type": "leverage.changed" }), json!({}), "type: not supported yet"),
             ],
         );
     }
-    refused("spot", &[(spot("buy", "1", "1"), rates.clone(), "rates: not supported yet")]);
     let inverse = json!({ "symbol": "BTC-USD", "fee": { "currency": "BTC", "amount": "0" } });
     refused(
         "perpetual",
         &[
-            (perpetual("buy", "1", "1"), rates.clone(), "rates: not supported yet"),
             (perpetual("buy", "1", "1"), inverse, "symbol (inverse contract): not supported yet"),
             (
                 perpetual("buy", "1", "1"),
@@ -49,17 +41,6 @@ fn what_is_not_built_yet_is_refused_rather_than_half_done() {
                 json!({ "symbol": "BTC-USD" }),
                 "symbol (inverse contract): not supported yet",
             ),
-            (funding("0.1", "1"), rates.clone(), "rates: not supported yet"),
         ],
     );
-}
-
-#[test]
-fn the_events_that_may_owe_in_another_currency_may_carry_rates() {
-    let rates = json!({ "rates": { "USD/USDT": "0.9991" } });
-    let cases = [
-        (interest("1 USDT"), rates.clone(), "rates: not supported yet"),
-        (cancelled("w-1"), rates, "rates: not supported yet"),
-    ];
-    refused("spot", &cases);
 }

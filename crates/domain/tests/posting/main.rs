@@ -7,8 +7,15 @@
 mod common;
 
 mod borrowing;
+mod card_borrowing;
+mod card_limit;
+mod card_repaying;
+mod card_rule;
+mod card_sweep;
 mod credit_line;
+mod exchange;
 mod lifecycle;
+mod losses;
 mod net_rule;
 mod trades;
 mod withdrawals;

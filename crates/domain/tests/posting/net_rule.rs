@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use cap_domain::account::{AccountState, AccountStatus, Balance, Credit, Leg, post};
-use cap_domain::money::Money;
+use cap_domain::money::{Money, Rates};
 use cap_domain::plan::{PlannedAmount, PlannedLeg, Shortfall};
 use cap_domain::refusal::Stop;
 use cap_domain::subject::Subject;
@@ -11,7 +11,12 @@ use proptest::prelude::*;
 
 use crate::common::{Balances, balances, currency, money, shares, show_balances};
 
-fn planned(from: Subject, to: Subject, amount: Money, shortfall: Shortfall) -> PlannedLeg {
+pub(crate) fn planned(
+    from: Subject,
+    to: Subject,
+    amount: Money,
+    shortfall: Shortfall,
+) -> PlannedLeg {
     PlannedLeg { from, to, amount: PlannedAmount::Known(amount), shortfall }
 }
 
@@ -32,7 +37,7 @@ fn a_plan_is_posted_whole_or_not_at_all() {
         planned(Subject::Available, fees, money("1 BTC"), Shortfall::Reject),
         planned(Subject::Available, fees, money("2 USDT"), Shortfall::Reject),
     ];
-    let stop = post(&mut account, "order.reserved", &plan).unwrap_err();
+    let stop = post(&mut account, "order.reserved", &plan, &Rates::default()).unwrap_err();
     assert!(matches!(stop, Stop::Refused(_)), "{stop:?}");
     assert_eq!(
         account, before,
@@ -49,7 +54,7 @@ fn a_named_amount_that_nobody_computed_is_poison() {
         amount,
         ..planned(Subject::Frozen, Subject::Available, money("1 USDT"), Shortfall::Force)
     };
-    let stop = post(&mut account, "trade.filled", &[leg]).unwrap_err();
+    let stop = post(&mut account, "trade.filled", &[leg], &Rates::default()).unwrap_err();
     let Stop::Poisoned(poison) = stop else { panic!("{stop:?}") };
     assert_eq!(
         poison.to_string(),
@@ -65,10 +70,13 @@ fn the_strictest_leg_decides_for_its_currency_alone() {
         |amount: &str, shortfall| planned(Subject::Available, fees, money(amount), shortfall);
     let mut account = open_account("BTC 1 available");
     let mixed = [take("1 BTC", Shortfall::Reject), take("5 USDT", Shortfall::Force)];
-    post(&mut account, "adjustment.posted", &mixed).unwrap();
+    post(&mut account, "adjustment.posted", &mixed, &Rates::default()).unwrap();
     assert_eq!(show_balances(account.balances.values()), "USDT 5 borrowed");
     let strict = [take("1 USDT", Shortfall::Force), take("1 USDT", Shortfall::Reject)];
-    assert!(matches!(post(&mut account, "adjustment.posted", &strict), Err(Stop::Refused(_))));
+    assert!(matches!(
+        post(&mut account, "adjustment.posted", &strict, &Rates::default()),
+        Err(Stop::Refused(_))
+    ));
 }
 
 const POLICIES: [Shortfall; 3] = [Shortfall::Reject, Shortfall::Borrow, Shortfall::Force];
@@ -77,7 +85,7 @@ fn amounts(code: &'static str) -> impl Strategy<Value = Money> {
     (0_i128..2_000).prop_map(move |units| Money::from_units(currency(code), units).unwrap())
 }
 
-fn held(code: &'static str) -> impl Strategy<Value = Balance> {
+pub(crate) fn held(code: &'static str) -> impl Strategy<Value = Balance> {
     let shares = (-1_000_i128..1_000, 0_i128..1_000, 0_i128..1_000, 0_i128..1_000);
     shares.prop_map(move |(net, frozen, margin, withdrawing)| {
         let money = |units: i128| Money::from_units(currency(code), units.max(0)).unwrap();
@@ -125,7 +133,7 @@ fn plans() -> impl Strategy<Value = Vec<PlannedLeg>> {
 }
 
 /// What the account has of a subject in units: what it owes counts against it.
-fn own(balance: &Balance) -> i128 {
+pub(crate) fn own(balance: &Balance) -> i128 {
     balance.available.units()
         + balance.frozen.units()
         + balance.margin.units()
@@ -134,7 +142,7 @@ fn own(balance: &Balance) -> i128 {
 }
 
 /// The balances that `legs` make of `before`, one leg after the other.
-fn replayed(before: &Balances, legs: &[Leg]) -> Vec<Balance> {
+pub(crate) fn replayed(before: &Balances, legs: &[Leg]) -> Vec<Balance> {
     let mut after = before.clone();
     for leg in legs {
         let code = leg.money.currency().code;
@@ -165,7 +173,7 @@ proptest! {
         plan in plans(),
     ) {
         let mut after = before.clone();
-        match post(&mut after, "a.plan", &plan) {
+        match post(&mut after, "a.plan", &plan, &Rates::default()) {
             Err(Stop::Refused(_) | Stop::Poisoned(_)) => {}
             Ok(posted) => {
                 for (code, balance) in &after.balances {
@@ -201,7 +209,7 @@ proptest! {
     #[test]
     fn what_is_refused_changes_nothing(before in accounts(), plan in plans()) {
         let mut after = before.clone();
-        if post(&mut after, "a.plan", &plan).is_err() {
+        if post(&mut after, "a.plan", &plan, &Rates::default()).is_err() {
             prop_assert_eq!(after, before);
         }
     }
@@ -223,7 +231,7 @@ proptest! {
             ..AccountState::default()
         };
         let plan = [planned(Subject::Available, Subject::Frozen, money(amount), Shortfall::Borrow)];
-        let posted = post(&mut account, "order.reserved", &plan).is_ok();
+        let posted = post(&mut account, "order.reserved", &plan, &Rates::default()).is_ok();
         let enough = amount <= available;
         prop_assert_eq!(posted, enough || owed + amount - available <= limit);
     }

@@ -59,7 +59,9 @@ fn patched(patch: &Patch) -> Value {
 fn check(document: Value) -> Result<Configuration, String> {
     let document: ConfigurationDocument =
         serde_json::from_value(document).map_err(|error| format!("not a document: {error}"))?;
-    Configuration::check(1, document).map_err(|error| error.to_string())
+    let configuration = Configuration::check(1, document).map_err(|error| error.to_string())?;
+    configuration.check_new().map_err(|error| error.to_string())?;
+    Ok(configuration)
 }
 
 /// Each patch on the shipped configuration is refused, and the error starts so.

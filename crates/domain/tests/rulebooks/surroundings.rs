@@ -15,6 +15,11 @@ fn the_chart_of_subjects_is_checked() {
             "rulebooks/spot.json: subjects: withdrawing is missing: every account has it",
         ),
         (
+            "the other side of an exchange is missing",
+            Remove("/rulebooks/0/subjects/house:exchange"),
+            "rulebooks/spot.json: subjects: house:exchange is missing: borrowing in a card's currency goes through it",
+        ),
+        (
             "a loan is no liability of the platform",
             Set("/rulebooks/0/subjects/borrowed", json!("liability")),
             "rulebooks/spot.json: subjects.borrowed: borrowed is of the other kind",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cap_domain::account::{AccountRuling, Balance, Leg};
+use cap_domain::account::{AccountRuling, Balance, CancelledWithdrawal, Leg};
 use cap_domain::clearing::ClearingRuling;
 use cap_domain::outcome::{Outcome, OutcomeStatus};
 use cap_domain::plan::{PlannedAmount, PlannedLeg};
@@ -97,8 +97,11 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
 
 fn clearing(f: &mut fmt::Formatter<'_>, ruling: &ClearingRuling) -> fmt::Result {
     match ruling {
-        ClearingRuling::Planned { rulebook, legs, .. } => {
+        ClearingRuling::Planned { rulebook, legs, rates, .. } => {
             writeln!(f, "            planned by rulebook version {rulebook}")?;
+            if !rates.is_empty() {
+                writeln!(f, "            at the rates {rates}")?;
+            }
             planned(f, legs)
         }
         ClearingRuling::Refused { refusal, .. } => refused(f, refusal),
@@ -118,7 +121,11 @@ fn position(f: &mut fmt::Formatter<'_>, ruling: &PositionRuling) -> fmt::Result 
 
 fn posting(f: &mut fmt::Formatter<'_>, ruling: &AccountRuling) -> fmt::Result {
     match ruling {
-        AccountRuling::Posted { legs, balances, .. } => {
+        AccountRuling::Posted { legs, balances, cancelled, .. } => {
+            for CancelledWithdrawal { withdrawal_id, request_id, amount } in cancelled {
+                let what = format!("withdrawal {withdrawal_id} of {amount}, request {request_id}");
+                writeln!(f, "            {what}, was cancelled: its money was needed for losses")?;
+            }
             if legs.is_empty() {
                 writeln!(f, "            no money moved")?;
             }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use super::{Event, EventKind};
 use crate::configuration::Configuration;
 use crate::money::exact::parse_decimal;
-use crate::money::{Currency, CurrencyCode, Money};
+use crate::money::{Currency, CurrencyCode, InvalidRates, Money, Rates};
 use crate::rulebook::{Instruments, Rulebook};
 
 /// The longest free text (a reason) an event may carry, in characters.
@@ -54,21 +54,23 @@ pub fn read_kind(event: &Value) -> Result<EventKind, InvalidField> {
     kind.parse().map_err(|error| invalid("type", error))
 }
 
-/// Reads a wire event of `kind` for the product of `rulebook`.
+/// Reads a wire event of `kind` for the product of `rulebook`, and the rates it carries.
 pub fn read_event(
     kind: EventKind,
     event: &Value,
     rulebook: &Rulebook,
     configuration: &Configuration,
-) -> Result<Event, InvalidField> {
+) -> Result<(Event, Rates), InvalidField> {
     let door = Door { event, rulebook, configuration };
+    let bare = |event: Result<Event, InvalidField>| Ok((event?, Rates::default()));
+    let without_fields = |event| bare(door.fields::<NoFields>().map(|_| event));
     match kind {
-        EventKind::AccountOpened => door.account_opened(),
-        EventKind::AccountClosed => door.fields::<NoFields>().map(|_| Event::AccountClosed),
-        EventKind::CreditChanged => door.credit_changed(),
+        EventKind::AccountOpened => bare(door.account_opened()),
+        EventKind::AccountClosed => without_fields(Event::AccountClosed),
+        EventKind::CreditChanged => bare(door.credit_changed()),
         EventKind::DepositReceived => door.deposit_received(),
-        EventKind::WithdrawalRequested => door.withdrawal_requested(),
-        EventKind::WithdrawalSettled => door.withdrawal_settled(),
+        EventKind::WithdrawalRequested => bare(door.withdrawal_requested()),
+        EventKind::WithdrawalSettled => bare(door.withdrawal_settled()),
         EventKind::WithdrawalCancelled => door.withdrawal_cancelled(),
         EventKind::OrderReserved => door.order_reserved(),
         EventKind::OrderReleased => door.order_released(),
@@ -79,14 +81,12 @@ pub fn read_event(
         EventKind::FundingCharged => door.funding_charged(),
         EventKind::FeeCharged => door.fee_charged(),
         EventKind::InterestCharged => door.interest_charged(),
-        EventKind::LiquidationStarted => {
-            door.fields::<NoFields>().map(|_| Event::LiquidationStarted)
-        }
-        EventKind::LiquidationEnded => door.fields::<NoFields>().map(|_| Event::LiquidationEnded),
+        EventKind::LiquidationStarted => without_fields(Event::LiquidationStarted),
+        EventKind::LiquidationEnded => without_fields(Event::LiquidationEnded),
         EventKind::AdjustmentPosted => door.adjustment_posted(),
-        EventKind::TransferRequested => door.transfer_requested(),
-        EventKind::TransferArrived => door.transfer_arrived(),
-        EventKind::TransferReturned => door.transfer_returned(),
+        EventKind::TransferRequested => bare(door.transfer_requested()),
+        EventKind::TransferArrived => bare(door.transfer_arrived()),
+        EventKind::TransferReturned => bare(door.transfer_returned()),
         EventKind::MarginChanged | EventKind::LeverageChanged => not_supported_yet("type"),
     }
 }
@@ -101,7 +101,8 @@ struct Door<'a> {
 #[serde(deny_unknown_fields)]
 struct NoFields {}
 
-type Rates = Option<BTreeMap<String, String>>;
+/// Rates as they are written; see [`Rates`].
+type WireRates = Option<BTreeMap<String, String>>;
 
 #[derive(Clone, Copy)]
 enum Sign {
@@ -184,9 +185,11 @@ impl Door<'_> {
         }
     }
 
-    fn no_rates(&self, rates: Rates) -> Result<(), InvalidField> {
-        // Exchange into and out of a card currency is not built yet; to ignore a rate would repay
-        // nothing where the contract says it repays.
-        if rates.is_some() { not_supported_yet("rates") } else { Ok(()) }
+    fn rates(&self, rates: WireRates) -> Result<Rates, InvalidField> {
+        let is_known = |code| self.configuration.currency(code).is_some();
+        Rates::read(&rates.unwrap_or_default(), is_known).map_err(|error| match error {
+            InvalidRates::TooMany(_) => invalid("rates", error),
+            InvalidRates::Entry { pair, reason } => invalid(format!("rates.{pair}"), reason),
+        })
     }
 }

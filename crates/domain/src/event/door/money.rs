@@ -2,24 +2,25 @@
 
 use serde::Deserialize;
 
-use super::{Door, InvalidField, Rates, Sign, invalid};
+use super::{Door, InvalidField, Sign, WireRates, invalid};
 use crate::event::Event;
 use crate::ids::ExternalId;
+use crate::money::Rates;
 
 impl Door<'_> {
-    pub(super) fn deposit_received(&self) -> Result<Event, InvalidField> {
+    pub(super) fn deposit_received(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
             currency: String,
             amount: String,
             reference: ExternalId,
-            rates: Rates,
+            rates: WireRates,
         }
         let wire: Wire = self.fields()?;
-        self.no_rates(wire.rates)?;
+        let rates = self.rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::DepositReceived { amount, reference: wire.reference })
+        Ok((Event::DepositReceived { amount, reference: wire.reference }, rates))
     }
 
     pub(super) fn withdrawal_requested(&self) -> Result<Event, InvalidField> {
@@ -45,19 +46,19 @@ impl Door<'_> {
         Ok(Event::WithdrawalSettled { withdrawal_id })
     }
 
-    pub(super) fn withdrawal_cancelled(&self) -> Result<Event, InvalidField> {
+    pub(super) fn withdrawal_cancelled(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
             withdrawal_id: ExternalId,
-            rates: Rates,
+            rates: WireRates,
         }
         let Wire { withdrawal_id, rates } = self.fields()?;
-        self.no_rates(rates)?;
-        Ok(Event::WithdrawalCancelled { withdrawal_id })
+        let rates = self.rates(rates)?;
+        Ok((Event::WithdrawalCancelled { withdrawal_id }, rates))
     }
 
-    pub(super) fn order_reserved(&self) -> Result<Event, InvalidField> {
+    pub(super) fn order_reserved(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
@@ -66,60 +67,66 @@ impl Door<'_> {
             amount: String,
             #[serde(default)]
             may_borrow: bool,
-            rates: Rates,
+            rates: WireRates,
         }
         let wire: Wire = self.fields()?;
-        self.no_rates(wire.rates)?;
+        let rates = self.rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::OrderReserved { order_id: wire.order_id, amount, may_borrow: wire.may_borrow })
+        Ok((
+            Event::OrderReserved { order_id: wire.order_id, amount, may_borrow: wire.may_borrow },
+            rates,
+        ))
     }
 
-    pub(super) fn order_released(&self) -> Result<Event, InvalidField> {
+    pub(super) fn order_released(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
             order_id: ExternalId,
             currency: String,
             amount: String,
-            rates: Rates,
+            rates: WireRates,
         }
         let wire: Wire = self.fields()?;
-        self.no_rates(wire.rates)?;
+        let rates = self.rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::OrderReleased { order_id: wire.order_id, amount })
+        Ok((Event::OrderReleased { order_id: wire.order_id, amount }, rates))
     }
 
-    pub(super) fn fee_charged(&self) -> Result<Event, InvalidField> {
+    pub(super) fn fee_charged(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
             currency: String,
             amount: String,
             reason: String,
-            rates: Rates,
+            rates: WireRates,
         }
         let wire: Wire = self.fields()?;
-        self.no_rates(wire.rates)?;
+        let rates = self.rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Positive)?;
-        Ok(Event::FeeCharged { amount, reason: self.text("reason", wire.reason)? })
+        Ok((Event::FeeCharged { amount, reason: self.text("reason", wire.reason)? }, rates))
     }
 
-    pub(super) fn interest_charged(&self) -> Result<Event, InvalidField> {
+    pub(super) fn interest_charged(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
             currency: String,
             amount: String,
-            rates: Rates,
+            rates: WireRates,
         }
         let wire: Wire = self.fields()?;
-        self.no_rates(wire.rates)?;
-        Ok(Event::InterestCharged {
-            amount: self.money(&wire.currency, &wire.amount, Sign::Positive)?,
-        })
+        let rates = self.rates(wire.rates)?;
+        Ok((
+            Event::InterestCharged {
+                amount: self.money(&wire.currency, &wire.amount, Sign::Positive)?,
+            },
+            rates,
+        ))
     }
 
-    pub(super) fn adjustment_posted(&self) -> Result<Event, InvalidField> {
+    pub(super) fn adjustment_posted(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(rename_all = "lowercase")]
         enum Shortfall {
@@ -134,19 +141,22 @@ impl Door<'_> {
             reason: String,
             operator: ExternalId,
             shortfall: Shortfall,
-            rates: Rates,
+            rates: WireRates,
         }
         let wire: Wire = self.fields()?;
-        self.no_rates(wire.rates)?;
+        let rates = self.rates(wire.rates)?;
         let amount = self.money(&wire.currency, &wire.amount, Sign::Any)?;
         if amount.is_zero() {
             return Err(invalid("amount", "an adjustment of nothing"));
         }
-        Ok(Event::AdjustmentPosted {
-            amount,
-            reason: self.text("reason", wire.reason)?,
-            operator: wire.operator,
-            force: matches!(wire.shortfall, Shortfall::Force),
-        })
+        Ok((
+            Event::AdjustmentPosted {
+                amount,
+                reason: self.text("reason", wire.reason)?,
+                operator: wire.operator,
+                force: matches!(wire.shortfall, Shortfall::Force),
+            },
+            rates,
+        ))
     }
 }

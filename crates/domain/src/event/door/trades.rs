@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::{Door, InvalidField, Rates, Sign, invalid, not_supported_yet};
+use super::{Door, InvalidField, Sign, WireRates, invalid, not_supported_yet};
 use crate::event::{ContractFill, Event, Liquidity, PairFill, Side};
 use crate::ids::{ExternalId, Symbol};
 use crate::instrument::{Contract, ContractKind, Pair};
-use crate::money::{Exact, Money, Rounding};
+use crate::money::{Exact, Money, Rates, Rounding};
 use crate::rulebook::Instruments;
 
 #[derive(Deserialize)]
@@ -19,7 +19,10 @@ struct FeeWire {
 }
 
 impl Door<'_> {
-    pub(super) fn pair_filled(&self, pairs: &BTreeSet<Pair>) -> Result<Event, InvalidField> {
+    pub(super) fn pair_filled(
+        &self,
+        pairs: &BTreeSet<Pair>,
+    ) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
@@ -33,10 +36,10 @@ impl Door<'_> {
             reserved: Option<String>,
             fee: FeeWire,
             liquidity: Liquidity,
-            rates: Rates,
+            rates: WireRates,
         }
         let wire: Wire = self.fields()?;
-        self.no_rates(wire.rates)?;
+        let rates = self.rates(wire.rates)?;
         let (base, quote) =
             (self.currency("base", &wire.base)?, self.currency("quote", &wire.quote)?);
         if !pairs.contains(&Pair { base: base.code, quote: quote.code }) {
@@ -58,19 +61,22 @@ impl Door<'_> {
         let reserved = wire.reserved.as_deref().unwrap_or("0");
         let reserved = self.amount("reserved", paid.currency(), reserved, Sign::NotNegative)?;
         let fee = self.fee(&wire.fee)?;
-        Ok(Event::PairFilled(PairFill {
-            trade_id: wire.trade_id,
-            order_id: wire.order_id,
-            side: wire.side,
-            paid,
-            received,
-            reserved,
-            fee,
-            liquidity: wire.liquidity,
-        }))
+        Ok((
+            Event::PairFilled(PairFill {
+                trade_id: wire.trade_id,
+                order_id: wire.order_id,
+                side: wire.side,
+                paid,
+                received,
+                reserved,
+                fee,
+                liquidity: wire.liquidity,
+            }),
+            rates,
+        ))
     }
 
-    pub(super) fn contract_filled(&self) -> Result<Event, InvalidField> {
+    pub(super) fn contract_filled(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(rename_all = "lowercase")]
         enum MarginMode {
@@ -98,10 +104,10 @@ impl Door<'_> {
             reserved: Option<String>,
             fee: FeeWire,
             liquidity: Liquidity,
-            rates: Rates,
+            rates: WireRates,
         }
         let wire: Wire = self.fields()?;
-        self.no_rates(wire.rates)?;
+        let rates = self.rates(wire.rates)?;
         let contract = self.contract(&wire.symbol)?;
         match (contract.kind, wire.margin_mode, wire.position_side) {
             (ContractKind::Inverse, ..) => {
@@ -124,40 +130,51 @@ impl Door<'_> {
             return Err(invalid("fee.currency", reason));
         }
         let reserved = wire.reserved.as_deref().unwrap_or("0");
-        Ok(Event::ContractFilled(ContractFill {
-            trade_id: wire.trade_id,
-            order_id: wire.order_id,
-            side: wire.side,
-            quantity: self.above_zero("quantity", &wire.quantity)?,
-            price: self.above_zero("price", &wire.price)?,
-            leverage: self.above_zero("leverage", &wire.leverage)?,
-            reserved: self.amount("reserved", contract.settled_in, reserved, Sign::NotNegative)?,
-            contract,
-            fee,
-            liquidity: wire.liquidity,
-        }))
+        Ok((
+            Event::ContractFilled(ContractFill {
+                trade_id: wire.trade_id,
+                order_id: wire.order_id,
+                side: wire.side,
+                quantity: self.above_zero("quantity", &wire.quantity)?,
+                price: self.above_zero("price", &wire.price)?,
+                leverage: self.above_zero("leverage", &wire.leverage)?,
+                reserved: self.amount(
+                    "reserved",
+                    contract.settled_in,
+                    reserved,
+                    Sign::NotNegative,
+                )?,
+                contract,
+                fee,
+                liquidity: wire.liquidity,
+            }),
+            rates,
+        ))
     }
 
-    pub(super) fn funding_charged(&self) -> Result<Event, InvalidField> {
+    pub(super) fn funding_charged(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
             symbol: String,
             rate: String,
             mark_price: String,
-            rates: Rates,
+            rates: WireRates,
         }
         let wire: Wire = self.fields()?;
-        self.no_rates(wire.rates)?;
+        let rates = self.rates(wire.rates)?;
         let contract = self.contract(&wire.symbol)?;
         if contract.kind == ContractKind::Inverse {
             return not_supported_yet("symbol (inverse contract)");
         }
-        Ok(Event::FundingCharged {
-            contract,
-            rate: self.decimal("rate", &wire.rate)?,
-            mark_price: self.above_zero("mark_price", &wire.mark_price)?,
-        })
+        Ok((
+            Event::FundingCharged {
+                contract,
+                rate: self.decimal("rate", &wire.rate)?,
+                mark_price: self.above_zero("mark_price", &wire.mark_price)?,
+            },
+            rates,
+        ))
     }
 
     fn contract(&self, symbol: &str) -> Result<Contract, InvalidField> {

@@ -1,8 +1,8 @@
 //! Telling how two states of an account differ.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cap_domain::account::{AccountState, Balance, Credit};
+use cap_domain::account::{AccountState, Balance, Credit, Withdrawal};
 use cap_domain::ids::ExternalId;
 use cap_domain::money::Money;
 
@@ -19,11 +19,8 @@ pub(super) fn of(stored: &AccountState, replayed: &AccountState) -> Vec<String> 
     });
     compare(&mut said, "credit", &stored.credit, &replayed.credit, show_credit);
     compare(&mut said, "liquidating", &stored.liquidating, &replayed.liquidating, bool::to_string);
-    compare(&mut said, "withdrawals", &stored.withdrawals, &replayed.withdrawals, |withdrawals| {
-        let each =
-            withdrawals.iter().map(|(id, withdrawal)| format!("{id} of {}", withdrawal.amount));
-        format!("[{}]", each.collect::<Vec<_>>().join(", "))
-    });
+    let withdrawals = as_stored(stored, replayed);
+    compare(&mut said, "withdrawals", &stored.withdrawals, &withdrawals, show_withdrawals);
     let codes: BTreeSet<_> = stored.balances.keys().chain(replayed.balances.keys()).collect();
     for code in codes {
         match (stored.balances.get(code), replayed.balances.get(code)) {
@@ -44,6 +41,26 @@ pub(super) fn of(stored: &AccountState, replayed: &AccountState) -> Vec<String> 
         }
     }
     said
+}
+
+/// The replayed withdrawals, without the requests of those that an earlier release stored: it did
+/// not keep them, the journal has them all the same.
+fn as_stored(stored: &AccountState, replayed: &AccountState) -> BTreeMap<ExternalId, Withdrawal> {
+    let mut withdrawals = replayed.withdrawals.clone();
+    for (id, withdrawal) in &mut withdrawals {
+        if stored.withdrawals.get(id).is_some_and(|stored| stored.request.is_none()) {
+            withdrawal.request = None;
+        }
+    }
+    withdrawals
+}
+
+fn show_withdrawals(withdrawals: &BTreeMap<ExternalId, Withdrawal>) -> String {
+    let each = withdrawals.iter().map(|(id, withdrawal)| {
+        let by = withdrawal.request.as_ref().map(|request| format!(" by {}", request.request_id));
+        format!("{id} of {}{}", withdrawal.amount, by.unwrap_or_default())
+    });
+    format!("[{}]", each.collect::<Vec<_>>().join(", "))
 }
 
 fn show_credit(credit: &Option<Credit>) -> String {
