@@ -12,11 +12,6 @@ fn what_is_not_built_yet_is_refused_rather_than_half_done() {
         refused(
             product,
             &[
-                (
-                    opened(),
-                    json!({ "position_mode": "hedge" }),
-                    "position_mode (hedge): not supported yet",
-                ),
                 (deposit("1 USDT"), rates.clone(), "rates: not supported yet"),
                 (reserved("1 USDT"), rates.clone(), "rates: not supported yet"),
                 (released("1 USDT"), rates.clone(), "rates: not supported yet"),
@@ -29,27 +24,10 @@ fn what_is_not_built_yet_is_refused_rather_than_half_done() {
         );
     }
     refused("spot", &[(spot("buy", "1", "1"), rates.clone(), "rates: not supported yet")]);
-    let inverse = json!({ "symbol": "BTC-USD", "fee": { "currency": "BTC", "amount": "0" } });
     refused(
         "perpetual",
         &[
             (perpetual("buy", "1", "1"), rates.clone(), "rates: not supported yet"),
-            (perpetual("buy", "1", "1"), inverse, "symbol (inverse contract): not supported yet"),
-            (
-                perpetual("buy", "1", "1"),
-                json!({ "margin_mode": "isolated" }),
-                "margin_mode (isolated): not supported yet",
-            ),
-            (
-                perpetual("buy", "1", "1"),
-                json!({ "position_side": "long" }),
-                "position_side (hedge mode): not supported yet",
-            ),
-            (
-                funding("0.1", "1"),
-                json!({ "symbol": "BTC-USD" }),
-                "symbol (inverse contract): not supported yet",
-            ),
             (funding("0.1", "1"), rates.clone(), "rates: not supported yet"),
         ],
     );

@@ -13,7 +13,9 @@ use cap_domain::event::{ContractFill, Liquidity, Side};
 use cap_domain::ids::ExternalId;
 use cap_domain::instrument::Contract;
 use cap_domain::money::Money;
-use cap_domain::position::{Filled, Position, PositionChange, PositionSide, fill};
+use cap_domain::position::{
+    Filled, MarginMode, Position, PositionChange, PositionKey, PositionSide, fill,
+};
 use rust_decimal::Decimal;
 
 use common::{decimal, short};
@@ -28,6 +30,8 @@ fn fill_of(contract: &Contract, side: Side, quantity: Decimal, price: Decimal) -
         quantity,
         price,
         leverage: Decimal::TEN,
+        margin_mode: MarginMode::Cross,
+        position_side: None,
         reserved: Money::zero(contract.settled_in),
         fee: Money::zero(contract.settled_in),
         liquidity: Liquidity::Taker,
@@ -70,6 +74,7 @@ impl Held {
     /// `long 0.8 at 5375, cost 4300, margin 430 USDT`.
     fn show(&self) -> String {
         let change = PositionChange::new(
+            &PositionKey::net(self.contract.symbol.clone()),
             &self.contract,
             &self.position,
             Money::zero(self.contract.settled_in),
