@@ -88,28 +88,39 @@ impl TryFrom<Vec<MaintenanceTier>> for MaintenanceTiers {
     fn try_from(tiers: Vec<MaintenanceTier>) -> Result<Self, InvalidTiers> {
         let wrong = |reason: String| Err(InvalidTiers(reason));
         if tiers.len() > TIERS_MAX {
-            return wrong(format!("maintenance: has {} tiers, {TIERS_MAX} is the most", tiers.len()));
+            return wrong(format!(
+                "maintenance: has {} tiers, {TIERS_MAX} is the most",
+                tiers.len()
+            ));
         }
         let Some(last) = tiers.len().checked_sub(1) else {
-            return wrong("maintenance: has no tier: leave it out where nothing is known".to_owned());
+            return wrong(
+                "maintenance: has no tier: leave it out where nothing is known".to_owned(),
+            );
         };
         let (mut floor, mut rate_before) = (Decimal::ZERO, Decimal::ZERO);
         for (index, MaintenanceTier { up_to, rate }) in tiers.iter().enumerate() {
             if *rate <= rate_before {
-                return wrong(format!("maintenance[{index}].rate: {rate} is not above {rate_before}"));
+                return wrong(format!(
+                    "maintenance[{index}].rate: {rate} is not above {rate_before}"
+                ));
             }
             if *rate >= Decimal::ONE {
                 return wrong(format!("maintenance[{index}].rate: {rate} is not below 1"));
             }
             match up_to {
                 None if index < last => {
-                    return wrong(format!("maintenance[{index}].up_to: is missing, only the last has no end"));
+                    return wrong(format!(
+                        "maintenance[{index}].up_to: is missing, only the last has no end"
+                    ));
                 }
                 Some(_) if index == last => {
                     return wrong(format!("maintenance[{index}].up_to: the last tier has no end"));
                 }
                 Some(up_to) if *up_to <= floor => {
-                    return wrong(format!("maintenance[{index}].up_to: {up_to} is not above {floor}"));
+                    return wrong(format!(
+                        "maintenance[{index}].up_to: {up_to} is not above {floor}"
+                    ));
                 }
                 _ => {}
             }

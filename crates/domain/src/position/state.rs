@@ -88,7 +88,9 @@ impl Position {
         let (cost, quantity) =
             (Exact::new(self.cost, COST_DECIMALS), Exact::from(self.quantity.abs()));
         let units = match kind {
-            ContractKind::Linear => cost.divided_by(quantity, PRICE_DECIMALS, Rounding::HalfEven)?,
+            ContractKind::Linear => {
+                cost.divided_by(quantity, PRICE_DECIMALS, Rounding::HalfEven)?
+            }
             ContractKind::Inverse => {
                 quantity.divided_by(cost, PRICE_DECIMALS, Rounding::HalfEven)?
             }

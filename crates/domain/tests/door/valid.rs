@@ -180,7 +180,10 @@ fn an_isolated_fill_carries_its_contract_with_the_tiers_its_liquidation_price_ne
     assert_eq!(fill.contract, tiered("BTC-USD"));
     assert_eq!(fill.contract.clone().without_maintenance(), inverse());
     assert!(fill.contract.maintenance.is_some());
-    assert_eq!((fill.margin_mode, fill.position_side), (MarginMode::Isolated, Some(HedgeSide::Long)));
+    assert_eq!(
+        (fill.margin_mode, fill.position_side),
+        (MarginMode::Isolated, Some(HedgeSide::Long))
+    );
     assert_eq!((fill.fee, fill.reserved), (money("0 BTC"), money("0 BTC")));
 }
 
