@@ -7,7 +7,14 @@ mod common;
 
 mod any_trades;
 mod figures;
+mod hedge;
+mod inverse;
+mod isolated;
+mod kept_figures;
 mod published;
+mod releases;
+mod remargin;
+mod tiers;
 
 use cap_domain::event::{ContractFill, Liquidity, Side};
 use cap_domain::ids::ExternalId;
