@@ -3,7 +3,8 @@
 -- Only added to, so that tasks of the release before go on beside this one during a rolling update:
 --
 -- - They insert without the new columns. What the defaults say is true of all they know: one-way
---   accounts, cross margin; a position without figures of its own goes by those its events bring.
+--   accounts, cross margin. A position without figures of its own is one of theirs: linear, rounded
+--   as everywhere, without tiers, the multiplier as its next event says.
 -- - They write `on conflict (account_id, symbol)`, for which the primary key has to stay as it is. A
 --   hedge account's two positions of a symbol are therefore told apart within the key: `BTC-USDT:long`
 --   and `BTC-USDT:short`. No symbol has a colon, and a task of the release before that meets such a

@@ -182,7 +182,7 @@ fn apply_funding(
         .collect();
     let mut received: Option<Money> = None;
     for (_, position) in &held {
-        let one = funding(position, position.contract(contract), rate, mark_price)?;
+        let one = funding(position, &position.contract(contract), rate, mark_price)?;
         received = Some(match received {
             None => one,
             Some(other) => other.plus(one)?,

@@ -75,7 +75,7 @@ impl PositionChange {
             realised_profit: realised.amount(),
             liquidation_price: match position.margin_mode {
                 MarginMode::Cross => None,
-                MarginMode::Isolated => isolated_liquidation_price(position, contract),
+                MarginMode::Isolated => isolated_liquidation_price(position, &contract),
             },
             position_side: key.side,
         })

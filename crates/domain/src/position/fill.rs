@@ -54,7 +54,7 @@ struct Closed {
 }
 
 fn close(position: &mut Position, fill: &ContractFill, closing: Decimal) -> Result<Closed, Poison> {
-    let contract = position.contract(&fill.contract).clone();
+    let contract = position.contract(&fill.contract).into_owned();
     if closing.is_zero() {
         let nothing = Money::zero(contract.settled_in);
         return Ok(Closed { margin_released: nothing, realised: nothing });
@@ -84,13 +84,14 @@ fn open(position: &mut Position, fill: &ContractFill, opening: Decimal) -> Resul
         }
         position.margin_mode = fill.margin_mode;
     }
-    let contract = position.opened_under.get_or_insert_with(|| fill.contract.clone()).clone();
+    let contract = position.contract(&fill.contract).into_owned();
     let value = Value::of(&contract, opening, fill.price)?;
     let margin_added = initial_margin(&contract, value, fill.leverage)?;
     position.cost = position.cost.checked_add(value.cost()?).ok_or(TooLarge)?;
     position.quantity += signed(fill, opening);
     position.leverage = fill.leverage;
     position.margin = position.margin.plus(margin_added)?;
+    position.opened_under = Some(contract);
     Ok(margin_added)
 }
 

@@ -1,11 +1,12 @@
 //! What an account holds of each contract.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
 
 use super::{MarginMode, PositionKey, PositionMode};
-use crate::instrument::{Contract, ContractKind};
+use crate::instrument::{Contract, ContractKind, Roundings};
 use crate::money::exact::{Exact, Rounding, TooLarge};
 use crate::money::{Currency, Money};
 
@@ -62,8 +63,25 @@ impl Position {
 
     /// The figures that hold for it when an event says it is about `contract`: those it was opened
     /// under, else the event's.
-    pub fn contract<'a>(&'a self, contract: &'a Contract) -> &'a Contract {
-        self.opened_under.as_ref().unwrap_or(contract)
+    pub fn contract<'a>(&'a self, contract: &'a Contract) -> Cow<'a, Contract> {
+        match &self.opened_under {
+            Some(opened_under) => Cow::Borrowed(opened_under),
+            None if self.is_open() => Cow::Owned(self.contract_before_figures_were_kept(contract)),
+            None => Cow::Borrowed(contract),
+        }
+    }
+
+    /// Whatever an earlier release can have opened it under: that release knew linear contracts,
+    /// half-even rounding and no tiers. Only the multiplier has to be the event's.
+    fn contract_before_figures_were_kept(&self, contract: &Contract) -> Contract {
+        Contract {
+            symbol: contract.symbol.clone(),
+            kind: ContractKind::Linear,
+            multiplier: contract.multiplier,
+            settled_in: self.margin.currency(),
+            rounding: Roundings::default(),
+            maintenance: None,
+        }
     }
 
     /// Whether something is held.

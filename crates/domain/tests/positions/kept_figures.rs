@@ -96,17 +96,21 @@ fn a_position_is_closed_in_the_currency_it_was_opened_in() {
 }
 
 #[test]
-fn a_position_of_an_earlier_release_goes_by_what_its_events_bring() {
+fn a_position_of_an_earlier_release_goes_by_what_that_release_knew() {
     let mut held = Held::nothing_of(linear());
     held.buy("1", "10000");
     held.position.opened_under = None;
+    let rounding = Roundings { margin: Rounding::Down, ..Roundings::default() };
+    let other = Contract { kind: ContractKind::Inverse, rounding, ..tiered("BTC-USDT") };
+    assert_eq!(*held.position.contract(&other), linear());
     let key = PositionKey::net(linear().symbol);
-    let change =
-        PositionChange::new(&key, &held.contract, &held.position, money("0 USDT")).unwrap();
+    let change = PositionChange::new(&key, &other, &held.position, money("0 USDT")).unwrap();
     assert_eq!(change.entry_price, Some(decimal("10000")));
-    held.sell("0.5", "10000");
+
+    held.take(&fill_of(&other, Side::Sell, decimal("0.5"), decimal("11000")));
     assert_eq!(held.position.opened_under, None, "closing a part tells nothing new");
-    held.buy("0.5", "10000");
+    assert_eq!(held.position.realised_profit, money("500 USDT"));
+    held.take(&fill_of(&other, Side::Buy, decimal("0.5"), decimal("10000")));
     assert_eq!(held.position.opened_under, Some(linear()));
 }
 

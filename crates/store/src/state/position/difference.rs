@@ -67,8 +67,8 @@ fn compare_positions(
     }
 }
 
-/// Whether an earlier release can have opened it: the table then has no figures of it until its
-/// next fill. That release knew linear contracts, cross margin and one position of a symbol.
+/// Whether an earlier release can have opened it: the table then has no figures of it until it
+/// grows. That release knew linear contracts, cross margin and one position of a symbol.
 fn may_have_no_figures(key: &PositionKey, position: &Position) -> bool {
     let linear = |contract: &Contract| contract.kind == ContractKind::Linear;
     key.side.is_none()
