@@ -1,8 +1,13 @@
 //! What is not built yet is refused rather than half done.
 
+use std::sync::Arc;
+
+use cap_domain::configuration::Configuration;
 use serde_json::json;
 
 use crate::common::events::*;
+use crate::common::shipped;
+use crate::common::story::Story;
 use crate::refused;
 
 #[test]
@@ -41,4 +46,22 @@ fn the_events_that_may_owe_in_another_currency_may_carry_rates() {
         (cancelled("w-1"), rates, "rates: not supported yet"),
     ];
     refused("spot", &cases);
+}
+
+/// As every release before there was hedge mode answered, byte for byte: its journals must replay
+/// under the rulebooks of their time, which do not say `hedge_mode`.
+#[test]
+fn hedge_mode_is_refused_where_the_rulebook_does_not_allow_it() {
+    let hedge = (opened_in_hedge_mode(), json!({}), "position_mode (hedge): not supported yet");
+    refused("spot", &[hedge]);
+    let mut before = shipped();
+    before["rulebooks"][1].as_object_mut().unwrap().remove("hedge_mode").unwrap();
+    let before = serde_json::from_value(before).unwrap();
+    let mut story = Story::under("perpetual", Arc::new(Configuration::check(1, before).unwrap()));
+    let told = story.tell(&opened_in_hedge_mode());
+    assert_eq!(
+        (told.code().as_str(), told.detail()),
+        ("invalid_request", "position_mode (hedge): not supported yet")
+    );
+    story.clearing.prove();
 }

@@ -66,6 +66,11 @@ fn path_version_and_currencies_are_checked() {
             "rulebooks/spot.json: path: pairs make no positions, but position is in the path",
         ),
         (
+            "hedge mode without positions",
+            Set("/rulebooks/0/hedge_mode", json!(true)),
+            "rulebooks/spot.json: hedge_mode: is allowed, but position is not in the path",
+        ),
+        (
             "a stage that there is not",
             Set("/rulebooks/0/path", json!(["clearing", "risk", "account"])),
             "not a document: unknown variant `risk`",

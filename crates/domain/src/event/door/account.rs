@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Door, InvalidField, Sign};
+use super::{Door, InvalidField, Sign, not_supported_yet};
 use crate::event::Event;
 use crate::ids::ExternalId;
 use crate::position::PositionMode;
@@ -23,6 +23,10 @@ impl Door<'_> {
             limit: String,
         }
         let wire: Wire = self.fields()?;
+        let position_mode = wire.position_mode.unwrap_or_default();
+        if !position_mode.is_one_way() && !self.rulebook.hedge_mode {
+            return not_supported_yet("position_mode (hedge)");
+        }
         let credit_limit = wire
             .credit
             .map(|credit| {
@@ -30,7 +34,6 @@ impl Door<'_> {
                 self.amount("credit.limit", currency, &credit.limit, Sign::NotNegative)
             })
             .transpose()?;
-        let position_mode = wire.position_mode.unwrap_or_default();
         Ok(Event::AccountOpened { customer: wire.customer, credit_limit, position_mode })
     }
 
