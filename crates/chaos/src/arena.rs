@@ -126,8 +126,9 @@ impl Arena {
             self.database(stage).close().await;
             database(&self.of_services, stage).close().await;
         }
-        for stage in StageName::ALL {
-            let url = self.installation.databases.of(stage);
+        let databases = &self.installation.databases;
+        let urls = StageName::ALL.map(|stage| databases.of(stage));
+        for url in urls.into_iter().chain([databases.query.as_str()]) {
             let dropped = patiently(async || sqlx::Postgres::force_drop_database(url).await);
             if let Err(error) = dropped.await {
                 tracing::debug!(%error, "a database of chaos is left");

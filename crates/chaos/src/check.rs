@@ -227,7 +227,8 @@ async fn check_books(
     }
     let due = told.model.positions();
     for (symbol, due) in &due {
-        let position = position_state.positions.iter().find(|(found, _)| found.as_str() == symbol);
+        let position =
+            position_state.positions.iter().find(|(found, _)| found.symbol.as_str() == symbol);
         let quantity = position.map_or_else(
             || "0".to_owned(),
             |(_, position)| position.quantity.normalize().to_string(),

@@ -159,11 +159,12 @@ fn compare_positions(model: &Model, story: &Story, account: &Account, seed: u64)
     }
     let theirs = &story.position.state.positions;
     assert_eq!(ours.len(), theirs.len(), "{place}");
-    for (symbol, held) in theirs {
+    for (key, held) in theirs {
+        let symbol = &key.symbol;
         let position = &ours[symbol.as_str()];
         let contract =
             cap_domain::instrument::Contract { symbol: symbol.clone(), ..common::linear() };
-        let change = PositionChange::new(&contract, held, held.realised_profit).unwrap();
+        let change = PositionChange::new(key, &contract, held, held.realised_profit).unwrap();
         let theirs = json!(change);
         assert_eq!(theirs["side"], position.side.as_str(), "{place} {symbol}");
         assert_eq!(held.quantity.normalize().to_string(), position.quantity, "{place} {symbol}");

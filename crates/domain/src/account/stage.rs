@@ -141,7 +141,7 @@ fn apply(
     let mut payable_at = None;
     let mut withdrawn = None;
     match event {
-        Event::AccountOpened { customer, credit_limit } => {
+        Event::AccountOpened { customer, credit_limit, .. } => {
             lifecycle::open(account, customer, *credit_limit)
         }
         Event::AccountClosed => lifecycle::close(account)?,

@@ -14,6 +14,7 @@ pub use kind::{EventClass, EventKind};
 use crate::ids::{AccountKey, ExternalId, Symbol};
 use crate::instrument::Contract;
 use crate::money::Money;
+use crate::position::{HedgeSide, MarginMode, PositionMode};
 
 /// One event of an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub enum Event {
         customer: ExternalId,
         /// The most it may borrow, in the card's currency; none: it may not borrow.
         credit_limit: Option<Money>,
+        /// How many positions it holds of one symbol.
+        #[serde(default, skip_serializing_if = "PositionMode::is_one_way")]
+        position_mode: PositionMode,
     },
     /// The account is closed for good.
     #[serde(rename = "account.closed")]
@@ -234,6 +238,12 @@ pub struct ContractFill {
     pub price: Decimal,
     /// Notional over initial margin, above zero.
     pub leverage: Decimal,
+    /// Whether the position shares the account's money.
+    #[serde(default, skip_serializing_if = "MarginMode::is_cross")]
+    pub margin_mode: MarginMode,
+    /// Which of a hedge account's two positions of the symbol it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position_side: Option<HedgeSide>,
     /// How much of the order's frozen money this fill uses up, in the settlement currency.
     pub reserved: Money,
     /// Below zero: a rebate.

@@ -5,16 +5,20 @@
 
 use ethnum::I256;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 
 use super::{Currency, DECIMALS_MAX, INTEGER_DIGITS_MAX, Money};
 
 /// How the last digit is decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rounding {
     /// To the nearest, a tie to the even digit: the rule for all money, unless said otherwise.
     HalfEven,
     /// Away from zero: initial margin, so that no margin is ever short of its rate.
     Up,
+    /// Toward zero: only where a symbol says so.
+    Down,
 }
 
 /// A figure that does not fit, although each of its factors did.
@@ -40,6 +44,24 @@ impl Exact {
         let other = other.into();
         let mantissa = self.mantissa.checked_mul(other.mantissa).ok_or(TooLarge)?;
         Ok(Self { mantissa, scale: self.scale + other.scale })
+    }
+
+    /// The sum.
+    pub fn plus(self, other: impl Into<Self>) -> Result<Self, TooLarge> {
+        let other = other.into();
+        let scale = self.scale.max(other.scale);
+        let mantissa = self.at(scale)?.checked_add(other.at(scale)?).ok_or(TooLarge)?;
+        Ok(Self { mantissa, scale })
+    }
+
+    /// Whether it is above `other`.
+    pub fn is_above(self, other: impl Into<Self>) -> Result<bool, TooLarge> {
+        Ok(self.minus(other)?.mantissa > I256::ZERO)
+    }
+
+    /// Whether it is zero.
+    pub fn is_zero(self) -> bool {
+        self.mantissa == I256::ZERO
     }
 
     /// The difference.
@@ -108,6 +130,7 @@ fn divide(numerator: I256, denominator: I256, rounding: Rounding) -> Option<I256
     }
     let away = match rounding {
         Rounding::Up => true,
+        Rounding::Down => false,
         Rounding::HalfEven => {
             let (remainder, rest) = (remainder.abs(), denominator.abs() - remainder.abs());
             remainder > rest || (remainder == rest && quotient % 2 != I256::ZERO)
@@ -167,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn ties_go_to_the_even_digit_and_margin_goes_up() {
+    fn ties_go_to_the_even_digit_margin_goes_up_and_down_is_toward_zero() {
         let cases = [
             ("0.125", Rounding::HalfEven, 12),
             ("0.135", Rounding::HalfEven, 14),
@@ -176,6 +199,8 @@ mod tests {
             ("0.121", Rounding::Up, 13),
             ("-0.121", Rounding::Up, -13),
             ("0.12", Rounding::Up, 12),
+            ("0.129", Rounding::Down, 12),
+            ("-0.129", Rounding::Down, -12),
         ];
         for (text, rounding, units) in cases {
             assert_eq!(

@@ -10,7 +10,7 @@ use rust_decimal::Decimal;
 use super::margin::{Value, initial_margin, released_margin};
 use super::state::{COST_DECIMALS, Position};
 use crate::event::ContractFill;
-use crate::instrument::ContractKind;
+use crate::instrument::{Contract, ContractKind};
 use crate::money::exact::{Exact, Rounding, TooLarge};
 use crate::money::{INTEGER_DIGITS_MAX, Money, MoneyError};
 use crate::refusal::Poison;
@@ -32,35 +32,67 @@ pub struct Filled {
     pub opening_fee: Money,
 }
 
-/// Applies `fill` to `position`.
+/// Applies `fill` to `position`. What it closes is reckoned by the figures the position was opened
+/// under, and so is what it adds to an open position; what opens takes the fill's own (C6).
 pub fn fill(position: &Position, fill: &ContractFill) -> Result<Filled, Poison> {
-    let nothing = Money::zero(fill.contract.settled_in);
     let opposite = position.is_open() && position.sign() != fill.side.sign();
     let closing = if opposite { fill.quantity.min(position.quantity.abs()) } else { Decimal::ZERO };
     let opening = fill.quantity - closing;
 
     let mut position = position.clone();
-    let (mut realised, mut margin_released, mut margin_added) = (nothing, nothing, nothing);
-    if !closing.is_zero() {
-        margin_released = released_margin(&position, closing)?;
-        let released_cost = released_cost(&position, closing)?;
-        realised = profit(&position, fill, closing, released_cost)?;
-        position.cost -= released_cost;
-        position.quantity += signed(fill, closing);
-    }
-    if !opening.is_zero() {
-        let value = Value::of(&fill.contract, opening, fill.price)?;
-        margin_added = initial_margin(&fill.contract, value, fill.leverage)?;
-        position.cost = position.cost.checked_add(value.cost()?).ok_or(TooLarge)?;
-        position.quantity += signed(fill, opening);
-        position.leverage = fill.leverage;
-    }
-    position.margin = position.margin.minus(margin_released)?.plus(margin_added)?;
-    position.realised_profit = position.realised_profit.plus(realised)?;
+    let Closed { margin_released, realised } = close(&mut position, fill, closing)?;
+    let margin_added = open(&mut position, fill, opening)?;
     check_bounds(&position)?;
     let closing_fee = closing_fee(fill, closing)?;
     let opening_fee = fill.fee.minus(closing_fee)?;
     Ok(Filled { position, margin_added, margin_released, realised, closing_fee, opening_fee })
+}
+
+struct Closed {
+    margin_released: Money,
+    realised: Money,
+}
+
+fn close(position: &mut Position, fill: &ContractFill, closing: Decimal) -> Result<Closed, Poison> {
+    let contract = position.contract(&fill.contract).into_owned();
+    if closing.is_zero() {
+        let nothing = Money::zero(contract.settled_in);
+        return Ok(Closed { margin_released: nothing, realised: nothing });
+    }
+    let margin_released = released_margin(position, closing)?;
+    let released_cost = released_cost(position, closing)?;
+    let realised = profit(position, &contract, fill.price, closing, released_cost)?;
+    position.cost -= released_cost;
+    position.quantity += signed(fill, closing);
+    position.margin = position.margin.minus(margin_released)?;
+    position.realised_profit = position.realised_profit.plus(realised)?;
+    if !position.is_open() {
+        position.opened_under = None;
+    }
+    Ok(Closed { margin_released, realised })
+}
+
+fn open(position: &mut Position, fill: &ContractFill, opening: Decimal) -> Result<Money, Poison> {
+    if opening.is_zero() {
+        return Ok(Money::zero(position.contract(&fill.contract).settled_in));
+    }
+    if !position.is_open() {
+        let currency = fill.contract.settled_in;
+        if position.margin.currency() != currency {
+            // The symbol is settled in another currency now: what it realised before was in the old.
+            *position = Position::flat(currency);
+        }
+        position.margin_mode = fill.margin_mode;
+    }
+    let contract = position.contract(&fill.contract).into_owned();
+    let value = Value::of(&contract, opening, fill.price)?;
+    let margin_added = initial_margin(&contract, value, fill.leverage)?;
+    position.cost = position.cost.checked_add(value.cost()?).ok_or(TooLarge)?;
+    position.quantity += signed(fill, opening);
+    position.leverage = fill.leverage;
+    position.margin = position.margin.plus(margin_added)?;
+    position.opened_under = Some(contract);
+    Ok(margin_added)
 }
 
 fn signed(fill: &ContractFill, quantity: Decimal) -> Decimal {
@@ -79,20 +111,21 @@ fn released_cost(position: &Position, closing: Decimal) -> Result<i128, TooLarge
 /// `side·m·(f·p − c)`, inverse `side·m·(c − f/p)`, rounded once, at the end.
 fn profit(
     position: &Position,
-    fill: &ContractFill,
+    contract: &Contract,
+    price: Decimal,
     closing: Decimal,
     released_cost: i128,
 ) -> Result<Money, TooLarge> {
-    let currency = fill.contract.settled_in;
-    let exit = Value::of(&fill.contract, closing, fill.price)?;
+    let currency = contract.settled_in;
+    let exit = Value::of(contract, closing, price)?;
     let entry = Exact::new(released_cost, COST_DECIMALS).times(exit.denominator)?;
-    let gain = match fill.contract.kind {
+    let gain = match contract.kind {
         ContractKind::Linear => exit.numerator.minus(entry)?,
         ContractKind::Inverse => entry.minus(exit.numerator)?,
     };
-    let gain = gain.times(Exact::new(position.sign(), 0))?.times(fill.contract.multiplier)?;
-    let units =
-        gain.divided_by(exit.denominator, u32::from(currency.decimals), Rounding::HalfEven)?;
+    let gain = gain.times(Exact::new(position.sign(), 0))?.times(contract.multiplier)?;
+    let decimals = u32::from(currency.decimals);
+    let units = gain.divided_by(exit.denominator, decimals, contract.rounding.profit)?;
     Money::from_units(currency, units).map_err(|_| TooLarge)
 }
 

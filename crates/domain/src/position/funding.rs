@@ -5,22 +5,22 @@ use rust_decimal::Decimal;
 use super::Position;
 use crate::instrument::{Contract, ContractKind};
 use crate::money::Money;
-use crate::money::exact::{Exact, Rounding, TooLarge};
+use crate::money::exact::{Exact, TooLarge};
 
-/// What the holder of `position` receives; below zero: pays.
+/// What the holder of `position` receives; below zero: pays. `contract` are the figures that hold
+/// for the position ([`Position::contract`]).
 pub fn funding(
     position: &Position,
     contract: &Contract,
     rate: Decimal,
     mark_price: Decimal,
 ) -> Result<Money, TooLarge> {
-    let currency = contract.settled_in;
+    let (currency, rounding) = (contract.settled_in, contract.rounding.funding);
     let factor = Exact::from(-position.quantity).times(contract.multiplier)?.times(rate)?;
     match contract.kind {
-        ContractKind::Linear => factor.times(mark_price)?.money(currency, Rounding::HalfEven),
+        ContractKind::Linear => factor.times(mark_price)?.money(currency, rounding),
         ContractKind::Inverse => {
-            let units =
-                factor.divided_by(mark_price, u32::from(currency.decimals), Rounding::HalfEven)?;
+            let units = factor.divided_by(mark_price, u32::from(currency.decimals), rounding)?;
             Money::from_units(currency, units).map_err(|_| TooLarge)
         }
     }

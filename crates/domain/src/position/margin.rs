@@ -27,14 +27,19 @@ impl Value {
         })
     }
 
+    /// Of all that `position` holds, at the prices it was entered: its cost.
+    pub fn entered(position: &Position) -> Self {
+        Self { numerator: Exact::new(position.cost, COST_DECIMALS), denominator: Exact::new(1, 0) }
+    }
+
     /// What it adds to a position's cost: the value at [`COST_DECIMALS`].
     pub fn cost(self) -> Result<i128, TooLarge> {
         self.numerator.divided_by(self.denominator, COST_DECIMALS, Rounding::HalfEven)
     }
 }
 
-/// `⌈value · m / leverage⌉`: the initial margin of opening `value` of `contract`. Rounded up, so
-/// that it is never short of its rate (`CONTRACT.md`, Arithmetic).
+/// `⌈value · m / leverage⌉`: the initial margin of `value` of `contract`. Rounded up, so that it is
+/// never short of its rate (`CONTRACT.md`, Arithmetic), unless the symbol says otherwise.
 pub fn initial_margin(
     contract: &Contract,
     value: Value,
@@ -45,9 +50,20 @@ pub fn initial_margin(
     let units = notional.divided_by(
         value.denominator.times(leverage)?,
         u32::from(currency.decimals),
-        Rounding::Up,
+        contract.rounding.margin,
     )?;
     Money::from_units(currency, units).map_err(|_| TooLarge)
+}
+
+/// `⌈C · m / leverage⌉`: the initial margin of all that `position` holds under another leverage,
+/// from its exact cost. Inverse contracts alike: their cost is in the settlement currency already.
+/// `contract` are the figures that hold for the position ([`Position::contract`]).
+pub fn remargin(
+    position: &Position,
+    contract: &Contract,
+    leverage: Decimal,
+) -> Result<Money, TooLarge> {
+    initial_margin(contract, Value::entered(position), leverage)
 }
 
 /// `margin · f/|q|`: what closing `quantity` of `position` sets free; all of it on the last one.

@@ -1,14 +1,21 @@
 //! Positions (DESIGN §6): signed quantity and exact cost are kept; averages are derived.
 
+mod apply;
+mod change;
 mod fill;
 mod funding;
+mod liquidation;
 mod margin;
 mod stage;
 mod state;
+mod terms;
 
+pub use change::{PositionChange, PositionSide};
 pub use fill::{Filled, fill};
 pub use funding::funding;
-pub use margin::{Value, initial_margin, released_margin};
+pub use liquidation::{Backing, Exposure, isolated_liquidation_price, liquidation_price};
+pub use margin::{Value, initial_margin, released_margin, remargin};
 pub(crate) use stage::replay_item;
 pub use stage::{PositionRuling, Positions};
-pub use state::{COST_DECIMALS, Position, PositionChange, PositionSide, PositionState};
+pub use state::{COST_DECIMALS, PRICE_DECIMALS, Position, PositionState};
+pub use terms::{HedgeSide, MarginMode, PositionKey, PositionMode, UnknownTerm};

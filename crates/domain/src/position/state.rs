@@ -1,43 +1,50 @@
 //! What an account holds of each contract.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
 
-use crate::ids::Symbol;
-use crate::instrument::{Contract, ContractKind};
+use super::{MarginMode, PositionKey, PositionMode};
+use crate::instrument::{Contract, ContractKind, Roundings};
 use crate::money::exact::{Exact, Rounding, TooLarge};
 use crate::money::{Currency, Money};
 
 /// Decimals to which cost is kept; it is never rounded to money (`CONTRACT.md`, Arithmetic).
 pub const COST_DECIMALS: u32 = 12;
 
-/// Decimals to which a derived entry price is shown.
-const ENTRY_PRICE_DECIMALS: u32 = 8;
+/// Decimals to which a derived price is shown.
+pub const PRICE_DECIMALS: u32 = 8;
 
 /// An account as the position stage knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PositionState {
     /// Whether an `account.opened` went by.
     pub opened: bool,
-    /// What it holds, and held, by contract.
-    pub positions: BTreeMap<Symbol, Position>,
+    /// How many positions it holds of one symbol.
+    pub mode: PositionMode,
+    /// What it holds, and held.
+    pub positions: BTreeMap<PositionKey, Position>,
 }
 
-/// What an account holds of one contract.
+/// What an account holds of one contract; in a hedge account, on one side of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     /// Above zero: long; below zero: short; zero: closed.
     pub quantity: Decimal,
     /// Σ of the open fills' value before the multiplier, at [`COST_DECIMALS`]; not negative.
     pub cost: i128,
-    /// Initial margin held for it.
+    /// Margin held for it.
     pub margin: Money,
     /// The leverage of the last fill.
     pub leverage: Decimal,
     /// Profit and loss realised since the account's first fill.
     pub realised_profit: Money,
+    /// Whether it shares the account's money; of a closed one, whether it did.
+    pub margin_mode: MarginMode,
+    /// The contract's figures when it was opened, which hold until it is closed (C6). None while
+    /// nothing is held, and of a position that an earlier release opened.
+    pub opened_under: Option<Contract>,
 }
 
 impl Position {
@@ -49,6 +56,31 @@ impl Position {
             margin: Money::zero(currency),
             leverage: Decimal::ONE,
             realised_profit: Money::zero(currency),
+            margin_mode: MarginMode::Cross,
+            opened_under: None,
+        }
+    }
+
+    /// The figures that hold for it when an event says it is about `contract`: those it was opened
+    /// under, else the event's.
+    pub fn contract<'a>(&'a self, contract: &'a Contract) -> Cow<'a, Contract> {
+        match &self.opened_under {
+            Some(opened_under) => Cow::Borrowed(opened_under),
+            None if self.is_open() => Cow::Owned(self.contract_before_figures_were_kept(contract)),
+            None => Cow::Borrowed(contract),
+        }
+    }
+
+    /// Whatever an earlier release can have opened it under: that release knew linear contracts,
+    /// half-even rounding and no tiers. Only the multiplier has to be the event's.
+    fn contract_before_figures_were_kept(&self, contract: &Contract) -> Contract {
+        Contract {
+            symbol: contract.symbol.clone(),
+            kind: ContractKind::Linear,
+            multiplier: contract.multiplier,
+            settled_in: self.margin.currency(),
+            rounding: Roundings::default(),
+            maintenance: None,
         }
     }
 
@@ -75,77 +107,14 @@ impl Position {
             (Exact::new(self.cost, COST_DECIMALS), Exact::from(self.quantity.abs()));
         let units = match kind {
             ContractKind::Linear => {
-                cost.divided_by(quantity, ENTRY_PRICE_DECIMALS, Rounding::HalfEven)?
+                cost.divided_by(quantity, PRICE_DECIMALS, Rounding::HalfEven)?
             }
             ContractKind::Inverse => {
-                quantity.divided_by(cost, ENTRY_PRICE_DECIMALS, Rounding::HalfEven)?
+                quantity.divided_by(cost, PRICE_DECIMALS, Rounding::HalfEven)?
             }
         };
         let price =
-            Decimal::try_from_i128_with_scale(units, ENTRY_PRICE_DECIMALS).map_err(|_| TooLarge)?;
+            Decimal::try_from_i128_with_scale(units, PRICE_DECIMALS).map_err(|_| TooLarge)?;
         Ok(Some(price.normalize()))
-    }
-}
-
-/// Which way a position goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PositionSide {
-    /// Gains when the price rises.
-    Long,
-    /// Gains when it falls.
-    Short,
-    /// Nothing is held.
-    Flat,
-}
-
-/// A position after an event, as outcomes show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PositionChange {
-    /// The contract.
-    pub symbol: Symbol,
-    /// Which way it goes.
-    pub side: PositionSide,
-    /// How much is held, without sign.
-    pub quantity: Decimal,
-    /// The average entry price; none when nothing is held.
-    pub entry_price: Option<Decimal>,
-    /// Initial margin held for it, in the settlement currency.
-    pub margin: String,
-    /// Always `cross`: isolated margin is not supported yet.
-    pub margin_mode: MarginMode,
-    /// What this event realised, in the settlement currency.
-    pub realised_profit: String,
-}
-
-/// Whether positions share the account's money.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MarginMode {
-    /// They do.
-    Cross,
-}
-
-impl PositionChange {
-    /// `position` in `contract` after an event that realised `realised`.
-    pub fn new(
-        contract: &Contract,
-        position: &Position,
-        realised: Money,
-    ) -> Result<Self, TooLarge> {
-        Ok(Self {
-            symbol: contract.symbol.clone(),
-            side: match position.sign() {
-                1 => PositionSide::Long,
-                -1 => PositionSide::Short,
-                _ => PositionSide::Flat,
-            },
-            quantity: position.quantity.abs().normalize(),
-            entry_price: position.entry_price(contract.kind)?,
-            margin: position.margin.amount(),
-            margin_mode: MarginMode::Cross,
-            realised_profit: realised.amount(),
-        })
     }
 }

@@ -39,6 +39,9 @@ impl Rulebook {
             return wrong("version", "versions start at 1");
         }
         let has_positions = check_path(&document)?;
+        if document.hedge_mode && !has_positions {
+            return wrong("hedge_mode", "is allowed, but position is not in the path");
+        }
         let mut held = BTreeSet::new();
         for (index, code) in document.currencies.iter().enumerate() {
             if !currencies.contains_key(code) {
@@ -58,6 +61,7 @@ impl Rulebook {
             product: document.product,
             version: document.version,
             has_positions,
+            hedge_mode: document.hedge_mode,
             instruments,
             currencies: held,
             subjects,

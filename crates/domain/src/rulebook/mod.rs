@@ -42,6 +42,10 @@ pub struct RulebookDocument {
     pub path: Vec<StageName>,
     /// Whether it trades pairs or contracts.
     pub instruments: InstrumentKind,
+    /// Whether accounts may be opened in hedge mode. Where it is not said they may not: so answered
+    /// every release before there was hedge mode, and its journals must replay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hedge_mode: bool,
     /// The currencies its accounts may hold.
     pub currencies: Vec<CurrencyCode>,
     /// Every subject the rules may use, and what it is in the books.
@@ -122,6 +126,8 @@ pub struct Rulebook {
     pub has_positions: bool,
     /// What it trades.
     pub instruments: Instruments,
+    /// Whether accounts may be opened in hedge mode.
+    pub hedge_mode: bool,
     /// The currencies its accounts may hold.
     pub currencies: BTreeSet<CurrencyCode>,
     /// What each subject is in the books.
@@ -163,7 +169,9 @@ pub struct RuleLeg {
 impl Rulebook {
     /// Whether the other version says the same of every event.
     pub fn same_rules(&self, other: &Self) -> bool {
-        self.rules == other.rules && self.subjects == other.subjects
+        self.rules == other.rules
+            && self.subjects == other.subjects
+            && self.hedge_mode == other.hedge_mode
     }
 
     /// What `kind` does. Every kind is covered: that is checked on reading.

@@ -22,6 +22,10 @@ pub(crate) fn opened() -> Value {
     json!({ "type": "account.opened", "customer": "C-1" })
 }
 
+pub(crate) fn opened_in_hedge_mode() -> Value {
+    with(opened(), json!({ "position_mode": "hedge" }))
+}
+
 pub(crate) fn opened_with_credit(limit: &str) -> Value {
     let (limit, currency) = limit.split_once(' ').unwrap();
     with(opened(), json!({ "credit": { "currency": currency, "limit": limit } }))
@@ -102,6 +106,22 @@ pub(crate) fn perpetual(side: &str, quantity: &str, price: &str) -> Value {
         "leverage": "10", "margin_mode": "cross",
         "fee": { "currency": "USDT", "amount": "0" }, "liquidity": "taker",
     })
+}
+
+/// A trade of BTC-USD, which is settled in BTC, otherwise alike.
+pub(crate) fn inverse_perpetual(side: &str, quantity: &str, price: &str) -> Value {
+    let trade = with(perpetual(side, quantity, price), json!({ "symbol": "BTC-USD" }));
+    at_fee(trade, "0 BTC")
+}
+
+/// `trade` on isolated margin.
+pub(crate) fn isolated(trade: Value) -> Value {
+    with(trade, json!({ "margin_mode": "isolated" }))
+}
+
+/// `trade` of a hedge account's position on `side`.
+pub(crate) fn on_side(trade: Value, side: &str) -> Value {
+    with(trade, json!({ "position_side": side }))
 }
 
 /// `trade` with a fee, below zero a rebate.

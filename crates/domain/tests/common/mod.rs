@@ -13,9 +13,10 @@ use std::sync::Arc;
 
 use cap_domain::account::{Balance, Leg};
 use cap_domain::configuration::Configuration;
-use cap_domain::ids::Symbol;
-use cap_domain::instrument::{Contract, ContractKind};
+use cap_domain::ids::{Product, Symbol};
+use cap_domain::instrument::{Contract, ContractKind, Roundings};
 use cap_domain::money::{Currency, CurrencyCode, Money};
+use cap_domain::rulebook::Instruments;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
@@ -51,23 +52,37 @@ pub(crate) fn decimal(text: &str) -> Decimal {
     text.parse().unwrap()
 }
 
-/// The shipped linear contract: BTC-USDT.
+/// The shipped linear contract, BTC-USDT, as cross fills carry it: without its tiers.
 pub(crate) fn linear() -> Contract {
     Contract {
         symbol: Symbol::new("BTC-USDT").unwrap(),
         kind: ContractKind::Linear,
         multiplier: Decimal::ONE,
         settled_in: currency("USDT"),
+        rounding: Roundings::default(),
+        maintenance: None,
     }
 }
 
-/// The shipped inverse contract: BTC-USD.
+/// The shipped inverse contract, BTC-USD, as cross fills carry it: without its tiers.
 pub(crate) fn inverse() -> Contract {
     Contract {
         symbol: Symbol::new("BTC-USD").unwrap(),
         kind: ContractKind::Inverse,
         multiplier: Decimal::ONE,
         settled_in: currency("BTC"),
+        rounding: Roundings::default(),
+        maintenance: None,
+    }
+}
+
+/// A shipped contract as isolated fills carry it: with its tiers.
+pub(crate) fn tiered(symbol: &str) -> Contract {
+    let configuration = configuration();
+    let rulebook = configuration.rulebook(&Product::new("perpetual").unwrap()).unwrap();
+    match &rulebook.instruments {
+        Instruments::Contracts(contracts) => contracts[&Symbol::new(symbol).unwrap()].clone(),
+        Instruments::Pairs(_) => panic!("perpetual trades contracts"),
     }
 }
 

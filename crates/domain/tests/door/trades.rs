@@ -105,6 +105,16 @@ fn a_perpetual_fill_is_of_a_symbol_and_settled_in_its_currency() {
             ),
             (
                 fill(),
+                json!({ "symbol": "BTC-USD" }),
+                "fee.currency: USDT is not BTC, in which BTC-USD is settled",
+            ),
+            (
+                inverse_perpetual("buy", "1", "1"),
+                json!({ "reserved": "0.000000001" }),
+                "reserved: 0.000000001 has 9 decimals, BTC has 8",
+            ),
+            (
+                fill(),
                 json!({ "reserved": "0.0000001" }),
                 "reserved: 0.0000001 has 7 decimals, USDT has 6",
             ),

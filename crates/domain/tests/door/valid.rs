@@ -3,23 +3,29 @@
 
 use cap_domain::event::{ContractFill, Event, Liquidity, PairFill, Side};
 use cap_domain::ids::ExternalId;
+use cap_domain::money::Money;
+use cap_domain::position::{HedgeSide, MarginMode, PositionMode};
 use serde_json::json;
 
 use crate::common::events::*;
-use crate::common::{decimal, linear, money};
+use crate::common::{decimal, inverse, linear, money, tiered};
 use crate::read;
 
 fn id(text: &str) -> ExternalId {
     ExternalId::new(text).unwrap()
 }
 
+fn one_way(credit_limit: Option<Money>) -> Event {
+    Event::AccountOpened { customer: id("C-1"), credit_limit, position_mode: PositionMode::OneWay }
+}
+
 #[test]
 fn each_kind_of_event_is_read() {
     let cases = [
-        (opened(), Event::AccountOpened { customer: id("C-1"), credit_limit: None }),
+        (opened(), one_way(None)),
         (
             with(opened_with_credit("500 USDT"), json!({ "position_mode": "one_way" })),
-            Event::AccountOpened { customer: id("C-1"), credit_limit: Some(money("500 USDT")) },
+            one_way(Some(money("500 USDT"))),
         ),
         (closed(), Event::AccountClosed),
         (
@@ -149,11 +155,63 @@ fn a_perpetual_fill_carries_its_contract() {
         quantity: decimal("0.4"),
         price: decimal("6000.5"),
         leverage: decimal("12.5"),
+        margin_mode: MarginMode::Cross,
+        position_side: None,
         reserved: money("12.5 USDT"),
         fee: money("-0.25 USDT"),
         liquidity: Liquidity::Maker,
     };
     assert_eq!(read("perpetual", &event), Ok(Event::ContractFilled(expected)));
+}
+
+#[test]
+fn a_hedge_account_is_opened_as_one() {
+    let read = read("perpetual", &opened_in_hedge_mode());
+    let mode = PositionMode::Hedge;
+    let customer = id("C-1");
+    let expected = Event::AccountOpened { customer, credit_limit: None, position_mode: mode };
+    assert_eq!(read, Ok(expected));
+}
+
+#[test]
+fn an_isolated_fill_carries_its_contract_with_the_tiers_its_liquidation_price_needs() {
+    let event = on_side(isolated(inverse_perpetual("sell", "100", "40000")), "long");
+    let Ok(Event::ContractFilled(fill)) = read("perpetual", &event) else { panic!("{event}") };
+    assert_eq!(fill.contract, tiered("BTC-USD"));
+    assert_eq!(fill.contract.clone().without_maintenance(), inverse());
+    assert!(fill.contract.maintenance.is_some());
+    assert_eq!(
+        (fill.margin_mode, fill.position_side),
+        (MarginMode::Isolated, Some(HedgeSide::Long))
+    );
+    assert_eq!((fill.fee, fill.reserved), (money("0 BTC"), money("0 BTC")));
+}
+
+#[test]
+fn funding_of_an_inverse_contract_is_read() {
+    let event = with(funding("0.0025", "750"), json!({ "symbol": "BTC-USD" }));
+    let contract = inverse();
+    let (rate, mark_price) = (decimal("0.0025"), decimal("750"));
+    assert_eq!(read("perpetual", &event), Ok(Event::FundingCharged { contract, rate, mark_price }));
+}
+
+/// What an earlier release journaled: it knew no position mode, margin mode, side, rounding, tiers.
+#[test]
+fn an_event_of_an_earlier_release_reads_and_is_written_again_byte_for_byte() {
+    let contract = r#"{"symbol":"BTC-USDT","kind":"linear","multiplier":"1","settled_in":{"code":"USDT","decimals":6}}"#;
+    let journaled = [
+        r#"{"type":"account.opened","customer":"C-1","credit_limit":null}"#.to_owned(),
+        format!(
+            r#"{{"type":"trade.filled.contract","trade_id":"t-1","order_id":"o-1","contract":{contract},"side":"buy","quantity":"0.10","price":"40000","leverage":"10","reserved":{{"currency":"USDT","amount":"400.000000"}},"fee":{{"currency":"USDT","amount":"1.600000"}},"liquidity":"taker"}}"#
+        ),
+        format!(
+            r#"{{"type":"funding.charged","contract":{contract},"rate":"0.0001","mark_price":"40000"}}"#
+        ),
+    ];
+    for text in journaled {
+        let event: Event = serde_json::from_str(&text).unwrap();
+        assert_eq!(serde_json::to_string(&event).unwrap(), text);
+    }
 }
 
 #[test]
@@ -188,6 +246,9 @@ fn an_event_reads_back_as_it_was_journaled() {
     let perpetual_events = [
         of_reserve(at_fee(perpetual("sell", "0.50", "40000.10"), "1 USDT"), "7"),
         funding("-0.00010", "61000.0"),
+        opened_in_hedge_mode(),
+        on_side(isolated(perpetual("buy", "1", "1")), "short"),
+        inverse_perpetual("buy", "100", "40000"),
     ];
     let spot_events = spot_events.iter().map(|event| ("spot", event));
     for (product, event) in spot_events.chain(perpetual_events.iter().map(|e| ("perpetual", e))) {

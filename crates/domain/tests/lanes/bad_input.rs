@@ -185,8 +185,8 @@ fn an_invalid_request_is_rejected_with_its_field_and_suspends_nothing() {
         (json!({ "type": "transfer.requested" }), "event: missing field `transfer_id`"),
         (json!({ "type": "margin.changed" }), "type: spot has no positions to margin"),
         (
-            with(opened(), json!({ "position_mode": "hedge" })),
-            "position_mode (hedge): not supported yet",
+            with(opened(), json!({ "position_mode": "netting" })),
+            "position_mode: unknown variant `netting`, expected `one_way` or `hedge`",
         ),
     ];
     for (event, detail) in cases {

@@ -1,6 +1,8 @@
 //! Any story of an account, with repetitions and conflicts and in any batches, is answered in order,
 //! and its journals prove themselves.
 
+use std::collections::BTreeMap;
+
 use cap_domain::lane::LaneStatus;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -29,31 +31,43 @@ fn either_side() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["buy", "sell"])
 }
 
-fn fills(perpetual_product: bool) -> BoxedStrategy<Value> {
+/// What a fill trades. Inverse contracts are held on isolated margin, linear ones on cross margin.
+#[derive(Debug, Clone, Copy)]
+enum Traded {
+    Pair,
+    Linear,
+    Inverse,
+}
+
+fn fills(traded: Traded) -> BoxedStrategy<Value> {
     (either_side(), 1_i64..3_000, 1_i64..500_000, -300_i64..300, 0_i64..20)
         .prop_map(move |(side, quantity, price, fee, reserve)| {
-            let (quantity, price) =
-                (format!("0.{quantity:04}"), format!("{}.{:02}", price / 100 + 1, price % 100));
-            let trade = if perpetual_product {
-                perpetual(side, &quantity, &price)
-            } else {
-                spot(side, &quantity, &price)
+            let fraction = format!("0.{quantity:04}");
+            let price = format!("{}.{:02}", price / 100 + 1, price % 100);
+            let (trade, currency) = match traded {
+                Traded::Pair => (spot(side, &fraction, &price), "USDT"),
+                Traded::Linear => (perpetual(side, &fraction, &price), "USDT"),
+                Traded::Inverse => {
+                    (isolated(inverse_perpetual(side, &quantity.to_string(), &price)), "BTC")
+                }
             };
-            let fee = format!("{}0.{:06} USDT", if fee < 0 { "-" } else { "" }, fee.abs());
+            let fee = format!("{}0.{:06} {currency}", if fee < 0 { "-" } else { "" }, fee.abs());
             of_reserve(at_fee(trade, &fee), if reserve == 0 { "0.01" } else { "0" })
         })
         .boxed()
 }
 
 fn events(perpetual_product: bool) -> BoxedStrategy<Value> {
-    let fill = fills(perpetual_product);
+    let fill = if perpetual_product {
+        prop_oneof![fills(Traded::Linear), fills(Traded::Inverse)].boxed()
+    } else {
+        fills(Traded::Pair)
+    };
     let funded = if perpetual_product {
-        (-50_i64..50, 1_i64..5_000)
-            .prop_map(|(rate, mark)| {
-                funding(
-                    &format!("{}0.00{:02}", if rate < 0 { "-" } else { "" }, rate.abs()),
-                    &mark.to_string(),
-                )
+        (-50_i64..50, 1_i64..5_000, prop::sample::select(vec!["BTC-USDT", "BTC-USD"]))
+            .prop_map(|(rate, mark, symbol)| {
+                let rate = format!("{}0.00{:02}", if rate < 0 { "-" } else { "" }, rate.abs());
+                with(funding(&rate, &mark.to_string()), json!({ "symbol": symbol }))
             })
             .boxed()
     } else {
@@ -147,16 +161,19 @@ fn assert_sound(story: &Story) {
             assert!(!share.is_negative(), "{name} is below zero: {balance:?}");
         }
     }
-    let margins = story.position.state.positions.values().map(|position| position.margin.units());
-    let usdt = story.account.state.balances.get(&"USDT".parse().unwrap());
+    let mut margins = BTreeMap::new();
+    for position in story.position.state.positions.values() {
+        *margins.entry(position.margin.currency().code).or_insert(0) += position.margin.units();
+    }
     if story.account.lane.status == LaneStatus::Active
         && story.position.lane.status == LaneStatus::Active
     {
-        assert_eq!(
-            margins.sum::<i128>(),
-            usdt.map_or(0, |b| b.margin.units()),
-            "positions' margins are the account's"
-        );
+        let held = &story.account.state.balances;
+        for (code, balance) in held {
+            let margin = margins.remove(code).unwrap_or_default();
+            assert_eq!(margin, balance.margin.units(), "positions' margins are the account's");
+        }
+        assert!(margins.values().all(|margin| *margin == 0), "and no account is without its own");
     }
     let mut rows =
         story.account.journal.iter().map(|row| row.request_id.as_str()).collect::<Vec<_>>();

@@ -1,13 +1,16 @@
 //! What holds of any trades at any prices: nothing is left behind, and nothing is won that nobody
 //! lost.
 
-use cap_domain::event::Side;
+use cap_domain::event::{ContractFill, Side};
 use cap_domain::instrument::Contract;
 use cap_domain::money::Money;
+use cap_domain::position::{HedgeSide, MarginMode, PositionKey};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
-use crate::common::{decimal, inverse, linear};
+use crate::common::events::{inverse_perpetual, on_side, opened, opened_in_hedge_mode, perpetual};
+use crate::common::story::Story;
+use crate::common::{decimal, inverse, linear, tiered};
 use crate::{Held, fill_of};
 
 /// Quantities and prices as markets have them: whole steps of a tick, from tiny to large.
@@ -28,9 +31,15 @@ fn contracts() -> impl Strategy<Value = Contract> {
     prop_oneof![
         Just(linear()),
         Just(inverse()),
+        Just(tiered("BTC-USDT")),
+        Just(tiered("BTC-USD")),
         Just(multiplied(linear())),
         Just(multiplied(inverse()))
     ]
+}
+
+fn margin_modes() -> impl Strategy<Value = MarginMode> {
+    prop_oneof![Just(MarginMode::Cross), Just(MarginMode::Isolated)]
 }
 
 const fn other(side: Side) -> Side {
@@ -50,6 +59,7 @@ proptest! {
     #[test]
     fn closing_everything_leaves_nothing_behind(
         contract in contracts(),
+        mode in margin_modes(),
         opening in sides(),
         opened in prop::collection::vec((quantities(), prices()), 1..6),
         cuts in prop::collection::vec(1_i64..100, 0..6),
@@ -59,7 +69,10 @@ proptest! {
         let (mut added, mut released) = (0, 0);
         let mut realised = 0;
         for (quantity, price) in opened {
-            added += held.take(&fill_of(&held.contract, opening, quantity, price)).margin_added.units();
+            let event = fill_of(&held.contract, opening, quantity, price);
+            let event = ContractFill { margin_mode: mode, ..event };
+            added += held.take(&event).margin_added.units();
+            prop_assert_eq!(held.position.margin_mode, mode);
         }
         for percent in cuts {
             let part = (held.position.quantity.abs() * Decimal::new(percent, 2)).round_dp(12);
@@ -143,5 +156,60 @@ proptest! {
             held.take(&fill_of(&held.contract, other(side), quantity, exit)).realised
         };
         prop_assert_eq!(profit(Side::Buy), profit(Side::Sell).negated());
+    }
+}
+
+/// An opening of so much at so much, or a closing of so many hundredths of what is held.
+type HedgeTrade = (HedgeSide, i64, i64, Option<u32>);
+
+fn hedge_trades() -> impl Strategy<Value = Vec<HedgeTrade>> {
+    let side = prop_oneof![Just(HedgeSide::Long), Just(HedgeSide::Short)];
+    let closing = prop::option::of(1_u32..=100);
+    prop::collection::vec((side, 1_i64..1_000, 1_i64..100_000, closing), 1..16)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..quickly() })]
+
+    #[test]
+    fn the_sides_of_a_hedge_account_are_what_two_one_way_accounts_would_hold(
+        trades in hedge_trades(),
+        is_inverse: bool,
+    ) {
+        let trade = if is_inverse { inverse_perpetual } else { perpetual };
+        let symbol = if is_inverse { inverse().symbol } else { linear().symbol };
+        let mut hedge = Story::of("perpetual");
+        hedge.posted(&opened_in_hedge_mode());
+        let mut apart = HedgeSide::ALL.map(|side| (side, Story::of("perpetual")));
+        for (_, one_way) in &mut apart {
+            one_way.posted(&opened());
+        }
+        for (side, quantity, price, closing) in trades {
+            let key = PositionKey::hedge(symbol.clone(), side);
+            let held = hedge.position.state.positions.get(&key);
+            let held = held.map(|position| position.quantity.abs()).unwrap_or_default();
+            let closing = closing.map(|percent| (held * Decimal::new(percent.into(), 2)).round_dp(8));
+            let (opens, quantity) = match closing.filter(|closing| !closing.is_zero()) {
+                Some(closing) => (false, closing),
+                None => (true, Decimal::new(quantity, 3)),
+            };
+            let bought = opens == (side == HedgeSide::Long);
+            let event = trade(
+                if bought { "buy" } else { "sell" },
+                &quantity.to_string(),
+                &price.to_string(),
+            );
+            hedge.posted(&on_side(event.clone(), side.as_str()));
+            let (_, one_way) = apart.iter_mut().find(|(of, _)| *of == side).unwrap();
+            one_way.posted(&event);
+        }
+        for (side, one_way) in &apart {
+            let (net, key) =
+                (PositionKey::net(symbol.clone()), PositionKey::hedge(symbol.clone(), *side));
+            let theirs = one_way.position.state.positions.get(&net);
+            prop_assert_eq!(hedge.position.state.positions.get(&key), theirs);
+        }
+        hedge.position.prove();
+        hedge.account.prove();
     }
 }

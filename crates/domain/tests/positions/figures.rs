@@ -3,7 +3,7 @@
 use cap_domain::event::Side;
 use cap_domain::instrument::Contract;
 use cap_domain::money::Money;
-use cap_domain::position::{Position, PositionChange, fill, funding};
+use cap_domain::position::{Position, PositionChange, PositionKey, fill, funding};
 
 use crate::common::{currency, decimal, linear, money, short};
 use crate::{Held, fill_of};
@@ -166,7 +166,9 @@ fn a_position_as_outcomes_show_it() {
     let mut event = fill_of(&linear(), Side::Sell, decimal("0.300"), decimal("60000.10"));
     event.leverage = decimal("20");
     let filled = held.take(&event);
-    let change = PositionChange::new(&held.contract, &held.position, filled.realised).unwrap();
+    let key = PositionKey::net(held.contract.symbol.clone());
+    let change =
+        PositionChange::new(&key, &held.contract, &held.position, filled.realised).unwrap();
     assert_eq!(
         serde_json::to_value(change).unwrap(),
         serde_json::json!({

@@ -7,13 +7,22 @@ mod common;
 
 mod any_trades;
 mod figures;
+mod hedge;
+mod inverse;
+mod isolated;
+mod kept_figures;
 mod published;
+mod releases;
+mod remargin;
+mod tiers;
 
 use cap_domain::event::{ContractFill, Liquidity, Side};
 use cap_domain::ids::ExternalId;
 use cap_domain::instrument::Contract;
 use cap_domain::money::Money;
-use cap_domain::position::{Filled, Position, PositionChange, PositionSide, fill};
+use cap_domain::position::{
+    Filled, MarginMode, Position, PositionChange, PositionKey, PositionSide, fill,
+};
 use rust_decimal::Decimal;
 
 use common::{decimal, short};
@@ -28,6 +37,8 @@ fn fill_of(contract: &Contract, side: Side, quantity: Decimal, price: Decimal) -
         quantity,
         price,
         leverage: Decimal::TEN,
+        margin_mode: MarginMode::Cross,
+        position_side: None,
         reserved: Money::zero(contract.settled_in),
         fee: Money::zero(contract.settled_in),
         liquidity: Liquidity::Taker,
@@ -70,6 +81,7 @@ impl Held {
     /// `long 0.8 at 5375, cost 4300, margin 430 USDT`.
     fn show(&self) -> String {
         let change = PositionChange::new(
+            &PositionKey::net(self.contract.symbol.clone()),
             &self.contract,
             &self.position,
             Money::zero(self.contract.settled_in),

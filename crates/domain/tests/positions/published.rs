@@ -3,13 +3,15 @@
 use std::path::Path;
 
 use cap_domain::event::Side;
-use cap_domain::instrument::Contract;
-use cap_domain::money::Money;
-use cap_domain::position::funding;
+use cap_domain::instrument::{
+    Contract, ContractKind, Maintenance, MaintenanceTier, MaintenanceTiers, maintenance_amount,
+};
+use cap_domain::money::{Exact, Money, Rounding};
+use cap_domain::position::{Backing, Exposure, funding, liquidation_price};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::Value;
 
-use crate::common::{VECTORS, decimal, inverse, linear, vectors};
+use crate::common::{VECTORS, decimal, inverse, linear, money, vectors};
 use crate::{Held, fill_of};
 
 fn contract_of(vector: &Value) -> Contract {
@@ -92,19 +94,121 @@ fn realised_profits_are_as_published() {
     }
 }
 
+/// A figure of an example.
+fn figure(vector: &Value, field: &str) -> Exact {
+    Exact::from(decimal(vector[field].as_str().unwrap()))
+}
+
+/// A figure of the code at twelve decimals.
+fn shown(found: Exact) -> Decimal {
+    Decimal::from_i128_with_scale(found.rounded(12, Rounding::HalfEven).unwrap(), 12)
+}
+
 #[test]
-fn initial_margin_is_as_published() {
+fn maintenance_amounts_and_margins_are_as_published() {
     let vectors = vectors();
-    let published = |vector: &&Value| vector["published"]["initial_margin"].is_string();
-    let vectors: Vec<_> = vectors["margin"].as_array().unwrap().iter().filter(published).collect();
-    assert!(!vectors.is_empty());
-    for vector in vectors {
-        let text = |field: &str| decimal(vector[field].as_str().unwrap());
-        let mut held = Held::nothing_of(contract_of(vector));
-        let mut event = fill_of(&held.contract, Side::Buy, text("quantity"), text("price"));
-        event.leverage = text("leverage");
-        let margin = held.take(&event).margin_added;
-        let published = vector["published"]["initial_margin"].as_str().unwrap();
-        assert_eq!(decimal(&margin.amount()), decimal(published), "{}", vector["name"]);
+    let [amount, isolated] = vectors["margin"].as_array().unwrap().as_slice() else {
+        panic!("there are other examples of margin: {}", vectors["margin"]);
+    };
+    let text = |field: &str| decimal(amount[field].as_str().unwrap());
+    let before = text("cum_before").into();
+    let found = maintenance_amount(text("floor"), text("mmr"), text("mmr_before"), before).unwrap();
+    assert_eq!(shown(found), text("published"), "{}", amount["name"]);
+
+    let text = |field: &str| decimal(isolated[field].as_str().unwrap());
+    let published = |field: &str| decimal(isolated["published"][field].as_str().unwrap());
+    let mut held = Held::nothing_of(contract_of(isolated));
+    let mut event = fill_of(&held.contract, Side::Buy, text("quantity"), text("price"));
+    event.leverage = text("leverage");
+    let margin = held.take(&event).margin_added;
+    assert_eq!(decimal(&margin.amount()), published("initial_margin"), "{}", isolated["name"]);
+
+    // Bybit reckons maintenance on the entry notional: an amount that no longer follows the price.
+    assert_eq!(isolated["maintenance_basis"], "entry");
+    let entry_value = Exact::from(text("quantity")).times(text("price")).unwrap();
+    let nothing = Exact::new(0, 0);
+    let at_entry = Maintenance { rate: text("maintenance_rate").into(), amount: nothing };
+    let needed = at_entry.margin_of(entry_value).unwrap();
+    assert_eq!(shown(needed), published("maintenance_margin"), "{}", isolated["name"]);
+    let exposure = Exposure {
+        kind: held.contract.kind,
+        sign: 1,
+        quantity: text("quantity").into(),
+        entry_value,
+    };
+    let fixed = Maintenance { rate: nothing, amount: nothing.minus(needed).unwrap() };
+    let found = liquidation_price(exposure, Backing::isolated(margin), fixed).unwrap();
+    assert_eq!(found, Some(published("liquidation_price")), "{}", isolated["name"]);
+}
+
+#[test]
+fn liquidation_prices_are_as_published() {
+    let vectors = vectors();
+    let cases = vectors["liquidation_price"]["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 4);
+    for case in cases {
+        let exposure = Exposure {
+            kind: ContractKind::Linear,
+            sign: case["side"].as_i64().unwrap().into(),
+            quantity: figure(case, "quantity"),
+            entry_value: figure(case, "quantity").times(figure(case, "entry")).unwrap(),
+        };
+        let backing = Backing {
+            wallet: figure(case, "wallet"),
+            other_maintenance: figure(case, "other_maintenance"),
+            other_unrealised: figure(case, "other_unrealised"),
+        };
+        let maintenance = Maintenance { rate: figure(case, "mmr"), amount: figure(case, "cum") };
+        let found = liquidation_price(exposure, backing, maintenance).unwrap().unwrap();
+        let published = case["published"].as_str().unwrap();
+        assert_eq!(as_published(found, published), decimal(published), "{}", case["name"]);
+    }
+}
+
+/// BTCUSDT as Binance's `GET /fapi/v1/leverageBracket` answered it in 2022, recorded in
+/// `boolean404/heikin-ashi-trading-bot`, `json/fapiPrivate_get_leverage_bracket.py`.
+#[test]
+fn a_whole_table_of_maintenance_amounts_follows_from_its_rates_and_floors() {
+    // cap, rate → amount
+    let published = [
+        ("50000", "0.004", "0"),
+        ("250000", "0.005", "50"),
+        ("3000000", "0.01", "1300"),
+        ("20000000", "0.025", "46300"),
+        ("40000000", "0.05", "546300"),
+        ("100000000", "0.1", "2546300"),
+        ("120000000", "0.125", "5046300"),
+        ("200000000", "0.15", "8046300"),
+        ("300000000", "0.25", "28046300"),
+    ];
+    let last = MaintenanceTier { up_to: None, rate: decimal("0.5") };
+    let tier = |(cap, rate, _): &(&str, &str, &str)| MaintenanceTier {
+        up_to: Some(decimal(cap)),
+        rate: decimal(rate),
+    };
+    let tiers: Vec<_> = published.iter().map(tier).chain([last]).collect();
+    let tiers = MaintenanceTiers::try_from(tiers).unwrap();
+    for (cap, rate, amount) in published {
+        let found = tiers.of_notional(decimal(cap).into()).unwrap();
+        assert_eq!((shown(found.rate), shown(found.amount)), (decimal(rate), decimal(amount)));
+    }
+}
+
+#[test]
+fn more_published_examples_of_inverse_contracts_hold() {
+    // BitMEX, inverse futures guide: 10 XBT at 10,000 are 100,000 contracts, and 100 times leverage
+    // needs 0.1 XBT.
+    let mut held = Held::nothing_of(inverse());
+    let mut event = fill_of(&inverse(), Side::Buy, decimal("100000"), decimal("10000"));
+    event.leverage = decimal("100");
+    assert_eq!(held.take(&event).margin_added, money("0.1 BTC"));
+    assert_eq!(held.position.cost, 10_000_000_000_000, "10 BTC");
+
+    // "Trading bitcoin inverse futures contracts" (romanornr.medium.com): long 60,000 at 600.
+    for (exit, published) in [("700", "14.286"), ("500", "-20")] {
+        let mut held = Held::nothing_of(inverse());
+        held.buy("60000", "600");
+        let realised = decimal(&held.sell("60000", exit).realised.amount());
+        assert_eq!(as_published(realised, published), decimal(published), "sold at {exit}");
     }
 }

@@ -27,7 +27,12 @@ fn what_no_account_could_survive_is_refused() {
     let finer = patched(&Set("/currencies/USDT", json!(8)));
     let mut moved = shipped();
     moved["rulebooks"][0]["events"]["deposit.received"]["legs"][0]["from"] = json!("house:fees");
+    let one_way = patched(&Set("/rulebooks/1/hedge_mode", json!(false)));
     let cases = [
+        (
+            one_way,
+            "rulebooks/perpetual.json: version: 2 does not follow 2, and the rules are others",
+        ),
         (without_spot, "rulebooks/spot.json: is gone, and accounts may be open"),
         (
             finer,

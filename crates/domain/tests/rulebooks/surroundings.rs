@@ -71,6 +71,11 @@ fn path_version_and_currencies_are_checked() {
             "rulebooks/spot.json: path: pairs make no positions, but position is in the path",
         ),
         (
+            "hedge mode without positions",
+            Set("/rulebooks/0/hedge_mode", json!(true)),
+            "rulebooks/spot.json: hedge_mode: is allowed, but position is not in the path",
+        ),
+        (
             "a stage that there is not",
             Set("/rulebooks/0/path", json!(["clearing", "risk", "account"])),
             "not a document: unknown variant `risk`",
@@ -178,6 +183,16 @@ fn currencies_and_instruments_are_checked() {
             "instruments.json: perpetual: BTC-USDT: multiplier \"-1\" is not a decimal above zero",
         ),
         (
+            "a rounding that there is not",
+            Set("/instruments/perpetual/symbols/BTC-USDT/rounding", json!({ "margin": "nearest" })),
+            "not a document: unknown variant `nearest`, expected one of `half_even`, `up`, `down`",
+        ),
+        (
+            "a rounding of what is not rounded",
+            Set("/instruments/perpetual/symbols/BTC-USDT/rounding", json!({ "price": "up" })),
+            "not a document: unknown field `price`, expected one of `margin`, `profit`, `funding`",
+        ),
+        (
             "a kind of contract that there is not",
             Set("/instruments/perpetual/symbols/BTC-USDT/kind", json!("quanto")),
             "not a document: unknown variant `quanto`",
@@ -189,6 +204,63 @@ fn currencies_and_instruments_are_checked() {
                 json!({ "kind": "linear", "multiplier": "1", "settled_in": "USDT" }),
             ),
             "not a document: symbol \"btc-usdt\" is not 1 to 24 characters of [A-Z0-9-]",
+        ),
+    ]);
+}
+
+#[test]
+fn maintenance_tiers_are_checked() {
+    let tiers = |tiers: serde_json::Value| {
+        Set("/instruments/perpetual/symbols/BTC-USDT/maintenance", tiers)
+    };
+    let many: Vec<_> = (1..40).map(|n| json!({ "up_to": n.to_string(), "rate": "0.1" })).collect();
+    refused(vec![
+        (
+            "no tier",
+            tiers(json!([])),
+            "instruments.json: perpetual: BTC-USDT: maintenance: has no tier: leave it out where nothing is known",
+        ),
+        (
+            "more tiers than anybody reads",
+            tiers(json!(many)),
+            "instruments.json: perpetual: BTC-USDT: maintenance: has 39 tiers, 32 is the most",
+        ),
+        (
+            "a rate of nothing",
+            tiers(json!([{ "rate": "0" }])),
+            "instruments.json: perpetual: BTC-USDT: maintenance[0].rate: 0 is not above 0",
+        ),
+        (
+            "a rate of everything",
+            tiers(json!([{ "rate": "1" }])),
+            "instruments.json: perpetual: BTC-USDT: maintenance[0].rate: 1 is not below 1",
+        ),
+        (
+            "a rate that is no number",
+            tiers(json!([{ "rate": "1%" }])),
+            "instruments.json: perpetual: BTC-USDT: maintenance[0].rate: \"1%\" is not a decimal number",
+        ),
+        (
+            "a rate that falls",
+            tiers(json!([{ "up_to": "10", "rate": "0.02" }, { "rate": "0.01" }])),
+            "instruments.json: perpetual: BTC-USDT: maintenance[1].rate: 0.01 is not above 0.02",
+        ),
+        (
+            "a floor that does not rise",
+            tiers(json!([
+                { "up_to": "10", "rate": "0.01" }, { "up_to": "10", "rate": "0.02" }, { "rate": "0.03" }
+            ])),
+            "instruments.json: perpetual: BTC-USDT: maintenance[1].up_to: 10 is not above 10",
+        ),
+        (
+            "an end before the end",
+            tiers(json!([{ "rate": "0.01" }, { "rate": "0.02" }])),
+            "instruments.json: perpetual: BTC-USDT: maintenance[0].up_to: is missing, only the last has no end",
+        ),
+        (
+            "no end at the end",
+            tiers(json!([{ "up_to": "10", "rate": "0.01" }])),
+            "instruments.json: perpetual: BTC-USDT: maintenance[0].up_to: the last tier has no end",
         ),
     ]);
 }

@@ -4,7 +4,7 @@ use cap_domain::account::{AccountState, Balance};
 use cap_domain::ids::Symbol;
 use cap_domain::instrument::Contract;
 use cap_domain::money::{CurrencyCode, Money};
-use cap_domain::position::{Position, PositionState};
+use cap_domain::position::{HedgeSide, Position, PositionState};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
@@ -26,6 +26,9 @@ pub struct BalanceChange {
 pub struct PositionChange {
     /// The contract.
     pub symbol: Symbol,
+    /// Which of a hedge account's two positions of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position_side: Option<HedgeSide>,
     /// Before; none: there never was one.
     pub before: Option<Held>,
     /// After.
@@ -72,27 +75,32 @@ const fn shares(balance: &Balance) -> [(&'static str, Money); 5] {
     ]
 }
 
-/// The position in `contract`, if it is another.
+/// The position in `contract` that is another: a message changes one at most.
 pub(super) fn position_change(
     contract: &Contract,
     before: &PositionState,
     after: &PositionState,
 ) -> Option<PositionChange> {
-    let held = |state: &PositionState| {
-        state.positions.get(&contract.symbol).map(|position| held(contract, position))
-    };
-    let (before, after) = (held(before), held(after)?);
-    (before.as_ref() != Some(&after)).then(|| PositionChange {
-        symbol: contract.symbol.clone(),
-        before,
-        after,
-    })
+    let in_contract = after.positions.iter().filter(|(key, _)| key.symbol == contract.symbol);
+    in_contract
+        .map(|(key, position)| {
+            let before = before.positions.get(key).map(|position| held(contract, position));
+            (key, before, held(contract, position))
+        })
+        .find(|(_, before, after)| before.as_ref() != Some(after))
+        .map(|(key, before, after)| PositionChange {
+            symbol: key.symbol.clone(),
+            position_side: key.side,
+            before,
+            after,
+        })
 }
 
 fn held(contract: &Contract, position: &Position) -> Held {
+    let kind = position.contract(contract).kind;
     Held {
         quantity: position.quantity.normalize(),
-        entry_price: position.entry_price(contract.kind).unwrap_or_default(),
+        entry_price: position.entry_price(kind).unwrap_or_default(),
         margin: position.margin.amount(),
     }
 }

@@ -88,12 +88,13 @@ impl fmt::Display for RehearsedMessage {
 
 impl fmt::Display for PositionChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { symbol, before, after } = self;
+        let Self { symbol, position_side, before, after } = self;
+        let side = position_side.map(|side| format!(" {side}")).unwrap_or_default();
         let was = before.as_ref().map(figures);
         for (index, (name, is)) in figures(after).into_iter().enumerate() {
             let was = was.as_ref().map_or("none", |was| was[index].1.as_str());
             if was != is {
-                writeln!(f, "        {symbol} {name:<11}  {was} → {is}")?;
+                writeln!(f, "        {symbol}{side} {name:<11}  {was} → {is}")?;
             }
         }
         Ok(())

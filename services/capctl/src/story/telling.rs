@@ -112,7 +112,9 @@ fn position(f: &mut fmt::Formatter<'_>, ruling: &PositionRuling) -> fmt::Result 
     match ruling {
         PositionRuling::Passed => writeln!(f, "            nothing to do here"),
         PositionRuling::Changed { legs, position } => {
-            changed(f, position)?;
+            if let Some(position) = position {
+                changed(f, position)?;
+            }
             planned(f, legs)
         }
         PositionRuling::Refused(refusal) => refused(f, refusal),
@@ -180,15 +182,20 @@ fn moved(f: &mut fmt::Formatter<'_>, align: Align, moves: &[(&str, &str, String)
 }
 
 fn changed(f: &mut fmt::Formatter<'_>, position: &PositionChange) -> fmt::Result {
-    let PositionChange { symbol, side, quantity, entry_price, margin, realised_profit, .. } =
-        position;
+    let PositionChange { symbol, side, quantity, entry_price, margin, .. } = position;
+    let of_two = position.position_side.map(|of_two| format!(" {of_two}")).unwrap_or_default();
     let held = match side {
-        PositionSide::Flat => format!("{symbol} is closed"),
+        PositionSide::Flat => format!("{symbol}{of_two} is closed"),
         PositionSide::Long | PositionSide::Short => {
             let price = entry_price.map(|price| format!(" at {price}")).unwrap_or_default();
-            format!("{symbol} is {} {quantity}{price}, margin {margin}", word(side))
+            let liquidation = position.liquidation_price;
+            let liquidation =
+                liquidation.map(|price| format!(", liquidation at {price}")).unwrap_or_default();
+            let side = word(side);
+            format!("{symbol} is {side} {quantity}{price}, margin {margin}{liquidation}")
         }
     };
+    let realised_profit = &position.realised_profit;
     writeln!(f, "            {held}, realised {realised_profit}")
 }
 

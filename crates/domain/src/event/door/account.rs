@@ -5,6 +5,7 @@ use serde::Deserialize;
 use super::{Door, InvalidField, Sign, not_supported_yet};
 use crate::event::Event;
 use crate::ids::ExternalId;
+use crate::position::PositionMode;
 
 impl Door<'_> {
     pub(super) fn account_opened(&self) -> Result<Event, InvalidField> {
@@ -21,14 +22,9 @@ impl Door<'_> {
             currency: String,
             limit: String,
         }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        enum PositionMode {
-            OneWay,
-            Hedge,
-        }
         let wire: Wire = self.fields()?;
-        if let Some(PositionMode::Hedge) = wire.position_mode {
+        let position_mode = wire.position_mode.unwrap_or_default();
+        if !position_mode.is_one_way() && !self.rulebook.hedge_mode {
             return not_supported_yet("position_mode (hedge)");
         }
         let credit_limit = wire
@@ -38,7 +34,7 @@ impl Door<'_> {
                 self.amount("credit.limit", currency, &credit.limit, Sign::NotNegative)
             })
             .transpose()?;
-        Ok(Event::AccountOpened { customer: wire.customer, credit_limit })
+        Ok(Event::AccountOpened { customer: wire.customer, credit_limit, position_mode })
     }
 
     pub(super) fn credit_changed(&self) -> Result<Event, InvalidField> {

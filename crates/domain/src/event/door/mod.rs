@@ -23,6 +23,7 @@ use crate::configuration::Configuration;
 use crate::money::exact::parse_decimal;
 use crate::money::{Currency, CurrencyCode, InvalidRates, Money, Rates};
 use crate::rulebook::{Instruments, Rulebook};
+use crate::subject::Subject;
 
 /// The longest free text (a reason) an event may carry, in characters.
 pub const TEXT_CHARS_MAX: usize = 200;
@@ -186,6 +187,10 @@ impl Door<'_> {
     }
 
     fn rates(&self, rates: WireRates) -> Result<Rates, InvalidField> {
+        // So answered every release before there were exchanges, under the rulebooks of its time.
+        if rates.is_some() && !self.rulebook.subjects.contains_key(&Subject::house_exchange()) {
+            return not_supported_yet("rates");
+        }
         let is_known = |code| self.configuration.currency(code).is_some();
         Rates::read(&rates.unwrap_or_default(), is_known).map_err(|error| match error {
             InvalidRates::TooMany(_) => invalid("rates", error),

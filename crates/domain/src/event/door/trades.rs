@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::{Door, InvalidField, Sign, WireRates, invalid, not_supported_yet};
+use super::{Door, InvalidField, Sign, WireRates, invalid};
 use crate::event::{ContractFill, Event, Liquidity, PairFill, Side};
 use crate::ids::{ExternalId, Symbol};
-use crate::instrument::{Contract, ContractKind, Pair};
+use crate::instrument::{Contract, Pair};
 use crate::money::{Exact, Money, Rates, Rounding};
+use crate::position::{HedgeSide, MarginMode};
 use crate::rulebook::Instruments;
 
 #[derive(Deserialize)]
@@ -78,18 +79,6 @@ impl Door<'_> {
 
     pub(super) fn contract_filled(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        enum MarginMode {
-            Cross,
-            Isolated,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "lowercase")]
-        enum PositionSide {
-            Long,
-            Short,
-        }
-        #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
             trade_id: ExternalId,
@@ -100,7 +89,7 @@ impl Door<'_> {
             price: String,
             leverage: String,
             margin_mode: MarginMode,
-            position_side: Option<PositionSide>,
+            position_side: Option<HedgeSide>,
             reserved: Option<String>,
             fee: FeeWire,
             liquidity: Liquidity,
@@ -108,17 +97,10 @@ impl Door<'_> {
         }
         let wire: Wire = self.fields()?;
         let rates = self.rates(wire.rates)?;
-        let contract = self.contract(&wire.symbol)?;
-        match (contract.kind, wire.margin_mode, wire.position_side) {
-            (ContractKind::Inverse, ..) => {
-                return not_supported_yet("symbol (inverse contract)");
-            }
-            (_, MarginMode::Isolated, _) => return not_supported_yet("margin_mode (isolated)"),
-            (_, _, Some(PositionSide::Long | PositionSide::Short)) => {
-                return not_supported_yet("position_side (hedge mode)");
-            }
-            (ContractKind::Linear, MarginMode::Cross, None) => {}
-        }
+        let contract = match wire.margin_mode {
+            MarginMode::Isolated => self.contract(&wire.symbol)?,
+            MarginMode::Cross => self.contract(&wire.symbol)?.without_maintenance(),
+        };
         let fee = self.fee(&wire.fee)?;
         if fee.currency() != contract.settled_in {
             let reason = format!(
@@ -138,6 +120,8 @@ impl Door<'_> {
                 quantity: self.above_zero("quantity", &wire.quantity)?,
                 price: self.above_zero("price", &wire.price)?,
                 leverage: self.above_zero("leverage", &wire.leverage)?,
+                margin_mode: wire.margin_mode,
+                position_side: wire.position_side,
                 reserved: self.amount(
                     "reserved",
                     contract.settled_in,
@@ -163,13 +147,9 @@ impl Door<'_> {
         }
         let wire: Wire = self.fields()?;
         let rates = self.rates(wire.rates)?;
-        let contract = self.contract(&wire.symbol)?;
-        if contract.kind == ContractKind::Inverse {
-            return not_supported_yet("symbol (inverse contract)");
-        }
         Ok((
             Event::FundingCharged {
-                contract,
+                contract: self.contract(&wire.symbol)?.without_maintenance(),
                 rate: self.decimal("rate", &wire.rate)?,
                 mark_price: self.above_zero("mark_price", &wire.mark_price)?,
             },

@@ -1,7 +1,15 @@
 //! What can be traded: pairs of currencies, and contracts that make positions.
 
+mod maintenance;
+mod rounding;
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+pub use maintenance::{
+    InvalidTiers, Maintenance, MaintenanceTier, MaintenanceTiers, TIERS_MAX, maintenance_amount,
+};
+pub use rounding::Roundings;
 
 use crate::ids::Symbol;
 use crate::money::{Currency, CurrencyCode};
@@ -16,7 +24,8 @@ pub enum ContractKind {
     Inverse,
 }
 
-/// A contract and every figure of it that a fill needs.
+/// A contract and every figure of it that a fill needs. Events carry it, and a position keeps the
+/// one it was opened under, so that a new configuration changes no open position (C6).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contract {
@@ -28,6 +37,21 @@ pub struct Contract {
     pub multiplier: Decimal,
     /// The currency of margin, profit and fees.
     pub settled_in: Currency,
+    /// How its money is rounded.
+    #[serde(default, skip_serializing_if = "Roundings::are_default")]
+    pub rounding: Roundings,
+    /// The margin that keeps a position of it from being liquidated, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<MaintenanceTiers>,
+}
+
+impl Contract {
+    /// The same without its tiers: only isolated positions are told a liquidation price, and what
+    /// nobody needs does not travel with every event.
+    #[must_use]
+    pub fn without_maintenance(self) -> Self {
+        Self { maintenance: None, ..self }
+    }
 }
 
 /// Two currencies that are traded for each other.

@@ -4,17 +4,18 @@
 //! stages need travels with the message (C14, T7).
 
 mod changes;
+mod instruments;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Product, Symbol};
-use crate::instrument::{Contract, ContractKind, Pair};
+pub use instruments::{ContractDocument, InstrumentsDocument, TierDocument};
+
+use crate::ids::Product;
 use crate::json::unique_keys;
-use crate::money::exact::parse_decimal;
 use crate::money::{Currency, CurrencyCode, DECIMALS_MAX};
-use crate::rulebook::{self, InstrumentKind, Instruments, Rulebook, RulebookDocument};
+use crate::rulebook::{self, Rulebook, RulebookDocument};
 pub use changes::Changed;
 
 /// One revision of the configuration as documents.
@@ -29,28 +30,6 @@ pub struct ConfigurationDocument {
     pub instruments: BTreeMap<Product, InstrumentsDocument>,
     /// `rulebooks/*.json`.
     pub rulebooks: Vec<RulebookDocument>,
-}
-
-/// What a product trades, as a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "snake_case")]
-pub enum InstrumentsDocument {
-    /// `"BTC/USDT"`, …
-    Pairs(Vec<String>),
-    /// Contracts by symbol.
-    Symbols(#[serde(deserialize_with = "unique_keys")] BTreeMap<Symbol, ContractDocument>),
-}
-
-/// A contract as a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ContractDocument {
-    /// Linear or inverse.
-    pub kind: ContractKind,
-    /// How much of the underlying one contract stands for.
-    pub multiplier: String,
-    /// The currency of margin, profit and fees.
-    pub settled_in: CurrencyCode,
 }
 
 /// A checked configuration.
@@ -103,7 +82,7 @@ impl Configuration {
             let traded = instruments.remove(&product).ok_or_else(|| {
                 wrong("instruments.json", format!("product {product} is missing"))
             })?;
-            let traded = check_instruments(&product, traded, rulebook.instruments, &currencies)?;
+            let traded = instruments::check(&product, traded, rulebook.instruments, &currencies)?;
             let checked = Rulebook::check(rulebook, &currencies, traded)
                 .map_err(|error| wrong(&file, error))?;
             rulebooks.insert(product, checked);
@@ -181,68 +160,5 @@ impl Configuration {
     /// Every rulebook, by product.
     pub fn rulebooks(&self) -> impl Iterator<Item = &Rulebook> {
         self.rulebooks.values()
-    }
-}
-
-fn check_instruments(
-    product: &Product,
-    document: InstrumentsDocument,
-    kind: InstrumentKind,
-    currencies: &BTreeMap<CurrencyCode, Currency>,
-) -> Result<Instruments, ConfigurationError> {
-    let wrong = |reason: String| wrong("instruments.json", format!("{product}: {reason}"));
-    let currency = |code: CurrencyCode, of: &dyn std::fmt::Display| {
-        currencies
-            .get(&code)
-            .copied()
-            .ok_or_else(|| wrong(format!("{of}: {code} is not in currencies.json")))
-    };
-    match (document, kind) {
-        (InstrumentsDocument::Pairs(pairs), InstrumentKind::Pairs) => {
-            let mut checked = BTreeSet::new();
-            for text in pairs {
-                let (base, quote) = text
-                    .split_once('/')
-                    .ok_or_else(|| wrong(format!("pair {text:?} is not BASE/QUOTE")))?;
-                let code = |code: &str| {
-                    code.parse::<CurrencyCode>()
-                        .map_err(|error| wrong(format!("pair {text}: {error}")))
-                };
-                let pair = Pair {
-                    base: currency(code(base)?, &text)?.code,
-                    quote: currency(code(quote)?, &text)?.code,
-                };
-                if pair.base == pair.quote || !checked.insert(pair) {
-                    return Err(wrong(format!("pair {text} is of one currency, or listed twice")));
-                }
-            }
-            Ok(Instruments::Pairs(checked))
-        }
-        (InstrumentsDocument::Symbols(symbols), InstrumentKind::Contracts) => {
-            let mut checked = BTreeMap::new();
-            for (symbol, contract) in symbols {
-                let multiplier = parse_decimal(&contract.multiplier)
-                    .ok()
-                    .filter(|multiplier| multiplier.is_sign_positive() && !multiplier.is_zero())
-                    .ok_or_else(|| {
-                        wrong(format!(
-                            "{symbol}: multiplier {:?} is not a decimal above zero",
-                            contract.multiplier
-                        ))
-                    })?;
-                let settled_in = currency(contract.settled_in, &symbol)?;
-                checked.insert(
-                    symbol.clone(),
-                    Contract { symbol, kind: contract.kind, multiplier, settled_in },
-                );
-            }
-            Ok(Instruments::Contracts(checked))
-        }
-        (InstrumentsDocument::Pairs(_), InstrumentKind::Contracts) => {
-            Err(wrong("has pairs, its rulebook trades contracts".into()))
-        }
-        (InstrumentsDocument::Symbols(_), InstrumentKind::Pairs) => {
-            Err(wrong("has symbols, its rulebook trades pairs".into()))
-        }
     }
 }

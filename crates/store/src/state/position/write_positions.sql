@@ -1,9 +1,11 @@
 insert into position (
-    account_id, symbol, currency, decimals, quantity, cost, margin, leverage, realised_profit, closed_at
+    account_id, symbol, currency, decimals, quantity, cost, margin, leverage, realised_profit, closed_at,
+    margin_mode, contract
 )
 select * from unnest(
     $1::text[], $2::text[], $3::text[], $4::smallint[],
-    $5::numeric[], $6::numeric[], $7::numeric[], $8::numeric[], $9::numeric[], $10::timestamptz[]
+    $5::numeric[], $6::numeric[], $7::numeric[], $8::numeric[], $9::numeric[], $10::timestamptz[],
+    $11::text[], $12::text[]
 )
 on conflict (account_id, symbol) do update
 set
@@ -14,4 +16,6 @@ set
     margin = excluded.margin,
     leverage = excluded.leverage,
     realised_profit = excluded.realised_profit,
-    closed_at = excluded.closed_at
+    closed_at = excluded.closed_at,
+    margin_mode = excluded.margin_mode,
+    contract = excluded.contract

@@ -1,0 +1,216 @@
+//! What each event does to an account's positions, and the legs with the figures they determine.
+
+use rust_decimal::Decimal;
+
+use super::{
+    Filled, HedgeSide, Position, PositionChange, PositionKey, PositionMode, PositionRuling,
+    PositionState, fill, funding,
+};
+use crate::event::{ContractFill, Event, EventClass, EventKind};
+use crate::ids::Symbol;
+use crate::instrument::Contract;
+use crate::money::{Currency, Money};
+use crate::plan::{AmountName, PlannedLeg, resolve};
+use crate::refusal::{Poison, Refusal, RejectionCode, Stop};
+
+/// What `event` with the plan `legs` comes to, and the positions after it.
+pub(super) fn apply(
+    state: &PositionState,
+    event: &Event,
+    legs: &[PlannedLeg],
+) -> Result<(PositionRuling, PositionState), Stop> {
+    check_opened(state, event)?;
+    let mut state = state.clone();
+    let ruling = match event {
+        Event::AccountOpened { position_mode, .. } => {
+            // Account refuses to open it again: then the mode it has stays.
+            if !state.opened {
+                state.opened = true;
+                state.mode = *position_mode;
+            }
+            PositionRuling::Passed
+        }
+        Event::AccountClosed => {
+            check_no_position(&state)?;
+            PositionRuling::Passed
+        }
+        Event::ContractFilled(filled) => apply_fill(&mut state, filled, legs)?,
+        Event::FundingCharged { contract, rate, mark_price } => {
+            apply_funding(&state, contract, *rate, *mark_price, legs)?
+        }
+        _ => PositionRuling::Passed,
+    };
+    Ok((ruling, state))
+}
+
+fn check_opened(state: &PositionState, event: &Event) -> Result<(), Stop> {
+    let kind = event.kind();
+    match (state.opened, event, kind.class()) {
+        (true, ..) | (false, Event::AccountOpened { .. }, _) => Ok(()),
+        (false, _, EventClass::Request) => {
+            Err(Refusal::rejected(RejectionCode::AccountNotFound, "the account was never opened")
+                .into())
+        }
+        (false, _, EventClass::Fact) => {
+            Err(contradiction(kind, "the account was never opened".to_owned()).into())
+        }
+    }
+}
+
+fn contradiction(kind: EventKind, reason: String) -> Poison {
+    Poison::Contradiction { kind: kind.to_string(), reason }
+}
+
+fn check_no_position(state: &PositionState) -> Result<(), Refusal> {
+    let open: Vec<String> = state
+        .positions
+        .iter()
+        .filter(|(_, position)| position.is_open())
+        .map(|(key, position)| format!("{key} {}", position.quantity.normalize()))
+        .collect();
+    match open.len() {
+        0 => Ok(()),
+        count => {
+            let detail = format!(
+                "{count} open position{}: {}",
+                if count == 1 { "" } else { "s" },
+                open.join(", ")
+            );
+            Err(Refusal::rejected(RejectionCode::AccountNotEmpty, detail))
+        }
+    }
+}
+
+/// The position under `key`, flat if there never was one.
+fn position(state: &PositionState, key: &PositionKey, currency: Currency) -> Position {
+    state.positions.get(key).cloned().unwrap_or_else(|| Position::flat(currency))
+}
+
+/// Which position a fill is about: a hedge account's fills say the side, others do not.
+fn key_of(mode: PositionMode, event: &ContractFill) -> Result<PositionKey, Poison> {
+    let symbol = event.contract.symbol.clone();
+    match (mode, event.position_side) {
+        (PositionMode::OneWay, None) => Ok(PositionKey::net(symbol)),
+        (PositionMode::Hedge, Some(side)) => Ok(PositionKey::hedge(symbol, side)),
+        (PositionMode::OneWay, Some(side)) => Err(contradiction(
+            EventKind::TradeFilled,
+            format!("position_side is {side}, and the account holds one position of {symbol}"),
+        )),
+        (PositionMode::Hedge, None) => Err(contradiction(
+            EventKind::TradeFilled,
+            format!("position_side is missing, and the account holds two positions of {symbol}"),
+        )),
+    }
+}
+
+/// Whether `event` fits the position that it is about.
+fn check_fits(key: &PositionKey, position: &Position, event: &ContractFill) -> Result<(), Poison> {
+    let held = position.quantity.abs().normalize();
+    let (is, wanted) = (position.margin_mode, event.margin_mode);
+    if position.is_open() && is != wanted {
+        let (is, wanted) = (is.as_str(), wanted.as_str());
+        let reason = format!("the fill is {wanted}, and the open position of {held} {key} is {is}");
+        return Err(contradiction(EventKind::TradeFilled, reason));
+    }
+    let reduces = key.side.is_some_and(|side| side.sign() != event.side.sign());
+    if reduces && event.quantity > position.quantity.abs() {
+        let quantity = event.quantity.normalize();
+        let reason = format!("it reduces {key} by {quantity}, and {held} is held");
+        return Err(contradiction(EventKind::TradeFilled, reason));
+    }
+    Ok(())
+}
+
+fn apply_fill(
+    state: &mut PositionState,
+    event: &ContractFill,
+    legs: &[PlannedLeg],
+) -> Result<PositionRuling, Poison> {
+    let contract = &event.contract;
+    let key = key_of(state.mode, event)?;
+    let position = position(state, &key, contract.settled_in);
+    check_fits(&key, &position, event)?;
+    let filled = fill(&position, event)?;
+    let from_reserve = from_reserve(event.reserved, filled.margin_added)?;
+    let from_available = filled.margin_added.minus(from_reserve)?;
+    let Filled { margin_released, realised, closing_fee, opening_fee, .. } = filled;
+    let reserve_returned = returned(event.reserved, from_reserve)?;
+    let legs = resolve(legs.to_vec(), |name| match name {
+        AmountName::MarginFromReserve => Some(from_reserve),
+        AmountName::MarginFromAvailable => Some(from_available),
+        AmountName::PositionReserveReturned => Some(reserve_returned),
+        AmountName::MarginReleased => Some(margin_released),
+        AmountName::RealisedProfit => Some(realised.or_zero()),
+        AmountName::RealisedLoss => Some(realised.negated().or_zero()),
+        AmountName::ClosingFee => Some(closing_fee.or_zero()),
+        AmountName::ClosingRebate => Some(closing_fee.negated().or_zero()),
+        AmountName::OpeningFee => Some(opening_fee.or_zero()),
+        AmountName::OpeningRebate => Some(opening_fee.negated().or_zero()),
+        _ => None,
+    });
+    let change = PositionChange::new(&key, contract, &filled.position, realised)?;
+    state.positions.insert(key, filled.position);
+    Ok(PositionRuling::Changed { legs, position: Some(change) })
+}
+
+/// What of the reserve becomes margin: as much as is needed. A position opened before its symbol
+/// was settled in another currency is margined in the old one, for which this reserve is no use.
+fn from_reserve(reserved: Money, margin_added: Money) -> Result<Money, Poison> {
+    if reserved.currency() == margin_added.currency() {
+        Ok(reserved.min(margin_added)?)
+    } else {
+        Ok(Money::zero(margin_added.currency()))
+    }
+}
+
+fn returned(reserved: Money, from_reserve: Money) -> Result<Money, Poison> {
+    if from_reserve.is_zero() { Ok(reserved) } else { Ok(reserved.minus(from_reserve)?) }
+}
+
+/// Funding of all that is held of a symbol: each position by its own figures and rounded by itself.
+fn apply_funding(
+    state: &PositionState,
+    contract: &Contract,
+    rate: Decimal,
+    mark_price: Decimal,
+    legs: &[PlannedLeg],
+) -> Result<PositionRuling, Poison> {
+    let held: Vec<(PositionKey, Position)> = keys_of(state.mode, &contract.symbol)
+        .into_iter()
+        .map(|key| (key.clone(), position(state, &key, contract.settled_in)))
+        .filter(|(key, position)| key.side.is_none() || position.is_open())
+        .collect();
+    let mut received: Option<Money> = None;
+    for (_, position) in &held {
+        let one = funding(position, &position.contract(contract), rate, mark_price)?;
+        received = Some(match received {
+            None => one,
+            Some(other) => other.plus(one)?,
+        });
+    }
+    let received = received.unwrap_or(Money::zero(contract.settled_in));
+    let legs = resolve(legs.to_vec(), |name| match name {
+        AmountName::FundingPaid => Some(received.negated().or_zero()),
+        AmountName::FundingReceived => Some(received.or_zero()),
+        _ => None,
+    });
+    // An outcome shows one position: two, or none, it does not.
+    let position = match held.as_slice() {
+        [(key, position)] => {
+            let nothing = Money::zero(position.contract(contract).settled_in);
+            Some(PositionChange::new(key, contract, position, nothing)?)
+        }
+        _ => None,
+    };
+    Ok(PositionRuling::Changed { legs, position })
+}
+
+/// Every position that an account may hold of `symbol`.
+fn keys_of(mode: PositionMode, symbol: &Symbol) -> Vec<PositionKey> {
+    match mode {
+        PositionMode::OneWay => vec![PositionKey::net(symbol.clone())],
+        PositionMode::Hedge => {
+            HedgeSide::ALL.map(|side| PositionKey::hedge(symbol.clone(), side)).to_vec()
+        }
+    }
+}
