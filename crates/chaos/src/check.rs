@@ -7,9 +7,9 @@ use cap_domain::account::{Accounts, Balance};
 use cap_domain::clearing::Clearing;
 use cap_domain::ids::AccountKey;
 use cap_domain::lane::{Lane, LaneStatus, StageName};
-use cap_domain::position::Positions;
+use cap_domain::position::{HedgeSide, PositionKey, Positions};
 use cap_pipeline::lane_store::{LaneStore, Wanted};
-use cap_reference::model::{Expected, Model};
+use cap_reference::model::{Expected, Model, first_tellings};
 use cap_reference::script::{Account, Message, Script, Stage};
 use cap_store::verify::{VerifyOptions, verify};
 use cap_store::{PostgresLanes, StateTables};
@@ -116,13 +116,13 @@ fn check_outcomes(
     };
     let numbered = told.expected.iter().filter(|(.., expected)| expected.lane_seq().is_some());
     let mut first_told = first_tellings(found).into_iter();
-    for (message, _, expected) in numbered {
-        let request = &message.request_id;
+    for due in numbered.flat_map(|(message, _, expected)| expected.due(&message.request_id)) {
+        let request = due.request_id;
         let Some(outcome) = first_told.next() else {
             wrong(invariant::COUNTED, format!("request {request} has no outcome"));
             continue;
         };
-        if outcome["request_id"] != request.as_str() {
+        if outcome["request_id"] != request {
             let came = &outcome["request_id"];
             wrong(
                 invariant::OUTCOMES,
@@ -130,7 +130,7 @@ fn check_outcomes(
             );
             return;
         }
-        if let Err(what) = expected.matches(outcome) {
+        if let Err(what) = due.matches(outcome) {
             wrong(invariant::OUTCOMES, format!("request {request}: {what}"));
         }
     }
@@ -161,24 +161,6 @@ fn check_outcomes(
             );
         }
     }
-}
-
-/// Outcomes with a number of their own, without the copies: see ARCHITECTURE, "outcomes are told
-/// at least once".
-fn first_tellings(found: &[Value]) -> Vec<&Value> {
-    let mut last = 0;
-    let mut first = Vec::new();
-    for outcome in found {
-        let numbered = outcome["status"] != "parked"
-            && outcome["replayed"] != true
-            && outcome["reason"]["code"] != "request_id_conflict";
-        let seq = outcome["lane_seq"].as_u64().unwrap_or_default();
-        if numbered && seq > last {
-            last = seq;
-            first.push(outcome);
-        }
-    }
-    first
 }
 
 async fn check_books(
@@ -225,10 +207,12 @@ async fn check_books(
             }
         }
     }
-    let due = told.model.positions();
-    for (symbol, due) in &due {
-        let position =
-            position_state.positions.iter().find(|(found, _)| found.symbol.as_str() == symbol);
+    for (name, due) in &told.model.positions() {
+        let is_it = |found: &PositionKey| {
+            found.symbol.as_str() == due.symbol
+                && found.side.map(HedgeSide::as_str) == due.position_side.as_deref()
+        };
+        let position = position_state.positions.iter().find(|(found, _)| is_it(found));
         let quantity = position.map_or_else(
             || "0".to_owned(),
             |(_, position)| position.quantity.normalize().to_string(),
@@ -239,7 +223,7 @@ async fn check_books(
             wrong(
                 invariant::BOOKS,
                 format!(
-                    "{symbol} is {quantity} with margin {margin}, the model has {} with {}",
+                    "{name} is {quantity} with margin {margin}, the model has {} with {}",
                     due.quantity, due.margin
                 ),
             );

@@ -168,7 +168,7 @@ pub async fn run(
 
 /// Enough messages for every kind of trouble, few enough for hundreds of seeds.
 fn shape() -> Shape {
-    Shape { accounts: 10, messages: 110, poison_per_mille: 45, ..Shape::default() }
+    Shape { accounts: 10, messages: 110, poison_per_mille: 45, ..Shape::everything() }
 }
 
 /// Faults of the broker itself, over the wire.

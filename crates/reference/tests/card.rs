@@ -161,7 +161,7 @@ fn old_debt_in_its_own_currency_is_repaid_before_the_card() {
     assert_eq!(free(&page, "USDT"), "0.000000 0.000000");
     assert_eq!(free(&page, "USD"), "0.00 10.00");
     // 20 short of old debt: nothing is left for the card.
-    page.posted(card("HKD", "1000", false));
+    page.posted(card("USD", "1000", false));
     page.posted(fee("20 USDT", json!({})));
     page.posted(card("USD", "1000", true));
     page.posted(deposit("15 USDT", json!({ "USDT/USD": "1" })));

@@ -88,7 +88,7 @@ fn only_what_withdrawals_do_not_cover_is_borrowed_on_the_card() {
 }
 
 #[test]
-fn what_is_over_of_a_withdrawal_stays_available_and_repays_no_card() {
+fn a_withdrawal_that_only_fills_up_what_was_taken_repays_no_card() {
     let mut page = liquidated();
     page.posted(json!({
         "type": "credit.changed", "currency": "USD", "limit": "100", "enabled": true,

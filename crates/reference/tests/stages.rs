@@ -265,37 +265,31 @@ fn compare_scripts_of(shape: &Shape) {
 }
 
 #[test]
-#[ignore = "the stages know no inverse contracts yet"]
 fn inverse_contracts() {
     compare_scripts_of(&Shape { inverse_per_mille: 400, ..Shape::default() });
 }
 
 #[test]
-#[ignore = "the stages know no isolated margin yet"]
 fn isolated_positions() {
     compare_scripts_of(&Shape { isolated_per_mille: 500, ..Shape::default() });
 }
 
 #[test]
-#[ignore = "the stages know no hedge accounts yet"]
 fn hedge_accounts() {
     compare_scripts_of(&Shape { hedge_per_mille: 700, ..Shape::default() });
 }
 
 #[test]
-#[ignore = "the stages know no cards in other currencies yet"]
 fn cards_in_other_currencies() {
     compare_scripts_of(&Shape { card_per_mille: 700, ..Shape::default() });
 }
 
 #[test]
-#[ignore = "the stages take no withdrawals for losses yet"]
 fn losses_that_take_withdrawals() {
     compare_scripts_of(&Shape { losses_per_mille: 120, ..Shape::default() });
 }
 
 #[test]
-#[ignore = "the stages do not know everything yet"]
 fn everything_at_once() {
     compare_scripts_of(&Shape::everything());
 }

@@ -108,6 +108,9 @@ impl Book {
 
     /// Takes a valid event. After a stop the book is of no use: the caller works on a copy.
     pub(super) fn take(&mut self, reading: &Reading, asked: Asked<'_>) -> Result<Posted, Stop> {
+        if matches!(reading.event, Event::Opened { hedge: true, .. }) && !self.has_positions {
+            return Err(Stop::Rejected("invalid_request"));
+        }
         self.check_status(&reading.event)?;
         let result = self.apply(reading, asked);
         match result {
@@ -150,6 +153,10 @@ impl Book {
                 self.status = Status::Closed;
             }
             Event::CreditChanged { limit, enabled } => {
+                let another = self.credit.is_some_and(|now| now.limit.currency != limit.currency);
+                if another && self.funds.owed().next().is_some() {
+                    return Err(Stop::Rejected("invalid_request"));
+                }
                 self.credit = Some(Credit { limit: *limit, enabled: *enabled });
             }
             Event::Deposited(Amount { currency, units }) => {
@@ -231,6 +238,8 @@ impl Book {
                 }
             }
             effect.short.retain(|_, short| *short > 0);
+            // What is over of a withdrawal is a credit like any other: it repays first (A7).
+            effect.gained = Effect::of(&before, &self.funds).gained;
         }
         posted.touched.extend(terms.close(&before, &mut self.funds, &effect)?);
         Ok(())

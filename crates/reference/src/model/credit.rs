@@ -48,7 +48,7 @@ pub(super) struct Effect {
     /// What is newly short.
     pub(super) short: BTreeMap<Currency, i128>,
     /// What came in.
-    gained: BTreeMap<Currency, i128>,
+    pub(super) gained: BTreeMap<Currency, i128>,
 }
 
 impl Effect {
