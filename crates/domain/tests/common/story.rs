@@ -387,11 +387,14 @@ impl Story {
         self.tell_sent(&message)
     }
 
-    /// `message` goes through; the one outcome it has.
+    /// `message` goes through; the one outcome of its own it has, behind those of withdrawals that
+    /// it took.
     pub(crate) fn tell_sent(&mut self, message: &Sent) -> Told {
         let mut told = self.deliver(std::slice::from_ref(message));
-        assert_eq!(told.len(), 1, "one outcome a message: {told:?}");
-        told.remove(0)
+        let own = told.pop().unwrap();
+        let taken = |told: &Told| told.message.outcome.cancelled.is_some();
+        assert!(told.iter().all(taken) && !taken(&own), "one outcome a message: {told:?} {own:?}");
+        own
     }
 
     /// `event` goes through and is posted.

@@ -16,6 +16,7 @@ mod redrive;
 mod repetition;
 mod stories;
 mod suspension;
+mod tape;
 mod transfers;
 
 use cap_domain::clearing::{Clearing, Submission};

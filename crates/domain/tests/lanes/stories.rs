@@ -141,7 +141,9 @@ fn play(product: &str, credit: bool, acts: &[Act], batch: usize) -> Story {
             sent.push(message);
         }
         let told = story.deliver(&sent[first..]);
-        let told: Vec<_> = told.iter().map(Told::request_id).collect();
+        // A withdrawal that a loss has taken is told of besides.
+        let own = told.iter().filter(|told| told.message.outcome.cancelled.is_none());
+        let told: Vec<_> = own.map(Told::request_id).collect();
         let asked: Vec<_> = sent[first..]
             .iter()
             .map(|sent| sent.deduplication_id.as_ref().unwrap().as_str())
