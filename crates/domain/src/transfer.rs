@@ -1,4 +1,4 @@
-//! Transfers between accounts, products and companies (A1, C10): debited here, in transit, credited
+//! Transfers between accounts and products of a company (A1, C10): debited here, in transit, credited
 //! there through the other lane's own queue, and back again if they cannot land.
 //!
 //! Nobody ever holds two lanes. When account has posted a `transfer.requested` (available →
@@ -78,7 +78,10 @@ pub(crate) fn what_follows(account: &AccountKey, row: &Row) -> Result<Option<Out
             }
             _ => Ok(None),
         },
-        (AccountRuling::Refused(refusal), _, Some(arriving)) => {
+        // Nothing goes back to another company: it never came from there.
+        (AccountRuling::Refused(refusal), _, Some(arriving))
+            if arriving.from.parts().0 == account.parts().0 =>
+        {
             let Arriving { transfer_id, from, amount } = arriving;
             let event = json!({
                 "type": EventKind::TransferReturned, "transfer_id": transfer_id,

@@ -1,4 +1,4 @@
-//! Money between accounts, products and companies (A1, C10): conserved at every instant.
+//! Money between accounts and products of a company (A1, C10): conserved at every instant.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use crate::events::{balance, deposit, opened};
 use crate::tools::capctl;
 
-/// Accounts of both companies and products, with the scope of their outcomes.
+/// Accounts of both products and several groups, with the scope of their outcomes.
 const ACCOUNTS: [(&str, &str); 5] = [
     ("acme/spot/retail/T-1", "acme_spot"),
-    ("acme/spot/retail/T-2", "acme_spot"),
+    ("acme/spot/vip/T-2", "acme_spot"),
     ("acme/perpetual/vip/T-3", "acme_perpetual_vip"),
-    ("zenith/spot/retail/T-4", "zenith"),
-    ("zenith/perpetual/retail/T-5", "zenith"),
+    ("acme/perpetual/retail/T-4", "acme_perpetual"),
+    ("acme/perpetual/vip/T-5", "acme_perpetual_vip"),
 ];
 
 /// Transfers in the rush.
@@ -54,7 +54,7 @@ async fn open_all(world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn money_is_conserved_at_every_instant_while_services_crash() {
-    // Given accounts of two companies and two products with 5,000 USDT between them
+    // Given accounts of two products and groups with 5,000 USDT between them
     let (world, stages) = World::running().await;
     open_all(&world).await;
 
@@ -99,40 +99,39 @@ async fn money_is_conserved_at_every_instant_while_services_crash() {
 async fn a_transfer_is_told_on_both_sides_and_what_cannot_land_comes_back() {
     let (world, stages) = World::running().await;
     open_all(&world).await;
-    for (_, scope) in [ACCOUNTS[0], ACCOUNTS[3]] {
-        world.upstream.outcomes(scope, 4).await;
-    }
+    world.upstream.outcomes("acme_spot", 4).await;
+    world.upstream.outcomes("acme_perpetual", 2).await;
     let (from, to) = (ACCOUNTS[0].0, ACCOUNTS[3].0);
 
-    // It lands with another company
+    // It lands in another product
     world.upstream.publish(&envelope(from, "give", transfer("t-1", to, "40"))).await;
     let sent = world.upstream.outcome("acme_spot").await;
     assert_eq!(sent["outcome"]["status"], "posted");
     assert_eq!(balance(&sent, "USDT")["available"], "960.000000");
-    let landed = world.upstream.outcome("zenith").await;
+    let landed = world.upstream.outcome("acme_perpetual").await;
     assert_eq!(landed["outcome"]["status"], "posted", "{landed:#}");
     assert_eq!(landed["header"]["account"], "T-4");
     assert_eq!(balance(&landed, "USDT")["available"], "1040.000000");
 
     // It cannot land: the account does not exist
-    let nowhere = transfer("t-2", "zenith/spot/retail/nobody", "40");
+    let nowhere = transfer("t-2", "acme/perpetual/retail/nobody", "40");
     world.upstream.publish(&envelope(from, "lose", nowhere)).await;
     let sent = world.upstream.outcome("acme_spot").await;
     assert_eq!(balance(&sent, "USDT")["available"], "920.000000");
-    let refused = world.upstream.outcome("zenith").await;
+    let refused = world.upstream.outcome("acme_perpetual").await;
     assert_eq!(refused["outcome"]["reason"]["code"], "account_not_found");
     let back = world.upstream.outcome("acme_spot").await;
     assert_eq!(back["outcome"]["status"], "posted", "{back:#}");
     assert_eq!(balance(&back, "USDT")["available"], "960.000000");
 
-    // There is no queue: refused at once
-    let unknown = transfer("t-3", "unknown/spot/retail/T-9", "40");
+    // Another company: refused at once, until CAP can tell its own arrivals from others
+    let unknown = transfer("t-3", "zenith/spot/retail/T-9", "40");
     world.upstream.publish(&envelope(from, "miss", unknown)).await;
     let refused = world.upstream.outcome("acme_spot").await;
     assert_eq!(refused["outcome"]["reason"]["code"], "invalid_request");
     assert_eq!(
         refused["outcome"]["reason"]["detail"],
-        "to: there is no queue for unknown_spot_retail_T-9"
+        "to: zenith_spot_retail_T-9 is of another company, which is not supported yet"
     );
     stages.stop().await;
 }
@@ -142,7 +141,7 @@ async fn a_suspended_account_holds_arrivals_until_it_is_redriven() {
     let (world, stages) = World::running().await;
     open_all(&world).await;
     let (from, to) = (ACCOUNTS[0].0, ACCOUNTS[3].0);
-    let queue = ("clearing-zenith", "spot_retail_T-4");
+    let queue = ("clearing-acme_perpetual", "retail_T-4");
     world.upstream.send(queue.0, queue.1, "broken", "no json").await;
     world.quiet().await;
     world.upstream.publish(&envelope(from, "give", transfer("t-1", to, "40"))).await;
@@ -151,7 +150,7 @@ async fn a_suspended_account_holds_arrivals_until_it_is_redriven() {
     assert!(held.is_zero());
     assert_eq!(sum(&held, "transit"), Decimal::from(40), "on its way: {held:#?}");
 
-    let account = "zenith_spot_retail_T-4";
+    let account = "acme_perpetual_retail_T-4";
     let skip = ["parked", "skip", account, "1", "--reason", "no json", "--yes"];
     let skipped = capctl(&world, &skip).await;
     assert!(skipped.status.success(), "{skipped:?}");

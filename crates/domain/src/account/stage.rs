@@ -148,6 +148,7 @@ fn apply(
         Event::CreditChanged { limit, enabled } => {
             lifecycle::change_credit(account, *limit, *enabled)?
         }
+        Event::TransferRequested { .. } => withdrawal::check_transfer(account)?,
         Event::WithdrawalRequested { withdrawal_id, amount } => {
             payable_at = withdrawal::request(account, withdrawal_id, *amount, request(), now)?;
         }
@@ -167,7 +168,6 @@ fn apply(
         | Event::FundingCharged { .. }
         | Event::FeeCharged { .. }
         | Event::InterestCharged { .. }
-        | Event::TransferRequested { .. }
         | Event::TransferArrived { .. }
         | Event::TransferReturned { .. }
         | Event::AdjustmentPosted { .. } => {}

@@ -32,12 +32,25 @@ pub(super) fn request(
             "withdrawal_id: {PENDING_MAX} withdrawals are under way, more are not allowed"
         ));
     }
-    let margin_in_use = account.balances.values().any(|balance| balance.margin.is_positive());
     let payable_at =
-        (account.liquidating && margin_in_use).then(|| now.plus_seconds(LIQUIDATION_DELAY_SECS));
+        is_needed_for_losses(account).then(|| now.plus_seconds(LIQUIDATION_DELAY_SECS));
     let withdrawal = Withdrawal { amount, payable_at, request: Some(request) };
     account.withdrawals.insert(id.clone(), withdrawal);
     Ok(payable_at)
+}
+
+/// Whether margin is in use while the account is being liquidated (A8).
+fn is_needed_for_losses(account: &AccountState) -> bool {
+    account.liquidating && account.balances.values().any(|balance| balance.margin.is_positive())
+}
+
+/// Whether money may leave by a transfer now: it would walk around the hold of a withdrawal (A8).
+pub(super) fn check_transfer(account: &AccountState) -> Result<(), Refusal> {
+    if !is_needed_for_losses(account) {
+        return Ok(());
+    }
+    let detail = "the account is being liquidated with margin in use: nothing is transferred until that is over";
+    Err(Refusal::rejected(RejectionCode::InvalidRequest, detail))
 }
 
 /// Takes a withdrawal off the list and tells its amount.

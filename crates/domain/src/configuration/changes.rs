@@ -31,7 +31,7 @@ impl Configuration {
         let with_positions = previous.rulebooks.iter().filter(|(_, was)| was.has_positions);
         let changed = with_positions.flat_map(|(product, was)| {
             let is = self.rulebooks.get(product);
-            let rules = !is.is_some_and(|is| is.same_rules(was));
+            let rules = !is.is_some_and(|is| is.keeps_rules_of(was));
             let rules = rules.then(|| Changed { product: product.clone(), symbol: None });
             let symbols = changed_symbols(was, is).into_iter();
             let symbols =

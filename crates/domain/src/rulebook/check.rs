@@ -74,13 +74,44 @@ impl Rulebook {
 /// because what they decided has to be proved.
 pub(crate) fn check_new(rulebook: &Rulebook) -> Result<(), RulebookError> {
     let exchange = Subject::house_exchange();
-    if rulebook.subjects.contains_key(&exchange) {
+    if !rulebook.subjects.contains_key(&exchange) {
+        return wrong(
+            "subjects",
+            format!("{exchange} is missing: borrowing in a card's currency goes through it"),
+        );
+    }
+    check_transfers(rulebook)
+}
+
+/// Account sends a transfer on because it is in transit, and gives it back out of transit: rules
+/// that move it otherwise would lose it, or make it twice.
+fn check_transfers(rulebook: &Rulebook) -> Result<(), RulebookError> {
+    let transfers = [
+        (EventKind::TransferRequested, "available", "transit"),
+        (EventKind::TransferArrived, "transit", "available"),
+        (EventKind::TransferReturned, "transit", "available"),
+    ];
+    let has_legs = |kind| matches!(rulebook.rule(kind), Some(Rule::Legs(_)));
+    if !transfers.iter().any(|(kind, ..)| has_legs(*kind)) {
         return Ok(());
     }
-    wrong(
-        "subjects",
-        format!("{exchange} is missing: borrowing in a card's currency goes through it"),
-    )
+    for (kind, from, to) in transfers {
+        let moves_so = match rulebook.rule(kind) {
+            Some(Rule::Legs(legs)) => {
+                matches!(legs.as_slice(), [leg] if leg.from.name() == from && leg.to.name() == to)
+            }
+            _ => false,
+        };
+        if !moves_so {
+            return wrong(
+                format!("events.{kind}"),
+                format!(
+                    "a transfer moves from {from} to {to} here, with one leg: it would be lost, or made twice"
+                ),
+            );
+        }
+    }
+    Ok(())
 }
 
 fn check_path(document: &RulebookDocument) -> Result<bool, RulebookError> {

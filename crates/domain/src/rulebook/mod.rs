@@ -174,6 +174,16 @@ impl Rulebook {
             && self.hedge_mode == other.hedge_mode
     }
 
+    /// Whether all that the other version does is done alike here. What it refused may be done now,
+    /// and there may be more subjects.
+    pub fn keeps_rules_of(&self, other: &Self) -> bool {
+        let kept = |(kind, rule): (&EventKind, &Rule)| {
+            matches!(rule, Rule::Refused(_)) || self.rules.get(kind) == Some(rule)
+        };
+        other.rules.iter().all(kept)
+            && other.subjects.iter().all(|(name, kind)| self.subjects.get(name) == Some(kind))
+    }
+
     /// What `kind` does. Every kind is covered: that is checked on reading.
     pub fn rule(&self, kind: EventKind) -> Option<&Rule> {
         self.rules.get(&kind)

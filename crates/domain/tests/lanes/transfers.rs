@@ -12,7 +12,7 @@ use crate::common::events::*;
 use crate::common::story::{Story, Told};
 
 const HERE: &str = "acme_spot_retail_A-1";
-const THERE: &str = "zenith_perpetual_vip_Z-9";
+const THERE: &str = "acme_perpetual_vip_Z-9";
 
 fn transfer(to: &str, money: &str) -> Value {
     let parts: Vec<&str> = to.split('_').collect();
@@ -54,7 +54,7 @@ fn in_transit(story: &Story) -> i128 {
 }
 
 #[test]
-fn money_goes_to_an_account_of_another_company_and_product() {
+fn money_goes_to_an_account_of_another_product() {
     let mut here = Story::account(HERE).opened().holding("USDT 100 available");
     let mut there = Story::account(THERE).opened();
     let sent = here.posted(&transfer(THERE, "30 USDT"));
@@ -173,4 +173,35 @@ fn a_transfer_that_makes_no_sense_is_refused_with_the_figures() {
     }
     assert!(here.followed.is_empty());
     assert_eq!(here.money(), "USDT 100 available");
+}
+
+#[test]
+fn nothing_comes_from_another_company_or_goes_back_to_one() {
+    // As its own upstream could make it up: CAP must not pay it back where it never came from.
+    let mut there = Story::account(THERE);
+    let from = json!({
+        "company": "zenith", "product": "spot", "customer_group": "retail", "account": "A-1",
+    });
+    let told = there.tell(&json!({
+        "type": "transfer.arrived", "transfer_id": "t-1", "from": from, "currency": "USDT",
+        "amount": "1000000.000000",
+    }));
+    assert_eq!(told.status(), OutcomeStatus::Rejected, "{}", told.body);
+    assert!(there.followed.is_empty(), "{:?}", there.followed);
+    let mut here = Story::account(HERE).opened().holding("USDT 100 available");
+    let told = here.tell(&transfer("zenith_spot_retail_A-1", "1 USDT"));
+    assert_eq!(
+        told.detail(),
+        "to: zenith_spot_retail_A-1 is of another company, which is not supported yet"
+    );
+}
+
+#[test]
+fn nothing_is_transferred_out_of_a_liquidation_with_margin_in_use() {
+    let mut here = Story::account(HERE).opened().holding("USDT 100 available, 5 margin");
+    here.posted(&json!({ "type": "liquidation.started" }));
+    let told = here.tell(&transfer(THERE, "1 USDT"));
+    assert_eq!(told.code(), "invalid_request");
+    here.posted(&json!({ "type": "liquidation.ended" }));
+    here.posted(&transfer(THERE, "1 USDT"));
 }

@@ -200,3 +200,20 @@ fn a_shortfall_is_stated_where_one_can_be_and_nowhere_else() {
         ),
     ]);
 }
+
+#[test]
+fn a_transfer_moves_through_transit_and_no_other_way() {
+    let requested = "/rulebooks/0/events/transfer.requested/legs/0";
+    refused(vec![
+        (
+            "made twice",
+            Set(requested, leg("transit", "available", "event.amount")),
+            "rulebooks/spot.json: events.transfer.requested: a transfer moves from available to transit here",
+        ),
+        (
+            "it could not come back",
+            Set("/rulebooks/0/events/transfer.returned", json!({ "refused": "no" })),
+            "rulebooks/spot.json: events.transfer.returned: a transfer moves from transit to available here",
+        ),
+    ]);
+}

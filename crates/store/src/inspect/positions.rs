@@ -21,7 +21,7 @@ pub async fn open_positions(
     allow_scans(&mut snapshot).await?;
     let count = "select count(*) from position
         where quantity <> 0 and split_part(account_id, '_', 2) = $1
-            and ($2::text is null or symbol = $2)";
+            and ($2::text is null or split_part(symbol, ':', 1) = $2)";
     let count: i64 = sqlx::query_scalar(count)
         .bind(product.as_str())
         .bind(symbol.map(Symbol::as_str))

@@ -33,7 +33,9 @@ pub(super) async fn rehearse(file: &Path, since: Timestamp) -> anyhow::Result<An
     let mut document = in_force.document;
     document.rulebooks.retain(|other| other.product != product);
     document.rulebooks.push(rulebook);
-    let configuration = Configuration::check(in_force.revision + 1, document).map_err(|error| {
+    let checked = Configuration::check(in_force.revision + 1, document)
+        .and_then(|configuration| configuration.check_new().map(|()| configuration));
+    let configuration = checked.map_err(|error| {
         anyhow!("the rulebook is refused: {}: {}", file.display(), error.reason)
     })?;
     let clearing = pool(&clearing.url)?;
