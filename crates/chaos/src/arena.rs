@@ -204,6 +204,20 @@ impl Arena {
         (waiting, letters)
     }
 
+    /// The queues in which anything lies: visible, in flight and delayed messages of each.
+    pub fn left(&self) -> String {
+        let (now, prefix) = (self.stack.broker.clock().now_millis(), &self.installation.prefix);
+        let queues = self.stack.broker.engine().queues();
+        let left = queues.iter().filter_map(|queue| {
+            let name = queue.name.strip_prefix(prefix.as_str())?;
+            let counts = queue.counts(now);
+            let cap_local::sqs::Counts { visible, in_flight, delayed } = counts;
+            (visible + in_flight + delayed > 0)
+                .then(|| format!("{name} {visible} + {in_flight} + {delayed}"))
+        });
+        left.collect::<Vec<_>>().join(", ")
+    }
+
     /// Makes a stage's database refuse a request from now on.
     ///
     /// # Errors

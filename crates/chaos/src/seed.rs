@@ -234,8 +234,9 @@ async fn quiet(arena: &Arena, support: &Support) -> anyhow::Result<Option<String
             return Ok(None);
         }
         if Instant::now() > deadline {
+            let left = arena.left();
             return Ok(Some(format!(
-                "after {QUIET_SECS_MAX} s {waiting} messages and {letters} dead letters are left, suspended lanes: {suspended}"
+                "after {QUIET_SECS_MAX} s {waiting} messages and {letters} dead letters are left ({left}), suspended lanes: {suspended}"
             )));
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
