@@ -41,8 +41,8 @@ async fn parameters_of_open_positions_do_not_change() {
     world.upstream.outcome("acme_perpetual").await;
 
     // Then its symbol's figures cannot change, nor its product's rules, and the number is told
-    let usdt = "\"BTC-USDT\": { \"kind\": \"linear\", \"multiplier\": \"1\"";
-    let other = "\"BTC-USDT\": { \"kind\": \"linear\", \"multiplier\": \"2\"";
+    let usdt = "\"BTC-USDT\": {\n        \"kind\": \"linear\", \"multiplier\": \"1\"";
+    let other = "\"BTC-USDT\": {\n        \"kind\": \"linear\", \"multiplier\": \"2\"";
     changed(folder.path(), "instruments.json", usdt, other);
     let refused = capctl(&world, &push).await;
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -57,8 +57,8 @@ async fn parameters_of_open_positions_do_not_change() {
     assert!(!refused.status.success() && told.contains(why), "{told}");
 
     // But what no open position lives by can
-    let eth = "\"ETH-USDT\": { \"kind\": \"linear\", \"multiplier\": \"1\"";
-    let other_eth = "\"ETH-USDT\": { \"kind\": \"linear\", \"multiplier\": \"10\"";
+    let eth = "\"ETH-USDT\": {\n        \"kind\": \"linear\", \"multiplier\": \"1\"";
+    let other_eth = "\"ETH-USDT\": {\n        \"kind\": \"linear\", \"multiplier\": \"10\"";
     changed(folder.path(), "instruments.json", eth, other_eth);
     let pushed = capctl(&world, &push).await;
     assert!(pushed.status.success(), "{pushed:?}");
