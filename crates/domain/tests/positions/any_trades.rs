@@ -19,7 +19,8 @@ fn quantities() -> impl Strategy<Value = Decimal> {
 }
 
 fn prices() -> impl Strategy<Value = Decimal> {
-    (1_i64..100_000_000, 0_u32..6).prop_map(|(units, scale)| Decimal::new(units, scale))
+    // Together with the largest quantities still within the fifteen digits a cost may have.
+    (1_i64..20_000_000, 0_u32..6).prop_map(|(units, scale)| Decimal::new(units, scale))
 }
 
 fn sides() -> impl Strategy<Value = Side> {
