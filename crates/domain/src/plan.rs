@@ -21,6 +21,8 @@ pub enum Shortfall {
     Borrow,
     /// Becomes liability whatever the credit line: facts cannot be undone.
     Force,
+    /// What is there is paid, and the rest is asked of the position: `funding.unpaid` (ADR 11).
+    Position,
 }
 
 /// A movement of one amount between two subjects: it balances by construction.
@@ -89,7 +91,10 @@ amount_names! {
     OpeningFee "position.opening_fee" "The opening part's share of the fee.",
     OpeningRebate "position.opening_rebate" "The opening part's share of the rebate.",
     FundingPaid "position.funding_paid" "Funding that the holder pays.",
+    IsolatedFundingPaid "position.isolated_funding_paid" "Funding that the holder of an isolated position pays.",
     FundingReceived "position.funding_received" "Funding that the holder receives.",
+    FundingFromMargin "position.funding_from_margin" "Unpaid funding that the position's own margin pays.",
+    FundingBeyondMargin "position.funding_beyond_margin" "Unpaid funding that its margin does not cover.",
     WithdrawalAmount "account.withdrawal_amount" "The amount of the withdrawal that the event names.",
 }
 

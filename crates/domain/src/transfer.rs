@@ -102,8 +102,9 @@ fn in_words(refusal: &Refusal) -> String {
     words.chars().take(TEXT_CHARS_MAX).collect()
 }
 
-/// `event` for the lane of `to`, as the consequence of `row` in the lane of `account`.
-fn follow_up(
+/// `event` for the lane of `to`, as the consequence of `row` in the lane of `account`. Its request id
+/// is `word` and a digest of what it follows from: the same however often it is made.
+pub(crate) fn follow_up(
     word: &str,
     account: &AccountKey,
     row: &Row,

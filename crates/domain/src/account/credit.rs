@@ -62,7 +62,7 @@ impl Posting<'_> {
             return Ok(());
         }
         match (open.policy.unwrap_or(Shortfall::Force), card) {
-            (Shortfall::Force, _) => Ok(()),
+            (Shortfall::Force | Shortfall::Position, _) => Ok(()),
             (Shortfall::Borrow, Some(card)) => {
                 if self.owed_now(line)? <= card.limit {
                     return Ok(());

@@ -39,7 +39,7 @@ impl Posting<'_> {
                 (Shortfall::Reject, _) | (Shortfall::Borrow, None) => {
                     return Err(self.refused(RejectionCode::InsufficientFunds, &shortage));
                 }
-                (Shortfall::Force, None) => {}
+                (Shortfall::Force | Shortfall::Position, None) => {}
                 (policy, Some(card)) => {
                     self.buy(shortage.short, card.currency(), policy)?;
                     if policy == Shortfall::Borrow {

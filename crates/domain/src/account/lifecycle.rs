@@ -6,8 +6,12 @@ use crate::ids::ExternalId;
 use crate::money::Money;
 use crate::refusal::{Poison, Refusal, RejectionCode, Stop};
 
-/// Whether `event` may touch an account of this status at all.
-pub(super) fn check_status(account: &AccountState, event: &Event) -> Result<(), Stop> {
+/// Whether `event` may touch an account of this status at all; `class` says what a no to it is.
+pub(super) fn check_status(
+    account: &AccountState,
+    event: &Event,
+    class: EventClass,
+) -> Result<(), Stop> {
     let kind = event.kind();
     let (code, reason) = match (account.status, event) {
         (AccountStatus::Unopened, Event::AccountOpened { .. }) => return Ok(()),
@@ -20,7 +24,7 @@ pub(super) fn check_status(account: &AccountState, event: &Event) -> Result<(), 
         }
         (AccountStatus::Closed, _) => (RejectionCode::AccountClosed, "the account was closed"),
     };
-    Err(match kind.class() {
+    Err(match class {
         EventClass::Request => Refusal::rejected(code, reason).into(),
         EventClass::Fact => Stop::Poisoned(Poison::Contradiction {
             kind: kind.to_string(),

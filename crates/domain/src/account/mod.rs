@@ -3,11 +3,13 @@
 mod credit;
 mod exchange;
 mod lifecycle;
+mod margin;
 mod posting;
 mod stage;
 mod state;
 mod withdrawal;
 
+pub use margin::margin_under_way;
 pub use posting::{Posted, post};
 pub use stage::{AccountRuling, Accounts};
 pub use state::{

@@ -27,6 +27,8 @@ pub struct Posted {
     pub balances: Vec<Balance>,
     /// The withdrawals that were cancelled for losses, in that order.
     pub cancelled: Vec<CancelledWithdrawal>,
+    /// What available did not cover of what falls on a position then ([`Shortfall::Position`]).
+    pub unpaid: Option<Money>,
 }
 
 /// A plan while it is being posted: the account as it was, and what has moved since.
@@ -39,6 +41,7 @@ pub(super) struct Posting<'a> {
     pub(super) open: BTreeMap<CurrencyCode, Open>,
     legs: Vec<Leg>,
     cancelled: Vec<CancelledWithdrawal>,
+    unpaid: Option<Money>,
 }
 
 /// One currency while a plan is being posted.
@@ -79,6 +82,7 @@ pub fn post(
         open: BTreeMap::new(),
         legs: Vec::with_capacity(plan.len() + 1),
         cancelled: Vec::new(),
+        unpaid: None,
     };
     for leg in plan {
         posting.take(leg)?;
@@ -100,6 +104,9 @@ impl Posting<'_> {
             let reason = format!("nobody computed the amount from {} to {}", leg.from, leg.to);
             return Err(self.contradiction(reason));
         };
+        if leg.shortfall == Shortfall::Position {
+            return Ok(self.pay_what_is_there(leg, money)?);
+        }
         if leg.from == Subject::Available {
             self.is_taken_under(money.currency(), leg.shortfall)?;
         }
@@ -110,6 +117,19 @@ impl Posting<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Pays as much of `money` as is available, and notes the rest.
+    fn pay_what_is_there(&mut self, leg: &PlannedLeg, money: Money) -> Result<(), MoneyError> {
+        let there = self.open(money.currency())?.net().or_zero();
+        let paid = money.min(there)?;
+        if paid.is_positive() {
+            self.move_money(leg.from, leg.to, paid)?;
+        }
+        if paid < money {
+            self.unpaid = Some(money.minus(paid)?);
+        }
+        Ok(())
     }
 
     /// Notes that something of `currency` is taken from available under `policy`.
@@ -184,7 +204,7 @@ impl Posting<'_> {
 
     /// Splits every net into available and borrowed again, with the leg that borrows or repays.
     fn split(self) -> Result<Posted, MoneyError> {
-        let Self { open, mut legs, cancelled, .. } = self;
+        let Self { open, mut legs, cancelled, unpaid, .. } = self;
         let mut balances = Vec::with_capacity(open.len());
         for Open { mut balance, net_before, .. } in open.into_values() {
             let net = balance.available;
@@ -199,16 +219,19 @@ impl Posting<'_> {
             }
             balances.push(balance);
         }
-        Ok(Posted { legs, balances, cancelled })
+        Ok(Posted { legs, balances, cancelled, unpaid })
     }
 
     fn not_enough_held(&self, leg: &PlannedLeg, money: Money, held: Money) -> Stop {
         let reason = format!("needs {money} {}, has {held} {}", leg.from, leg.from);
         match leg.shortfall {
-            Shortfall::Reject => {
+            // What a position sets free it has let go already.
+            Shortfall::Reject if leg.from != Subject::Margin => {
                 Refusal::rejected(RejectionCode::InsufficientFrozen, reason).into()
             }
-            Shortfall::Borrow | Shortfall::Force => self.contradiction(reason),
+            Shortfall::Reject | Shortfall::Borrow | Shortfall::Force | Shortfall::Position => {
+                self.contradiction(reason)
+            }
         }
     }
 

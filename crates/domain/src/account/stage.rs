@@ -4,18 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use super::posting::Posted;
 use super::state::{AccountState, Balance, CancelledWithdrawal, Leg, WithdrawalRequest};
-use super::{lifecycle, posting, withdrawal};
-use crate::event::Event;
+use super::{lifecycle, margin, posting, withdrawal};
+use crate::event::{Event, EventClass};
 use crate::ids::AccountKey;
 use crate::lane::{
     Arrival, Body, Echo, EchoKind, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage,
     StageName, read_pack,
 };
-use crate::money::Rates;
+use crate::money::{Money, Rates};
 use crate::outcome::{OutcomeMessage, Unapplied};
 use crate::plan::{AmountName, PlannedLeg, resolve};
 use crate::position::replay_item;
 use crate::refusal::{Poison, Refusal, Stop};
+use crate::subject::Subject;
 use crate::time::Timestamp;
 use crate::transfer;
 
@@ -43,6 +44,10 @@ pub enum AccountRuling {
         /// an outcome of its own.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         cancelled: Vec<CancelledWithdrawal>,
+        /// What of an isolated position's funding available did not cover: the position is asked
+        /// for it (ADR 11).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unpaid: Option<Money>,
     },
     /// It was not, here or at an earlier stage.
     Refused(Refusal),
@@ -87,9 +92,10 @@ impl Stage for Accounts {
             number: message.input.upstream_seq,
             request_id: message.input.header.request_id.clone(),
         };
+        let class = class_here(event, legs);
         let mut after = state.clone();
-        match apply(&mut after, event, legs, rates, request, now)
-            .map_err(|stop| stop.of_class(event.kind().class()))
+        match apply(&mut after, class, event, legs, rates, request, now)
+            .map_err(|stop| stop.of_class(class))
         {
             Ok(ruling) => Ok((ruling, after)),
             Err(Stop::Refused(refusal)) => Ok((AccountRuling::Refused(refusal), state.clone())),
@@ -102,6 +108,7 @@ impl Stage for Accounts {
         let told = told.iter().map(|outcome| outcome.output(account, &row.source_id));
         let mut outputs = told.collect::<Result<Vec<_>, _>>()?;
         outputs.extend(transfer::what_follows(account, row)?);
+        outputs.extend(margin::what_follows(account, row)?);
         Ok(outputs)
     }
 
@@ -128,15 +135,26 @@ impl Stage for Accounts {
     }
 }
 
+/// Whether account may still refuse: not what lowers a position's margin, which that stage has done
+/// (ADR 11).
+fn class_here(event: &Event, legs: &[PlannedLeg]) -> EventClass {
+    if legs.iter().any(|leg| leg.from == Subject::Margin) {
+        EventClass::Fact
+    } else {
+        event.kind().class()
+    }
+}
+
 fn apply(
     account: &mut AccountState,
+    class: EventClass,
     event: &Event,
     legs: &[PlannedLeg],
     rates: &Rates,
     request: impl FnOnce() -> WithdrawalRequest,
     now: Timestamp,
 ) -> Result<AccountRuling, Stop> {
-    lifecycle::check_status(account, event)?;
+    lifecycle::check_status(account, event, class)?;
     let kind = event.kind().name();
     let mut payable_at = None;
     let mut withdrawn = None;
@@ -166,6 +184,10 @@ fn apply(
         | Event::PairFilled(_)
         | Event::ContractFilled(_)
         | Event::FundingCharged { .. }
+        | Event::FundingUnpaid { .. }
+        | Event::MarginChanged { .. }
+        | Event::LeverageChanged { .. }
+        | Event::MarginPosted { .. }
         | Event::FeeCharged { .. }
         | Event::InterestCharged { .. }
         | Event::TransferArrived { .. }
@@ -176,6 +198,6 @@ fn apply(
         AmountName::WithdrawalAmount => withdrawn,
         _ => None,
     });
-    let Posted { legs, balances, cancelled } = posting::post(account, kind, &legs, rates)?;
-    Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled })
+    let Posted { legs, balances, cancelled, unpaid } = posting::post(account, kind, &legs, rates)?;
+    Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled, unpaid })
 }

@@ -43,7 +43,7 @@ fn figures(event: &Event) -> Result<Vec<(AmountName, Money)>, MoneyError> {
         | Event::TransferArrived { amount, .. }
         | Event::TransferReturned { amount, .. }
         | Event::InterestCharged { amount } => vec![(AmountName::Amount, *amount)],
-        Event::AdjustmentPosted { amount, .. } => {
+        Event::AdjustmentPosted { amount, .. } | Event::MarginChanged { amount, .. } => {
             vec![
                 (AmountName::Credit, amount.or_zero()),
                 (AmountName::Debit, amount.negated().or_zero()),
@@ -57,6 +57,9 @@ fn figures(event: &Event) -> Result<Vec<(AmountName, Money)>, MoneyError> {
         | Event::WithdrawalCancelled { .. }
         | Event::ContractFilled(_)
         | Event::FundingCharged { .. }
+        | Event::FundingUnpaid { .. }
+        | Event::LeverageChanged { .. }
+        | Event::MarginPosted { .. }
         | Event::LiquidationStarted
         | Event::LiquidationEnded => Vec::new(),
     })

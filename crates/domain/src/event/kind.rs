@@ -33,7 +33,13 @@ macro_rules! kinds {
 
             /// Whether CAP itself sends it, as the consequence of another event.
             pub const fn is_from_cap(self) -> bool {
-                matches!(self, Self::TransferArrived | Self::TransferReturned)
+                matches!(
+                    self,
+                    Self::TransferArrived
+                        | Self::TransferReturned
+                        | Self::MarginPosted
+                        | Self::FundingUnpaid
+                )
             }
 
             /// Whether it may be refused.
@@ -59,10 +65,12 @@ kinds! {
     OrderReleased Fact "order.released" "An order no longer needs what it held.",
     TradeFilled Fact "trade.filled" "A trade was made.",
     FundingCharged Fact "funding.charged" "Funding fell due.",
+    FundingUnpaid Fact "funding.unpaid" "Funding that an isolated position is to pay itself: CAP sends it.",
     FeeCharged Fact "fee.charged" "A fee outside of a trade.",
     InterestCharged Fact "interest.charged" "Interest on what is borrowed.",
     MarginChanged Request "margin.changed" "Isolated margin is to be added or removed.",
     LeverageChanged Request "leverage.changed" "A position is to have another leverage.",
+    MarginPosted Fact "margin.posted" "Margin that account has put aside for a position: CAP sends it.",
     LiquidationStarted Fact "liquidation.started" "The account is being liquidated.",
     LiquidationEnded Fact "liquidation.ended" "The liquidation is over.",
     AdjustmentPosted Request "adjustment.posted" "A corporate action, a zeroing, a repair.",

@@ -136,6 +136,16 @@ pub enum Event {
         /// The price at which the position is valued.
         mark_price: Decimal,
     },
+    /// Funding that available did not cover: an isolated position is to pay it from its own margin.
+    #[serde(rename = "funding.unpaid")]
+    FundingUnpaid {
+        /// The contract.
+        contract: Contract,
+        /// Who owed it, whatever is held now: longs or shorts.
+        owed_by: HedgeSide,
+        /// How much.
+        amount: Money,
+    },
     /// A fee outside of a trade.
     #[serde(rename = "fee.charged")]
     FeeCharged {
@@ -147,6 +157,39 @@ pub enum Event {
     /// Interest on what is borrowed.
     #[serde(rename = "interest.charged")]
     InterestCharged {
+        /// How much.
+        amount: Money,
+    },
+    /// Isolated margin is to be added or removed.
+    #[serde(rename = "margin.changed")]
+    MarginChanged {
+        /// The contract.
+        contract: Contract,
+        /// Which of a hedge account's two positions of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        position_side: Option<HedgeSide>,
+        /// How much, not zero; below zero: taken out.
+        amount: Money,
+    },
+    /// What is open of a contract is to have another leverage.
+    #[serde(rename = "leverage.changed")]
+    LeverageChanged {
+        /// The contract.
+        contract: Contract,
+        /// Notional over initial margin, above zero.
+        leverage: Decimal,
+    },
+    /// Margin that account has put aside for a position (ADR 11).
+    #[serde(rename = "margin.posted")]
+    MarginPosted {
+        /// The contract.
+        contract: Contract,
+        /// Which of a hedge account's two positions of it, if it is for one alone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        position_side: Option<HedgeSide>,
+        /// The leverage it was put aside for; none: it is margin added by hand.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leverage: Option<Decimal>,
         /// How much.
         amount: Money,
     },
@@ -270,8 +313,12 @@ impl Event {
             Self::OrderReleased { .. } => EventKind::OrderReleased,
             Self::PairFilled(_) | Self::ContractFilled(_) => EventKind::TradeFilled,
             Self::FundingCharged { .. } => EventKind::FundingCharged,
+            Self::FundingUnpaid { .. } => EventKind::FundingUnpaid,
             Self::FeeCharged { .. } => EventKind::FeeCharged,
             Self::InterestCharged { .. } => EventKind::InterestCharged,
+            Self::MarginChanged { .. } => EventKind::MarginChanged,
+            Self::LeverageChanged { .. } => EventKind::LeverageChanged,
+            Self::MarginPosted { .. } => EventKind::MarginPosted,
             Self::LiquidationStarted => EventKind::LiquidationStarted,
             Self::LiquidationEnded => EventKind::LiquidationEnded,
             Self::AdjustmentPosted { .. } => EventKind::AdjustmentPosted,
@@ -282,7 +329,11 @@ impl Event {
     pub const fn symbol(&self) -> Option<&Symbol> {
         match self {
             Self::ContractFilled(fill) => Some(&fill.contract.symbol),
-            Self::FundingCharged { contract, .. } => Some(&contract.symbol),
+            Self::FundingCharged { contract, .. }
+            | Self::FundingUnpaid { contract, .. }
+            | Self::MarginChanged { contract, .. }
+            | Self::LeverageChanged { contract, .. }
+            | Self::MarginPosted { contract, .. } => Some(&contract.symbol),
             _ => None,
         }
     }

@@ -3,14 +3,14 @@
 use rust_decimal::Decimal;
 
 use super::{
-    Filled, HedgeSide, Position, PositionChange, PositionKey, PositionMode, PositionRuling,
-    PositionState, fill, funding,
+    Filled, HedgeSide, MarginMode, Position, PositionChange, PositionKey, PositionMode,
+    PositionRuling, PositionState, fill, funding, remargining,
 };
 use crate::event::{ContractFill, Event, EventClass, EventKind};
 use crate::ids::Symbol;
 use crate::instrument::Contract;
 use crate::money::{Currency, Money};
-use crate::plan::{AmountName, PlannedLeg, resolve};
+use crate::plan::{AmountName, PlannedAmount, PlannedLeg, resolve};
 use crate::refusal::{Poison, Refusal, RejectionCode, Stop};
 
 /// What `event` with the plan `legs` comes to, and the positions after it.
@@ -38,6 +38,19 @@ pub(super) fn apply(
         Event::FundingCharged { contract, rate, mark_price } => {
             apply_funding(&state, contract, *rate, *mark_price, legs)?
         }
+        Event::MarginChanged { contract, position_side, amount } => {
+            remargining::change_margin(&mut state, contract, *position_side, *amount, legs)?
+        }
+        Event::LeverageChanged { contract, leverage } => {
+            remargining::change_leverage(&mut state, contract, *leverage, legs)?
+        }
+        Event::MarginPosted { contract, position_side, leverage, amount } => {
+            let (side, leverage) = (*position_side, *leverage);
+            remargining::take_margin(&mut state, contract, side, leverage, *amount, legs)?
+        }
+        Event::FundingUnpaid { contract, owed_by, amount } => {
+            remargining::pay_funding(&mut state, contract, *owed_by, *amount, legs)?
+        }
         _ => PositionRuling::Passed,
     };
     Ok((ruling, state))
@@ -57,7 +70,7 @@ fn check_opened(state: &PositionState, event: &Event) -> Result<(), Stop> {
     }
 }
 
-fn contradiction(kind: EventKind, reason: String) -> Poison {
+pub(super) fn contradiction(kind: EventKind, reason: String) -> Poison {
     Poison::Contradiction { kind: kind.to_string(), reason }
 }
 
@@ -86,19 +99,21 @@ fn position(state: &PositionState, key: &PositionKey, currency: Currency) -> Pos
     state.positions.get(key).cloned().unwrap_or_else(|| Position::flat(currency))
 }
 
-/// Which position a fill is about: a hedge account's fills say the side, others do not.
-fn key_of(mode: PositionMode, event: &ContractFill) -> Result<PositionKey, Poison> {
-    let symbol = event.contract.symbol.clone();
-    match (mode, event.position_side) {
-        (PositionMode::OneWay, None) => Ok(PositionKey::net(symbol)),
-        (PositionMode::Hedge, Some(side)) => Ok(PositionKey::hedge(symbol, side)),
-        (PositionMode::OneWay, Some(side)) => Err(contradiction(
-            EventKind::TradeFilled,
-            format!("position_side is {side}, and the account holds one position of {symbol}"),
-        )),
-        (PositionMode::Hedge, None) => Err(contradiction(
-            EventKind::TradeFilled,
-            format!("position_side is missing, and the account holds two positions of {symbol}"),
+/// Which position an event is about: a hedge account's events say the side, others do not. Else the
+/// reason, in words.
+pub(super) fn find_key(
+    mode: PositionMode,
+    symbol: &Symbol,
+    side: Option<HedgeSide>,
+) -> Result<PositionKey, String> {
+    match (mode, side) {
+        (PositionMode::OneWay, None) => Ok(PositionKey::net(symbol.clone())),
+        (PositionMode::Hedge, Some(side)) => Ok(PositionKey::hedge(symbol.clone(), side)),
+        (PositionMode::OneWay, Some(side)) => {
+            Err(format!("position_side is {side}, and the account holds one position of {symbol}"))
+        }
+        (PositionMode::Hedge, None) => Err(format!(
+            "position_side is missing, and the account holds two positions of {symbol}"
         )),
     }
 }
@@ -127,7 +142,8 @@ fn apply_fill(
     legs: &[PlannedLeg],
 ) -> Result<PositionRuling, Poison> {
     let contract = &event.contract;
-    let key = key_of(state.mode, event)?;
+    let key = find_key(state.mode, &contract.symbol, event.position_side)
+        .map_err(|reason| contradiction(EventKind::TradeFilled, reason))?;
     let position = position(state, &key, contract.settled_in);
     check_fits(&key, &position, event)?;
     let filled = fill(&position, event)?;
@@ -189,8 +205,13 @@ fn apply_funding(
         });
     }
     let received = received.unwrap_or(Money::zero(contract.settled_in));
+    let paid = received.negated().or_zero();
+    let nothing = Money::zero(paid.currency());
+    let (isolated, cross) =
+        if is_asked_of_margin(&held, rate, legs) { (paid, nothing) } else { (nothing, paid) };
     let legs = resolve(legs.to_vec(), |name| match name {
-        AmountName::FundingPaid => Some(received.negated().or_zero()),
+        AmountName::FundingPaid => Some(cross),
+        AmountName::IsolatedFundingPaid => Some(isolated),
         AmountName::FundingReceived => Some(received.or_zero()),
         _ => None,
     });
@@ -205,8 +226,25 @@ fn apply_funding(
     Ok(PositionRuling::Changed { legs, position })
 }
 
+/// Whether it is an isolated position that pays: then its margin does what available cannot, where the
+/// rulebook knows such funding.
+fn is_asked_of_margin(
+    held: &[(PositionKey, Position)],
+    rate: Decimal,
+    legs: &[PlannedLeg],
+) -> bool {
+    let known =
+        |leg: &PlannedLeg| leg.amount == PlannedAmount::Named(AmountName::IsolatedFundingPaid);
+    let pays = |position: &Position| {
+        let longs_pay = rate.is_sign_positive();
+        position.sign() == if longs_pay { 1 } else { -1 }
+    };
+    let isolated = |position: &Position| position.margin_mode == MarginMode::Isolated;
+    legs.iter().any(known) && held.iter().any(|(_, held)| pays(held) && isolated(held))
+}
+
 /// Every position that an account may hold of `symbol`.
-fn keys_of(mode: PositionMode, symbol: &Symbol) -> Vec<PositionKey> {
+pub(super) fn keys_of(mode: PositionMode, symbol: &Symbol) -> Vec<PositionKey> {
     match mode {
         PositionMode::OneWay => vec![PositionKey::net(symbol.clone())],
         PositionMode::Hedge => {

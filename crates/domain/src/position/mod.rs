@@ -6,6 +6,7 @@ mod fill;
 mod funding;
 mod liquidation;
 mod margin;
+mod remargining;
 mod stage;
 mod state;
 mod terms;

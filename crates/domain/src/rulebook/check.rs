@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::margin::{came_later, check_margin};
 use super::{
     InstrumentKind, Instruments, LEGS_MAX, LegDocument, LegShortfall, Rule, RuleDocument, RuleLeg,
     Rulebook, RulebookDocument, SubjectKind, vocabulary,
@@ -22,8 +23,15 @@ pub struct RulebookError {
     pub reason: String,
 }
 
-fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Result<T, RulebookError> {
+pub(super) fn wrong<T>(
+    place: impl Into<String>,
+    reason: impl Into<String>,
+) -> Result<T, RulebookError> {
     Err(RulebookError { place: place.into(), reason: reason.into() })
+}
+
+pub(super) fn wrong_unmoved<T>(place: String, figure: AmountName) -> Result<T, RulebookError> {
+    wrong(place, format!("{figure} is moved by no leg: the money would be lost from sight"))
 }
 
 type Subjects = BTreeMap<Subject, SubjectKind>;
@@ -80,7 +88,8 @@ pub(crate) fn check_new(rulebook: &Rulebook) -> Result<(), RulebookError> {
             format!("{exchange} is missing: borrowing in a card's currency goes through it"),
         );
     }
-    check_transfers(rulebook)
+    check_transfers(rulebook)?;
+    check_margin(rulebook)
 }
 
 /// Account sends a transfer on because it is in transit, and gives it back out of transit: rules
@@ -238,12 +247,8 @@ fn check_legs(
         .collect::<Result<_, _>>()?;
     for word in words {
         match legs.iter().filter(|leg| leg.amount == *word).count() {
-            0 => {
-                return wrong(
-                    place,
-                    format!("{word} is moved by no leg: the money would be lost from sight"),
-                );
-            }
+            0 if came_later(kind, *word) => {}
+            0 => return wrong_unmoved(place, *word),
             1 => {}
             times => return wrong(place, format!("{word} is moved by {times} legs")),
         }
@@ -291,13 +296,14 @@ fn check_leg(
             );
         }
     };
-    let shortfall = check_shortfall(kind, from, leg.shortfall, place)?;
+    let shortfall = check_shortfall(kind, from, amount, leg.shortfall, place)?;
     Ok(RuleLeg { from, to, amount, shortfall })
 }
 
 fn check_shortfall(
     kind: EventKind,
     from: Subject,
+    amount: AmountName,
     shortfall: Option<LegShortfall>,
     place: &str,
 ) -> Result<Option<Shortfall>, RulebookError> {
@@ -308,6 +314,13 @@ fn check_shortfall(
             wrong(place(), "is missing: a leg from available says reject, borrow, force or event")
         }
         (Subject::Available, Some(LegShortfall::Force), _) => Ok(Some(Shortfall::Force)),
+        (Subject::Available, Some(LegShortfall::Position), _) => match amount {
+            AmountName::IsolatedFundingPaid => Ok(Some(Shortfall::Position)),
+            _ => wrong(
+                place(),
+                format!("no position pays {amount}, only {}", AmountName::IsolatedFundingPaid),
+            ),
+        },
         (Subject::Available, Some(_), EventClass::Fact) => wrong(
             place(),
             format!("{kind} has happened and cannot be rejected: the shortfall is force"),

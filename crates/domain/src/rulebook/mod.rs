@@ -6,6 +6,7 @@
 //! forget to move a figure that the event brings.
 
 mod check;
+mod margin;
 mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +112,8 @@ pub enum LegShortfall {
     Borrow,
     /// Becomes liability.
     Force,
+    /// What is there is paid, the rest falls on the isolated position (`funding.unpaid`, ADR 11).
+    Position,
     /// As the event says (`may_borrow`, `shortfall`).
     Event,
 }

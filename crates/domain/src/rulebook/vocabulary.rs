@@ -11,7 +11,6 @@ pub const fn vocabulary(kind: EventKind, instruments: InstrumentKind) -> &'stati
         EventKind::AccountOpened
         | EventKind::AccountClosed
         | EventKind::CreditChanged
-        | EventKind::LeverageChanged
         | EventKind::LiquidationStarted
         | EventKind::LiquidationEnded => &[],
         EventKind::DepositReceived
@@ -25,7 +24,10 @@ pub const fn vocabulary(kind: EventKind, instruments: InstrumentKind) -> &'stati
         | EventKind::InterestCharged => &[Amount],
         EventKind::WithdrawalSettled | EventKind::WithdrawalCancelled => &[WithdrawalAmount],
         EventKind::MarginChanged | EventKind::AdjustmentPosted => &[Credit, Debit],
-        EventKind::FundingCharged => &[FundingPaid, FundingReceived],
+        EventKind::LeverageChanged => &[MarginFromAvailable, MarginReleased],
+        EventKind::MarginPosted => &[MarginReleased],
+        EventKind::FundingCharged => &[FundingPaid, IsolatedFundingPaid, FundingReceived],
+        EventKind::FundingUnpaid => &[FundingFromMargin, FundingBeyondMargin],
         EventKind::TradeFilled => match instruments {
             InstrumentKind::Pairs => {
                 &[PaidFromReserve, PaidFromAvailable, Received, ReserveReturned, Fee, Rebate]

@@ -145,6 +145,16 @@ pub(crate) fn at_rates(event: Value, rates: &str) -> Value {
     with(event, json!({ "rates": rates }))
 }
 
+/// A change of isolated margin of BTC-USDT.
+pub(crate) fn margin_changed(amount: &str) -> Value {
+    json!({ "type": "margin.changed", "symbol": "BTC-USDT", "amount": amount })
+}
+
+/// Another leverage for BTC-USDT.
+pub(crate) fn leverage_changed(leverage: &str) -> Value {
+    json!({ "type": "leverage.changed", "symbol": "BTC-USDT", "leverage": leverage })
+}
+
 pub(crate) fn funding(rate: &str, mark_price: &str) -> Value {
     json!({ "type": "funding.charged", "symbol": "BTC-USDT", "rate": rate, "mark_price": mark_price })
 }

@@ -397,6 +397,18 @@ impl Story {
         own
     }
 
+    /// What CAP sent to this account comes through clearing; one outcome each.
+    pub(crate) fn follow(&mut self) -> Vec<Told> {
+        let followed = std::mem::take(&mut self.followed);
+        let told = followed.into_iter().map(|(account, body)| {
+            assert_eq!(account, self.account_key, "{body}");
+            let envelope: Value = serde_json::from_str(&body).unwrap();
+            let message = self.sent(envelope["header"]["request_id"].as_str().unwrap(), body);
+            self.tell_sent(&message)
+        });
+        told.collect()
+    }
+
     /// `event` goes through and is posted.
     pub(crate) fn posted(&mut self, event: &Value) -> Told {
         let told = self.tell(event);

@@ -52,5 +52,12 @@ fn requests_and_facts_are_told_apart_as_the_contract_does() {
             "adjustment.posted",
         ]
     );
-    assert_eq!(EventKind::ALL.len(), 21, "the contract's, and two that CAP sends itself");
+    assert_eq!(EventKind::ALL.len(), 23);
+    let from_cap: Vec<&str> =
+        EventKind::ALL.iter().filter(|kind| kind.is_from_cap()).map(|kind| kind.name()).collect();
+    assert_eq!(
+        from_cap,
+        ["transfer.arrived", "transfer.returned", "funding.unpaid", "margin.posted"],
+        "the others are the contract's"
+    );
 }

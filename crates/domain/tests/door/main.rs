@@ -9,6 +9,7 @@ mod common;
 mod amounts;
 mod fields;
 mod kinds;
+mod margin;
 mod not_built_yet;
 mod rates;
 mod trades;

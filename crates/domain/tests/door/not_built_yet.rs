@@ -10,17 +10,22 @@ use crate::common::shipped;
 use crate::common::story::Story;
 use crate::refused;
 
+/// As every release before ADR 11 answered, under the rulebooks of its time.
 #[test]
-fn what_is_not_built_yet_is_refused_rather_than_half_done() {
-    for product in ["spot", "perpetual"] {
-        refused(
-            product,
-            &[
-                (json!({ "type": "margin.changed" }), json!({}), "type: not supported yet"),
-                (json!({ "type": "leverage.changed" }), json!({}), "type: not supported yet"),
-            ],
+fn margin_cannot_be_changed_where_the_rulebook_has_no_rule_for_what_follows() {
+    let mut before = shipped();
+    let events = before["rulebooks"][1]["events"].as_object_mut().unwrap();
+    events.remove("margin.posted").unwrap();
+    let before = serde_json::from_value(before).unwrap();
+    let mut story = Story::under("perpetual", Arc::new(Configuration::check(1, before).unwrap()));
+    for kind in ["margin.changed", "leverage.changed"] {
+        let told = story.tell(&json!({ "type": kind }));
+        assert_eq!(
+            (told.code().as_str(), told.detail()),
+            ("invalid_request", "type: not supported yet")
         );
     }
+    story.clearing.prove();
 }
 
 /// As every release before there was hedge mode answered, byte for byte: its journals must replay

@@ -11,6 +11,7 @@ mod bad_input;
 mod between_stages;
 mod figures;
 mod journal;
+mod margin;
 mod outcomes;
 mod redrive;
 mod repetition;

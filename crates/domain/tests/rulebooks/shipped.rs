@@ -40,11 +40,11 @@ fn what_a_shipped_rulebook_refuses_says_why() {
     assert_eq!(
         reasons,
         [
-            "perpetual margin.changed: isolated margin is not supported yet",
-            "perpetual leverage.changed: changing leverage is not supported yet",
             "spot funding.charged: spot has no positions to charge funding on",
+            "spot funding.unpaid: there is no rule for funding.unpaid",
             "spot margin.changed: spot has no positions to margin",
             "spot leverage.changed: spot has no positions to leverage",
+            "spot margin.posted: there is no rule for margin.posted",
         ]
     );
 }

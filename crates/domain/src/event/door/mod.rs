@@ -4,6 +4,7 @@
 //! carry out in full is refused as `not supported yet` rather than half done.
 
 mod account;
+mod margin;
 mod money;
 mod trades;
 mod transfers;
@@ -88,7 +89,10 @@ pub fn read_event(
         EventKind::TransferRequested => bare(door.transfer_requested()),
         EventKind::TransferArrived => bare(door.transfer_arrived()),
         EventKind::TransferReturned => bare(door.transfer_returned()),
-        EventKind::MarginChanged | EventKind::LeverageChanged => not_supported_yet("type"),
+        EventKind::MarginChanged => bare(door.margin_changed()),
+        EventKind::LeverageChanged => bare(door.leverage_changed()),
+        EventKind::MarginPosted => bare(door.margin_posted()),
+        EventKind::FundingUnpaid => door.funding_unpaid(),
     }
 }
 

@@ -157,7 +157,7 @@ impl Door<'_> {
         ))
     }
 
-    fn contract(&self, symbol: &str) -> Result<Contract, InvalidField> {
+    pub(super) fn contract(&self, symbol: &str) -> Result<Contract, InvalidField> {
         let symbol = Symbol::new(symbol).map_err(|error| invalid("symbol", error))?;
         match &self.rulebook.instruments {
             Instruments::Contracts(contracts) => contracts.get(&symbol).cloned(),

@@ -1,0 +1,255 @@
+//! Margin put to open positions and taken from them: by hand, by another leverage, by funding.
+//!
+//! What raises margin is only looked at here; account pays, and `margin.posted` brings it. What lowers
+//! it is done at once (ADR 11).
+
+use rust_decimal::Decimal;
+
+use super::apply::{contradiction, find_key, keys_of};
+use super::{
+    HedgeSide, MarginMode, Position, PositionChange, PositionKey, PositionRuling, PositionState,
+    remargin,
+};
+use crate::event::EventKind;
+use crate::instrument::Contract;
+use crate::money::{Money, MoneyError};
+use crate::plan::{AmountName, PlannedLeg, resolve};
+use crate::refusal::{Poison, Refusal, RejectionCode, Stop};
+
+/// `margin.changed`: `amount` is to be added to an isolated position, or taken out if below zero.
+pub(super) fn change_margin(
+    state: &mut PositionState,
+    contract: &Contract,
+    side: Option<HedgeSide>,
+    amount: Money,
+    legs: &[PlannedLeg],
+) -> Result<PositionRuling, Stop> {
+    let key = find_key(state.mode, &contract.symbol, side).map_err(invalid_request)?;
+    let open = state.positions.get(&key).filter(|position| position.is_open());
+    let Some(position) = open else {
+        return Err(Refusal::rejected(
+            RejectionCode::NoOpenPosition,
+            format!("of {key} nothing is held, so it has no margin to change by {amount}"),
+        )
+        .into());
+    };
+    check_isolated(&key, position)?;
+    if amount.currency() != position.margin.currency() {
+        let (given, held) = (amount.currency(), position.margin.currency());
+        return Err(invalid_request(format!(
+            "symbol: {given} is its settlement currency now, and the open position is margined in {held}"
+        )));
+    }
+    let after = Position { margin: position.margin.plus(amount)?, ..position.clone() };
+    if amount.is_negative() {
+        let figures = position.contract(contract);
+        let initial = remargin(position, &figures, position.leverage)?;
+        if after.margin < initial {
+            let detail = format!(
+                "needs {}, {key} has {} margin, of which {} is its initial margin",
+                amount.negated(),
+                position.margin.amount(),
+                initial.amount()
+            );
+            return Err(Refusal::rejected(RejectionCode::InsufficientFunds, detail).into());
+        }
+    }
+    let change = shown(&key, contract, &after)?;
+    if amount.is_negative() {
+        state.positions.insert(key, after);
+    }
+    Ok(PositionRuling::Changed { legs: legs.to_vec(), position: Some(change) })
+}
+
+fn check_isolated(key: &PositionKey, position: &Position) -> Result<(), Stop> {
+    if position.margin_mode == MarginMode::Isolated {
+        return Ok(());
+    }
+    let held = position.quantity.abs().normalize();
+    Err(invalid_request(format!(
+        "symbol: the open position of {held} {key} is cross, only an isolated one has margin of its own"
+    )))
+}
+
+/// `leverage.changed`: every open position of the contract is to have its initial margin under
+/// `leverage`.
+pub(super) fn change_leverage(
+    state: &mut PositionState,
+    contract: &Contract,
+    leverage: Decimal,
+    legs: &[PlannedLeg],
+) -> Result<PositionRuling, Stop> {
+    let open = open_positions(state, contract);
+    let (mut held, mut needed): (Option<Money>, Option<Money>) = (None, None);
+    let mut after = Vec::with_capacity(open.len());
+    for (key, position) in open {
+        let margin = remargin(&position, &position.contract(contract), leverage)?;
+        held = Some(sum(held, position.margin)?);
+        needed = Some(sum(needed, margin)?);
+        after.push((key, Position { margin, leverage, ..position }));
+    }
+    let (Some(held), Some(needed)) = (held, needed) else {
+        let detail = format!(
+            "of {} nothing is held, so there is no margin to compute with leverage {leverage}",
+            contract.symbol
+        );
+        return Err(Refusal::rejected(RejectionCode::NoOpenPosition, detail).into());
+    };
+    let more = needed.minus(held)?;
+    let legs = resolve(legs.to_vec(), |name| match name {
+        AmountName::MarginFromAvailable => Some(more.or_zero()),
+        AmountName::MarginReleased => Some(more.negated().or_zero()),
+        _ => None,
+    });
+    let position = shown_alone(contract, &after)?;
+    if !more.is_positive() {
+        state.positions.extend(after);
+    }
+    Ok(PositionRuling::Changed { legs, position })
+}
+
+/// `margin.posted`: account has put `amount` aside, by hand or for `leverage`. What finds no place
+/// goes back.
+pub(super) fn take_margin(
+    state: &mut PositionState,
+    contract: &Contract,
+    side: Option<HedgeSide>,
+    leverage: Option<Decimal>,
+    amount: Money,
+    legs: &[PlannedLeg],
+) -> Result<PositionRuling, Poison> {
+    let (after, left) = match leverage {
+        Some(leverage) => share_out(state, contract, leverage, amount)?,
+        None => add(state, contract, side, amount)?,
+    };
+    let legs = resolve(legs.to_vec(), |name| match name {
+        AmountName::MarginReleased => Some(left),
+        _ => None,
+    });
+    let position = shown_alone(contract, &after)?;
+    state.positions.extend(after);
+    Ok(PositionRuling::Changed { legs, position })
+}
+
+type Shared = (Vec<(PositionKey, Position)>, Money);
+
+fn add(
+    state: &PositionState,
+    contract: &Contract,
+    side: Option<HedgeSide>,
+    amount: Money,
+) -> Result<Shared, Poison> {
+    let key = find_key(state.mode, &contract.symbol, side)
+        .map_err(|reason| contradiction(EventKind::MarginPosted, reason))?;
+    let takes = |position: &&Position| {
+        position.is_open()
+            && position.margin_mode == MarginMode::Isolated
+            && position.margin.currency() == amount.currency()
+    };
+    match state.positions.get(&key).filter(takes) {
+        None => Ok((Vec::new(), amount)),
+        Some(position) => {
+            let margin = position.margin.plus(amount)?;
+            let after = Position { margin, ..position.clone() };
+            Ok((vec![(key, after)], Money::zero(amount.currency())))
+        }
+    }
+}
+
+/// What the open positions set free under `leverage`, and `amount`, go to those that need more, in
+/// order, up to what each needs.
+fn share_out(
+    state: &PositionState,
+    contract: &Contract,
+    leverage: Decimal,
+    amount: Money,
+) -> Result<Shared, Poison> {
+    let mut left = amount;
+    let mut after = Vec::new();
+    for (key, position) in open_positions(state, contract) {
+        if position.margin.currency() != amount.currency() {
+            continue;
+        }
+        let needed = remargin(&position, &position.contract(contract), leverage)?;
+        let free = position.margin.minus(needed)?.or_zero();
+        left = left.plus(free)?;
+        let margin = position.margin.minus(free)?;
+        after.push((needed, key, Position { margin, leverage, ..position }));
+    }
+    let mut shared = Vec::with_capacity(after.len());
+    for (needed, key, position) in after {
+        let given = needed.minus(position.margin)?.or_zero().min(left)?;
+        left = left.minus(given)?;
+        shared.push((key, Position { margin: position.margin.plus(given)?, ..position }));
+    }
+    Ok((shared, left))
+}
+
+/// `funding.unpaid`: drawn from the isolated position on the side that owed it, if it is still open.
+pub(super) fn pay_funding(
+    state: &mut PositionState,
+    contract: &Contract,
+    owed_by: HedgeSide,
+    amount: Money,
+    legs: &[PlannedLeg],
+) -> Result<PositionRuling, Poison> {
+    let owes = |(_, position): &(PositionKey, Position)| {
+        position.sign() == owed_by.sign()
+            && position.margin_mode == MarginMode::Isolated
+            && position.margin.currency() == amount.currency()
+    };
+    let payer = open_positions(state, contract).into_iter().find(owes);
+    let from_margin = match &payer {
+        Some((_, position)) => position.margin.min(amount)?,
+        None => Money::zero(amount.currency()),
+    };
+    let beyond = amount.minus(from_margin)?;
+    let legs = resolve(legs.to_vec(), |name| match name {
+        AmountName::FundingFromMargin => Some(from_margin),
+        AmountName::FundingBeyondMargin => Some(beyond),
+        _ => None,
+    });
+    let mut after = Vec::new();
+    if let Some((key, position)) = payer {
+        let margin = position.margin.minus(from_margin)?;
+        after.push((key, Position { margin, ..position }));
+    }
+    let position = shown_alone(contract, &after)?;
+    state.positions.extend(after);
+    Ok(PositionRuling::Changed { legs, position })
+}
+
+/// What is open of `contract`, the long one of a hedge account first.
+fn open_positions(state: &PositionState, contract: &Contract) -> Vec<(PositionKey, Position)> {
+    let keys = keys_of(state.mode, &contract.symbol).into_iter();
+    let held = keys.filter_map(|key| Some((key.clone(), state.positions.get(&key)?.clone())));
+    held.filter(|(_, position)| position.is_open()).collect()
+}
+
+fn sum(sum: Option<Money>, money: Money) -> Result<Money, MoneyError> {
+    sum.map_or(Ok(money), |sum| sum.plus(money))
+}
+
+/// An outcome shows one position: two, or none, it does not.
+fn shown_alone(
+    contract: &Contract,
+    positions: &[(PositionKey, Position)],
+) -> Result<Option<PositionChange>, Poison> {
+    match positions {
+        [(key, position)] => shown(key, contract, position).map(Some),
+        _ => Ok(None),
+    }
+}
+
+fn shown(
+    key: &PositionKey,
+    contract: &Contract,
+    position: &Position,
+) -> Result<PositionChange, Poison> {
+    let nothing = Money::zero(position.margin.currency());
+    Ok(PositionChange::new(key, contract, position, nothing)?)
+}
+
+fn invalid_request(reason: String) -> Stop {
+    Refusal::rejected(RejectionCode::InvalidRequest, reason).into()
+}
