@@ -120,6 +120,23 @@ async fn margins_of_both_sides_are_the_accounts_margin() {
     assert!(told.iter().any(|mismatch| mismatch.what == says), "{told:#?}");
 }
 
+#[tokio::test]
+async fn margin_that_is_put_aside_and_not_with_its_position_yet_is_counted() {
+    let mut installation = hedged().await;
+    // What follows of it is an event for clearing, which nobody delivers here.
+    let event = json!({"type": "margin.changed", "symbol": "BTC-USDT", "position_side": "long", "amount": "25"});
+    installation.submit(TRADER, event).await;
+    let report = installation.verify().await;
+    assert_eq!(report.mismatches, [], "account has it, and says what for");
+
+    let pool = installation.pool(StageName::Account);
+    let alteration = "update balance set margin = margin - 25, available = available + 25 where currency = 'USDT'";
+    sqlx::query(alteration).execute(pool).await.unwrap();
+    let says = "margin is 1615 USDT, the sum over its positions 1615 USDT, and 25 USDT is under way to them";
+    let told = installation.verify().await.mismatches;
+    assert!(told.iter().any(|mismatch| mismatch.what == says), "{told:#?}");
+}
+
 /// Writes the trader's position as a task of the release before does.
 async fn written_before(pool: &PgPool, quantity: &str, cost: &str, margin: &str) {
     let decimal = |text: &str| text.parse::<rust_decimal::Decimal>().unwrap();

@@ -7,6 +7,7 @@ mod bad_input;
 mod crashes;
 mod crowd;
 mod events;
+mod margin;
 mod outages;
 mod parameters;
 mod processes;

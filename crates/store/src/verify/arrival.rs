@@ -14,7 +14,7 @@ use crate::journal::JournalPages;
 use crate::lanes::LanePages;
 
 use super::fold::is_repair;
-use super::margin::Margins;
+use super::margin::{MarginUnderWay, Margins};
 use super::report::VerifyReport;
 use super::stage::{ParkedHere, parked_here};
 use super::{Snapshots, VerifyOptions};
@@ -25,6 +25,8 @@ struct Reader<'a> {
     connection: &'a mut PgConnection,
     /// Repairs that were met before their turn, by their upstream number.
     early: BTreeMap<u64, Row>,
+    /// Where every row of the account stage is counted for its margin.
+    counted: Option<&'a mut MarginUnderWay>,
 }
 
 /// What the downstream stage knows of a lane besides its journal.
@@ -67,7 +69,8 @@ pub(super) async fn prove(
         let lane = account_lanes.seek(account_snapshot, &account).await?;
         let accounts = downstream::<Accounts>(account_snapshot, &account, lane).await?;
         let from_clearing = Reader::of(&mut cleared, clearing);
-        let to_account = Reader::of(&mut accounted, account_snapshot);
+        let mut under_way = MarginUnderWay::default();
+        let to_account = Reader::of(&mut accounted, account_snapshot).counting(&mut under_way);
         if by_position {
             let lane = position_lanes.seek(position, &account).await?;
             let positions = downstream::<Positions>(position, &account, lane).await?;
@@ -78,7 +81,9 @@ pub(super) async fn prove(
             follow::<Positions>(&account, from_position, to_account, &accounts, options, report)
                 .await?;
             if is_quiet(&positions.lane, &accounts.lane) {
-                margins.compare_later(account, position, account_snapshot, report).await?;
+                let compared =
+                    margins.compare_later(account, under_way, position, account_snapshot, report);
+                compared.await?;
             }
         } else {
             follow::<Clearing>(&account, from_clearing, to_account, &accounts, options, report)
@@ -117,11 +122,19 @@ async fn downstream<D: Stage>(
 
 impl<'a> Reader<'a> {
     fn of(journal: &'a mut JournalPages, connection: &'a mut PgConnection) -> Self {
-        Self { journal, connection, early: BTreeMap::new() }
+        Self { journal, connection, early: BTreeMap::new(), counted: None }
+    }
+
+    fn counting(self, counted: &'a mut MarginUnderWay) -> Self {
+        Self { counted: Some(counted), ..self }
     }
 
     async fn next_of(&mut self, account: &AccountKey) -> Result<Option<Row>, QueryError> {
-        self.journal.next_of(self.connection, account).await
+        let row = self.journal.next_of(self.connection, account).await?;
+        if let (Some(row), Some(counted)) = (&row, &mut self.counted) {
+            counted.count(row);
+        }
+        Ok(row)
     }
 
     /// The next row of `account` if its upstream number is below `number`, or is none.
