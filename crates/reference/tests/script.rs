@@ -92,9 +92,16 @@ fn older_shapes_have_nothing_new_and_everything_has_all_of_it() {
             }
             let Content::Envelope { event, .. } = &message.content else { continue };
             let said = event.to_string();
-            for word in
-                ["rates", "hedge", "position_side", "isolated", "BTC-USD\"", "liquidation\""]
-            {
+            for word in [
+                "rates",
+                "hedge",
+                "position_side",
+                "isolated",
+                "BTC-USD\"",
+                "liquidation\"",
+                "margin.changed",
+                "leverage.changed",
+            ] {
                 if said.contains(word) {
                     found.insert(word.to_owned());
                 }
@@ -109,7 +116,7 @@ fn older_shapes_have_nothing_new_and_everything_has_all_of_it() {
         assert_eq!(script, Script::generate(seed, &Shape::everything(), "t").unwrap());
         everything.extend(new(&script));
     }
-    assert_eq!(everything.len(), 8, "{everything:?}");
+    assert_eq!(everything.len(), 10, "{everything:?}");
 }
 
 #[test]

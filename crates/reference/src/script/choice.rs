@@ -39,10 +39,16 @@ impl Author {
             (Status::Unopened, Role::PasserBy | Role::Trader) if happens(dice, 800) => {
                 self.opened(number, dice)
             }
+            (Status::Unopened | Status::Closed, _) if share(dice, self.shape.margin_per_mille) => {
+                self.margin_asked(dice)
+            }
             (Status::Unopened | Status::Closed, _) => self.any_request(number, dice),
             (Status::Open, Role::PasserBy) => self.pass_by(number, dice),
             (Status::Open, _) if share(dice, self.shape.losses_per_mille) => {
                 self.toward_losses(number, dice)
+            }
+            (Status::Open, _) if share(dice, self.shape.margin_per_mille) => {
+                self.toward_margin(number, dice)
             }
             (Status::Open, _) => {
                 let action = self.choose(dice);
