@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cap_reference::model::{Expected, Model, Position};
-use cap_reference::script::{Content, Message, Nature, Script, Shape};
+use cap_reference::script::{Content, Message, Nature, Script, Shape, Stage};
 use serde_json::{Value, json};
 
 /// How many scripts of the default size are gone through.
@@ -157,9 +157,15 @@ impl Tally {
             let mut model = Model::new(account);
             for message in script.messages_of(index) {
                 let (before, exchanged) = (model.positions(), exchanged(&model));
+                let skipped_before = skipped(&model);
                 let expected = model.take(message);
                 let place = format!("seed {} {}: {message:?}", script.seed, account.name);
                 check(&model, &place);
+                let is_new = expected.lane_seq().is_some();
+                assert!(
+                    !is_new || skipped(&model) == skipped_before,
+                    "{place}: it goes on as poison"
+                );
                 let skipped = expected == Expected::Skipped;
                 assert_eq!(skipped, message.nature.is_skipped(), "{place} {expected:?}");
                 self.count(message, &expected, &model);
@@ -175,6 +181,11 @@ impl Tally {
             close_everything(&mut model, &format!("seed {} {}", script.seed, account.name));
         }
     }
+}
+
+/// How many messages clearing has numbered that account has not.
+fn skipped(model: &Model) -> u64 {
+    model.seq(Stage::Clearing) - model.seq(Stage::Account)
 }
 
 fn exchanged(model: &Model) -> Vec<String> {

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cap_reference::model::{Expected, Model};
 use cap_reference::script::{Content, InvalidScript, Message, Nature, Script, Shape, Stage};
 use serde_json::Value;
 
@@ -117,6 +118,22 @@ fn older_shapes_have_nothing_new_and_everything_has_all_of_it() {
         everything.extend(new(&script));
     }
     assert_eq!(everything.len(), 10, "{everything:?}");
+}
+
+#[test]
+fn cap_sends_itself_nothing_unless_the_shape_says_so() {
+    let followed_up = |shape: &Shape| {
+        let scripts = (0..50).map(|seed| Script::generate(seed, shape, "t").unwrap());
+        let of = |script: Script| {
+            let mut models: Vec<Model> = script.accounts.iter().map(Model::new).collect();
+            let take = |message: &Message| models[message.account].take(message);
+            let taken: Vec<Expected> = script.messages.iter().map(take).collect();
+            taken.iter().filter(|expected| expected.follow_up().is_some()).count()
+        };
+        scripts.map(of).sum::<usize>()
+    };
+    assert_eq!(followed_up(&Shape { margin_per_mille: 0, ..Shape::everything() }), 0);
+    assert!(followed_up(&Shape::everything()) > 50);
 }
 
 #[test]

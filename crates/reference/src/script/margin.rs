@@ -25,12 +25,6 @@ impl Author {
     /// The next step of who minds margins: a position is opened; then its margin or leverage is
     /// changed, or money goes until funding has to come out of the margin.
     pub(super) fn toward_margin(&mut self, number: usize, dice: &mut StdRng) -> Draft {
-        if !self.account.has_positions() {
-            return match happens(dice, 150) {
-                true => self.margin_asked(dice),
-                false => self.deposit(number, dice),
-            };
-        }
         let open = self.model.book().positions.values().filter(|held| held.quantity != 0);
         let open: Vec<Holding> = open.copied().collect();
         let isolated = open.iter().filter(|held| held.margin_mode == MarginMode::Isolated);
@@ -39,17 +33,25 @@ impl Author {
             (true, _) if happens(dice, 200) => return self.margin_asked(dice),
             (true, _) => return self.opened_isolated(number, dice),
             (_, true) if happens(dice, 600) => return self.opened_isolated(number, dice),
+            _ if self.model.book().hedge && happens(dice, 200) => {
+                return self.opened_isolated(number, dice);
+            }
             (_, false) if happens(dice, 900) => one_of(dice, &isolated),
             _ => one_of(dice, &open),
         };
+        let currency = held.settled_in();
+        let money = self.held(currency);
+        if (money.borrowed() > 0 || held.margin == 0) && happens(dice, 700) {
+            let units = money.borrowed() + amount(dice, currency);
+            let mut event = of("deposit.received", currency, "amount", units, dice);
+            event["reference"] = json!(format!("tx-{number}"));
+            return event.into();
+        }
         match dice.random_range(0..12) {
-            0 | 1 => match self.held(held.settled_in()).available() {
-                0 if happens(dice, 800) => self.deposit(number, dice),
-                available => {
-                    let units = to_add(available, held.settled_in(), dice);
-                    margin_changed(&held, units, dice).into()
-                }
-            },
+            0 | 1 => {
+                let units = to_add(money.available(), currency, dice);
+                margin_changed(&held, units, dice).into()
+            }
             2..5 if held.margin_over().is_some_and(|over| over > 0) || happens(dice, 100) => {
                 margin_changed(&held, -to_take_out(&held, dice), dice).into()
             }

@@ -75,7 +75,8 @@ pub struct Shape {
     /// Of sound messages of open accounts with positions: those that change margin or leverage, or
     /// lead to funding that an isolated position cannot pay from what is available; and some of
     /// those of other accounts. At 0 CAP sends itself nothing: what it would follow up with an
-    /// event of its own is a deposit instead.
+    /// event of its own is a deposit instead. Otherwise whoever publishes has to wait with an
+    /// account's next message until such an event has its outcome, as the model takes it before.
     pub margin_per_mille: u32,
     /// Of poison: fills that contradict the position, and facts without the rate they need.
     pub contradictions_per_mille: u32,
