@@ -150,14 +150,6 @@ impl Expected {
         }
     }
 
-    /// What CAP sends itself then. A repetition sends nothing anew.
-    pub fn follow_up(&self) -> Option<&FollowUp> {
-        match self {
-            Self::Posted { follow_up, .. } => follow_up.as_deref(),
-            _ => None,
-        }
-    }
-
     fn matches_once(&self, outcome: &Value) -> Result<(), String> {
         let code = |expected: &str| text("reason.code", expected, &outcome["reason"]["code"]);
         absent("cancelled", outcome)?;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::cancelled::CancelledWithdrawal;
-use super::expected::{Balance, PositionChange, absent, matches_position, same, text};
+use super::expected::{Balance, Expected, PositionChange, absent, matches_position, same, text};
 
 /// What CAP sends itself after an event: the model takes it right then, before the next message.
 ///
@@ -22,6 +22,16 @@ pub struct FollowUp {
     pub positions: Vec<PositionChange>,
     /// Withdrawals whose money it took: each has an outcome right before its own.
     pub cancelled: Vec<CancelledWithdrawal>,
+}
+
+impl Expected {
+    /// What CAP sends itself then. A repetition sends nothing anew.
+    pub fn follow_up(&self) -> Option<&FollowUp> {
+        match self {
+            Self::Posted { follow_up, .. } => follow_up.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 impl FollowUp {
