@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use cap_reference::model::{Expected, Model, Position};
-use cap_reference::script::{Content, Message, Nature, Script, Shape};
+use cap_reference::script::{Content, Message, Nature, Script, Shape, Stage};
 use serde_json::{Value, json};
 
 /// How many scripts of the default size are gone through.
@@ -27,6 +27,13 @@ struct Tally {
     flipped: usize,
     skipped: BTreeMap<Nature, usize>,
     refused: BTreeMap<String, usize>,
+    /// Requests about margin and leverage: what became of them.
+    margin: BTreeMap<String, usize>,
+    followed_up: BTreeMap<&'static str, usize>,
+    /// Funding that took all of a position's margin.
+    drained: usize,
+    /// Withdrawals taken by what CAP sent itself.
+    cancelled_behind: usize,
 }
 
 /// Units of twelve decimals: every amount and quantity fits.
@@ -108,6 +115,20 @@ fn close_everything(model: &mut Model, place: &str) {
 
 impl Tally {
     fn count(&mut self, message: &Message, expected: &Expected, model: &Model) {
+        if let Some(kind @ ("margin.changed" | "leverage.changed")) = message.kind() {
+            let result = match expected {
+                Expected::Rejected { code, .. } => code,
+                Expected::Posted { .. } => "posted",
+                _ => "",
+            };
+            *self.margin.entry(format!("{kind} {result}")).or_default() += 1;
+        }
+        if let Some(follow_up) = expected.follow_up() {
+            *self.followed_up.entry(follow_up.kind).or_default() += 1;
+            self.cancelled_behind += follow_up.cancelled.len();
+            let drained = follow_up.positions.iter().any(|position| units(&position.margin) == 0);
+            self.drained += usize::from(drained);
+        }
         match expected {
             Expected::Posted { position, cancelled, .. } => {
                 self.posted += 1;
@@ -136,9 +157,15 @@ impl Tally {
             let mut model = Model::new(account);
             for message in script.messages_of(index) {
                 let (before, exchanged) = (model.positions(), exchanged(&model));
+                let skipped_before = skipped(&model);
                 let expected = model.take(message);
                 let place = format!("seed {} {}: {message:?}", script.seed, account.name);
                 check(&model, &place);
+                let is_new = expected.lane_seq().is_some();
+                assert!(
+                    !is_new || skipped(&model) == skipped_before,
+                    "{place}: it goes on as poison"
+                );
                 let skipped = expected == Expected::Skipped;
                 assert_eq!(skipped, message.nature.is_skipped(), "{place} {expected:?}");
                 self.count(message, &expected, &model);
@@ -154,6 +181,11 @@ impl Tally {
             close_everything(&mut model, &format!("seed {} {}", script.seed, account.name));
         }
     }
+}
+
+/// How many messages clearing has numbered that account has not.
+fn skipped(model: &Model) -> u64 {
+    model.seq(Stage::Clearing) - model.seq(Stage::Account)
 }
 
 fn exchanged(model: &Model) -> Vec<String> {
@@ -179,6 +211,22 @@ fn money_and_margin_add_up_after_every_message() {
     let skipped = |nature| tally.skipped.get(&nature).copied().unwrap_or_default();
     assert!(skipped(Nature::ContradictsPosition) > 20, "{tally:?}");
     assert!(skipped(Nature::WithoutRate) > 20, "{tally:?}");
+    let margin = |result: &str| tally.margin.get(result).copied().unwrap_or_default();
+    for kind in ["margin.changed", "leverage.changed"] {
+        for result in [
+            "posted",
+            "insufficient_funds",
+            "no_open_position",
+            "invalid_request",
+            "account_not_found",
+            "account_closed",
+        ] {
+            assert!(margin(&format!("{kind} {result}")) > 20, "{kind} {result}: {tally:?}");
+        }
+    }
+    let followed_up = |kind| tally.followed_up.get(kind).copied().unwrap_or_default();
+    assert!(followed_up("margin.posted") > 100 && followed_up("funding.unpaid") > 100, "{tally:?}");
+    assert!(tally.drained > 20 && tally.cancelled_behind > 2, "{tally:?}");
     assert!(tally.refused["credit_limit_exceeded"] > 20, "{tally:?}");
     assert!(tally.refused["invalid_request"] > 100, "{tally:?}");
 }

@@ -5,45 +5,13 @@
 #[allow(dead_code, reason = "every set of examples uses another part of it")]
 mod page;
 
-use cap_reference::model::{Expected, PositionChange, Tier};
+use cap_reference::model::{Expected, Tier};
 use cap_reference::script::Stage;
-use page::{Page, about};
+use page::{Page, about, fill, funding, hedge_account, position};
 use serde_json::{Value, json};
-
-/// `side quantity @ price` of a symbol, with more fields.
-fn fill(symbol: &str, trade: &str, more: Value) -> Value {
-    let currency = if symbol == "BTC-USD" { "BTC" } else { "USDT" };
-    let parts: Vec<&str> = trade.split(' ').collect();
-    let mut event = json!({
-        "type": "trade.filled", "trade_id": "t-1", "order_id": "o-1", "symbol": symbol,
-        "side": parts[0], "quantity": parts[1], "price": parts[3], "leverage": "10",
-        "margin_mode": "cross", "fee": { "currency": currency, "amount": "0" },
-        "liquidity": "taker",
-    });
-    for (name, value) in more.as_object().unwrap() {
-        event[name.as_str()] = value.clone();
-    }
-    event
-}
 
 fn hedged(trade: &str, side: &str) -> Value {
     fill("BTC-USDT", trade, json!({ "position_side": side }))
-}
-
-fn funding(symbol: &str, rate: &str, mark_price: &str) -> Value {
-    json!({ "type": "funding.charged", "symbol": symbol, "rate": rate, "mark_price": mark_price })
-}
-
-fn hedge_account(money: &str) -> Page {
-    let mut page = Page::of("perpetual");
-    page.posted(json!({ "type": "account.opened", "customer": "C-1", "position_mode": "hedge" }));
-    page.posted(about("deposit.received", money, json!({ "reference": "tx-1" })));
-    page
-}
-
-fn position(expected: Expected) -> Option<PositionChange> {
-    let Expected::Posted { position, .. } = expected else { panic!("{expected:?}") };
-    position.map(|position| *position)
 }
 
 #[test]

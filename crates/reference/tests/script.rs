@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use cap_reference::model::{Expected, Model};
 use cap_reference::script::{Content, InvalidScript, Message, Nature, Script, Shape, Stage};
 use serde_json::Value;
 
@@ -92,9 +93,16 @@ fn older_shapes_have_nothing_new_and_everything_has_all_of_it() {
             }
             let Content::Envelope { event, .. } = &message.content else { continue };
             let said = event.to_string();
-            for word in
-                ["rates", "hedge", "position_side", "isolated", "BTC-USD\"", "liquidation\""]
-            {
+            for word in [
+                "rates",
+                "hedge",
+                "position_side",
+                "isolated",
+                "BTC-USD\"",
+                "liquidation\"",
+                "margin.changed",
+                "leverage.changed",
+            ] {
                 if said.contains(word) {
                     found.insert(word.to_owned());
                 }
@@ -109,7 +117,23 @@ fn older_shapes_have_nothing_new_and_everything_has_all_of_it() {
         assert_eq!(script, Script::generate(seed, &Shape::everything(), "t").unwrap());
         everything.extend(new(&script));
     }
-    assert_eq!(everything.len(), 8, "{everything:?}");
+    assert_eq!(everything.len(), 10, "{everything:?}");
+}
+
+#[test]
+fn cap_sends_itself_nothing_unless_the_shape_says_so() {
+    let followed_up = |shape: &Shape| {
+        let scripts = (0..50).map(|seed| Script::generate(seed, shape, "t").unwrap());
+        let of = |script: Script| {
+            let mut models: Vec<Model> = script.accounts.iter().map(Model::new).collect();
+            let take = |message: &Message| models[message.account].take(message);
+            let taken: Vec<Expected> = script.messages.iter().map(take).collect();
+            taken.iter().filter(|expected| expected.follow_up().is_some()).count()
+        };
+        scripts.map(of).sum::<usize>()
+    };
+    assert_eq!(followed_up(&Shape { margin_per_mille: 0, ..Shape::everything() }), 0);
+    assert!(followed_up(&Shape::everything()) > 50);
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::contract::Contract;
 use super::credit::{Credit, Effect, Shortfall, Terms};
 use super::currency::Currency;
-use super::event::{Amount, ContractFill, Event, PositionSide, Reading};
+use super::event::{Amount, Event, PositionSide, Reading};
+use super::exchange::Rates;
 use super::expected::PositionChange;
 use super::fill::Holding;
 use super::funds::Funds;
+use super::margin::OwnEvent;
 use super::posting::{Contra, Posting, Share};
 use super::withdrawals::{Withdrawal, Withdrawals, take_last};
 use crate::script::Stage;
@@ -54,6 +55,8 @@ pub(super) struct Posted {
     pub(super) delayed: bool,
     /// Withdrawals whose money it took, the one asked for last first.
     pub(super) cancelled: Vec<(String, Withdrawal)>,
+    /// What CAP sends itself then.
+    pub(super) own: Option<OwnEvent>,
 }
 
 /// Why an event came to nothing.
@@ -70,6 +73,8 @@ impl Stop {
     pub(super) const CONTRADICTION: Self = Self::Poisoned { at: Stage::Account };
     /// A fill that contradicts the position, or the account's position mode.
     pub(super) const CONTRADICTS_POSITION: Self = Self::Poisoned { at: Stage::Position };
+    /// A request that this account's mode or position has no place for.
+    pub(super) const INVALID: Self = Self::Rejected("invalid_request");
     /// Borrowing without the rate it needs: for a request an answer, for a fact poison.
     pub(super) const WITHOUT_RATE: Self = Self::Rejected("invalid_request");
 }
@@ -201,17 +206,35 @@ impl Book {
                 posted.position = Some(self.contract_filled(&mut posting, fill)?);
             }
             Event::Funded { contract, rate, mark_price } => {
-                let mut received = 0;
-                for holding in self.holdings(contract) {
-                    received += holding.funding(*rate, *mark_price).ok_or(Stop::CONTRADICTION)?;
-                }
-                posting.add(contract.settled_in, Share::Net, received, Contra::Funding);
+                posted.own = self.charge_funding(&mut posting, contract, *rate, *mark_price)?;
                 posted.position = self.funded(contract);
+            }
+            Event::MarginChanged(change) => {
+                shortfall = Shortfall::Reject;
+                (posted.position, posted.own) = self.change_margin(&mut posting, change)?;
+            }
+            Event::LeverageChanged { contract, leverage } => {
+                shortfall = Shortfall::Reject;
+                (posted.position, posted.own) =
+                    self.change_leverage(&mut posting, contract, *leverage)?;
             }
         }
         let terms = Terms { shortfall, line: self.credit, rates: &reading.rates };
         self.post(&posting, &terms, &mut posted)?;
         Ok(posted)
+    }
+
+    /// Takes what CAP sent itself, an event without rates. After a stop the book is of no use.
+    pub(super) fn follow(&mut self, own: &OwnEvent) -> Result<Posted, Stop> {
+        let mut posting = Posting::default();
+        let mut posted = Posted::default();
+        self.apply_own(&mut posting, own).ok_or(Stop::CONTRADICTION)?;
+        let rates = Rates::default();
+        let terms = Terms { shortfall: Shortfall::Force, line: self.credit, rates: &rates };
+        match self.post(&posting, &terms, &mut posted) {
+            Err(Stop::Rejected(_)) => Err(Stop::CONTRADICTION),
+            result => result.map(|()| posted),
+        }
     }
 
     /// Adds and takes, then closes what is short: first out of withdrawals, if the account is being
@@ -247,48 +270,5 @@ impl Book {
 
     fn ended(&mut self, withdrawal_id: &str) -> Result<Withdrawal, Stop> {
         self.withdrawals.remove(withdrawal_id).ok_or(Stop::CONTRADICTION)
-    }
-
-    /// What is open of a contract: one position, or two in a hedge account.
-    fn holdings(&self, contract: &Contract) -> impl Iterator<Item = &Holding> {
-        let of_contract = |(place, _): &(&Place, &Holding)| place.0 == contract.symbol;
-        let holdings = self.positions.iter().filter(of_contract).map(|(_, held)| held);
-        holdings.filter(|held| held.quantity != 0)
-    }
-
-    /// The position that funding tells of: the account's one, open or not; in a hedge account the
-    /// open one, if exactly one is (P7).
-    fn funded(&self, contract: &Contract) -> Option<PositionChange> {
-        if !self.hedge {
-            let held = self.positions.get(&(contract.symbol, None)).copied();
-            return Some(held.unwrap_or(Holding::flat(*contract, None)).changed(0));
-        }
-        let mut open = self.holdings(contract);
-        open.next().filter(|_| open.next().is_none()).map(|held| held.changed(0))
-    }
-
-    /// Margin and profit, and the reserve: what the fill does not need of it goes back.
-    fn contract_filled(
-        &mut self,
-        posting: &mut Posting,
-        fill: &ContractFill,
-    ) -> Result<PositionChange, Stop> {
-        if fill.position_side.is_some() != self.hedge {
-            return Err(Stop::CONTRADICTS_POSITION);
-        }
-        let place = (fill.contract.symbol, fill.position_side);
-        let flat = Holding::flat(fill.contract, fill.position_side);
-        let held = self.positions.entry(place).or_insert(flat);
-        let filled = held.fill(fill)?;
-        let currency = fill.contract.settled_in;
-        let amount = |units| Amount { currency, units };
-        posting.transfer(amount(filled.margin_released), Share::Margin, Share::Net);
-        posting.add(currency, Share::Net, filled.realised, Contra::Profit);
-        posting.transfer(amount(fill.reserved), Share::Frozen, Share::Net);
-        posting.transfer(amount(filled.margin_added), Share::Net, Share::Margin);
-        for fee in filled.fees {
-            posting.add(currency, Share::Net, -fee, Contra::Fees);
-        }
-        Ok(held.changed(filled.realised))
     }
 }

@@ -4,11 +4,12 @@ use serde_json::Value;
 
 use super::cancelled::CancelledWithdrawal;
 use super::expected::Expected;
+use super::follow_up::FollowUp;
 
 /// One outcome that is due.
 #[derive(Debug, Clone, Copy)]
 pub struct Due<'a> {
-    /// The request its header must name.
+    /// The request its header must name; of what CAP sent itself, the request that led to it.
     pub request_id: &'a str,
     what: What<'a>,
 }
@@ -17,21 +18,41 @@ pub struct Due<'a> {
 enum What<'a> {
     Cancelled(&'a CancelledWithdrawal),
     Expected(&'a Expected),
+    FollowUp(&'a FollowUp),
 }
 
 impl Expected {
     /// The outcomes that are due for the message of `request_id`, in order: one for each withdrawal
-    /// it has taken, then its own.
+    /// it has taken, then its own; then the same of what CAP sends itself.
     pub fn due<'a>(&'a self, request_id: &'a str) -> impl Iterator<Item = Due<'a>> {
-        let cancelled = self.cancelled().iter().map(|cancelled| Due {
-            request_id: &cancelled.request_id,
-            what: What::Cancelled(cancelled),
+        let due = move |what| Due { request_id, what };
+        let own = cancelled(self.cancelled()).chain([due(What::Expected(self))]);
+        let follow_up = self.follow_up().into_iter().flat_map(move |follow_up| {
+            cancelled(&follow_up.cancelled).chain([due(What::FollowUp(follow_up))])
         });
-        cancelled.chain([Due { request_id, what: What::Expected(self) }])
+        own.chain(follow_up)
     }
 }
 
+fn cancelled(of: &[CancelledWithdrawal]) -> impl Iterator<Item = Due<'_>> {
+    of.iter().map(|cancelled| Due {
+        request_id: &cancelled.request_id,
+        what: What::Cancelled(cancelled),
+    })
+}
+
 impl Due<'_> {
+    /// Whether an outcome under `request_id` can be the one: its own, or of what CAP sent itself
+    /// another than that of the request that led to it.
+    pub fn is_told_under(&self, request_id: &str) -> bool {
+        matches!(self.what, What::FollowUp(_)) != (request_id == self.request_id)
+    }
+
+    /// Whether it is of what CAP sent itself.
+    pub const fn is_follow_up(&self) -> bool {
+        matches!(self.what, What::FollowUp(_))
+    }
+
     /// Whether `outcome`, the `outcome` object of a message on the outcome queue, says what is due.
     /// The request id stands in the message's header: the caller compares it.
     ///
@@ -41,6 +62,7 @@ impl Due<'_> {
         match self.what {
             What::Cancelled(cancelled) => cancelled.matches(outcome),
             What::Expected(expected) => expected.matches(outcome),
+            What::FollowUp(follow_up) => follow_up.matches(outcome),
         }
     }
 }

@@ -49,6 +49,16 @@ pub(super) struct ContractFill {
     pub(super) fee: i128,
 }
 
+/// Margin that is put to a position, or taken out of it.
+#[derive(Debug)]
+pub(super) struct MarginChange {
+    pub(super) contract: Contract,
+    /// Only of a hedge account.
+    pub(super) position_side: Option<PositionSide>,
+    /// Of the settlement currency; below zero what is taken out.
+    pub(super) units: i128,
+}
+
 /// Which of a hedge account's two positions in a contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PositionSide {
@@ -98,6 +108,8 @@ pub(super) struct Rate {
 }
 
 impl Rate {
+    pub(super) const ONE: Self = Self { units: 10_i128.pow(RATE_DECIMALS) };
+
     pub(super) fn exact(self) -> Fraction {
         Fraction::new(self.units, RATE_DECIMALS)
     }
@@ -118,6 +130,8 @@ pub(super) enum Event {
     PairFilled(PairFill),
     ContractFilled(ContractFill),
     Funded { contract: Contract, rate: Rate, mark_price: Rate },
+    MarginChanged(MarginChange),
+    LeverageChanged { contract: Contract, leverage: Rate },
     Charged { amount: Amount, to: Contra },
     LiquidationStarted,
     LiquidationEnded,
@@ -163,6 +177,8 @@ impl Event {
                 | Self::CreditChanged { .. }
                 | Self::WithdrawalRequested { .. }
                 | Self::Reserved { .. }
+                | Self::MarginChanged(_)
+                | Self::LeverageChanged { .. }
                 | Self::Adjusted { .. }
         )
     }

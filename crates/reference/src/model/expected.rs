@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::cancelled::CancelledWithdrawal;
+use super::follow_up::FollowUp;
 
 /// How much later than its request a withdrawal during a liquidation is payable (A8).
 const PAYABLE_AFTER: time::Duration = time::Duration::minutes(30);
@@ -86,6 +87,8 @@ pub enum Expected {
         /// Withdrawals whose money it took: each has an outcome of its own, in this order, right
         /// before this one.
         cancelled: Vec<CancelledWithdrawal>,
+        /// What CAP sends itself then, which has an outcome of its own behind this one.
+        follow_up: Option<Box<FollowUp>>,
     },
     /// It is refused, and no balance is touched.
     Rejected {
@@ -201,6 +204,16 @@ impl Balance {
             ("borrowed", &self.borrowed),
         ]
     }
+
+    /// Whether what was found of its currency is the same.
+    pub(super) fn is_among(&self, found: &[Value]) -> Result<(), String> {
+        let of_currency = |found: &&Value| found["currency"] == self.currency.as_str();
+        let found = found.iter().find(of_currency).unwrap_or(&Value::Null);
+        let mut amounts = self.amounts().into_iter();
+        amounts.try_for_each(|(name, amount)| {
+            text(&format!("{} {name}", self.currency), amount, &found[name])
+        })
+    }
 }
 
 pub(super) fn touches_nothing(outcome: &Value) -> Result<(), String> {
@@ -215,17 +228,13 @@ fn matches_balances(expected: &[Balance], outcome: &Value) -> Result<(), String>
     currencies.sort_unstable();
     let expected_currencies: Vec<_> = expected.iter().map(|b| Some(b.currency.as_str())).collect();
     same("balances", &expected_currencies, &currencies)?;
-    for balance in expected {
-        let of_currency = |found: &&Value| found["currency"] == balance.currency.as_str();
-        let found = found.iter().find(of_currency).unwrap_or(&Value::Null);
-        for (name, amount) in balance.amounts() {
-            text(&format!("{} {name}", balance.currency), amount, &found[name])?;
-        }
-    }
-    Ok(())
+    expected.iter().try_for_each(|balance| balance.is_among(found))
 }
 
-fn matches_position(expected: Option<&PositionChange>, outcome: &Value) -> Result<(), String> {
+pub(super) fn matches_position(
+    expected: Option<&PositionChange>,
+    outcome: &Value,
+) -> Result<(), String> {
     let Some(expected) = expected else { return absent("position", outcome) };
     let found = &outcome["position"];
     let fields = [

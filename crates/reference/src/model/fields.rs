@@ -5,13 +5,14 @@ use serde_json::{Map, Value};
 use super::contract::{Contract, QUANTITY_DECIMALS};
 use super::currency::{Currency, in_units};
 use super::event::{
-    Amount, ContractFill, Event, MarginMode, PairFill, PositionSide, RATE_DECIMALS, Rate, Reading,
+    Amount, ContractFill, Event, MarginChange, MarginMode, PairFill, PositionSide, RATE_DECIMALS,
+    Rate, Reading,
 };
 use super::exchange::Rates;
 use super::posting::Contra;
 
 /// The events that may borrow or repay in another currency, and so may carry rates (C4).
-const WITH_RATES: [&str; 9] = [
+const WITH_RATES: [&str; 11] = [
     "deposit.received",
     "withdrawal.cancelled",
     "order.reserved",
@@ -20,6 +21,8 @@ const WITH_RATES: [&str; 9] = [
     "funding.charged",
     "fee.charged",
     "interest.charged",
+    "margin.changed",
+    "leverage.changed",
     "adjustment.posted",
 ];
 
@@ -87,6 +90,11 @@ impl Fields {
                 rate: self.rate("rate")?,
                 mark_price: self.rate_above_zero("mark_price")?,
             },
+            "margin.changed" if has_positions => Event::MarginChanged(self.margin_change()?),
+            "leverage.changed" if has_positions => Event::LeverageChanged {
+                contract: Contract::of(&self.text("symbol")?)?,
+                leverage: self.rate_above_zero("leverage")?,
+            },
             "fee.charged" => {
                 self.text("reason")?;
                 Event::Charged { amount: self.above_zero()?, to: Contra::Fees }
@@ -153,13 +161,7 @@ impl Fields {
             "cross" => MarginMode::Cross,
             _ => MarginMode::Isolated,
         };
-        let position_side = match self.left.contains_key("position_side") {
-            false => None,
-            true => {
-                let side = self.text("position_side")?;
-                Some(PositionSide::BOTH.into_iter().find(|known| known.name() == side)?)
-            }
-        };
+        let position_side = self.position_side()?;
         let fee = self.fee().filter(|fee| fee.currency == contract.settled_in)?.units;
         let quantity = in_units(&self.text("quantity")?, QUANTITY_DECIMALS)?;
         above_zero(quantity)?;
@@ -174,6 +176,23 @@ impl Fields {
             reserved: self.reserved(contract.settled_in)?,
             fee,
         })
+    }
+
+    fn margin_change(&mut self) -> Option<MarginChange> {
+        let contract = Contract::of(&self.text("symbol")?)?;
+        let position_side = self.position_side()?;
+        let units = in_units(&self.text("amount")?, contract.settled_in.decimals)?;
+        (units != 0).then_some(MarginChange { contract, position_side, units })
+    }
+
+    /// The side, if it names one.
+    #[expect(clippy::option_option, reason = "the outer one is whether it is valid")]
+    fn position_side(&mut self) -> Option<Option<PositionSide>> {
+        if !self.left.contains_key("position_side") {
+            return Some(None);
+        }
+        let side = self.text("position_side")?;
+        PositionSide::BOTH.into_iter().find(|known| known.name() == side).map(Some)
     }
 
     /// `{"A/B": "r"}`: one A buys r B.

@@ -7,7 +7,7 @@
 //! `f/p` for `f·p`, and `side·m·(c − f/p)`. Nothing but money and cost is rounded: a margin or a
 //! profit comes of the exact `f/p`, not of the twelve decimals that the cost keeps of it.
 
-use super::book::Stop;
+use super::book::{Place, Stop};
 use super::contract::{Contract, QUANTITY_DECIMALS};
 use super::currency::{Currency, shortest, written};
 use super::event::{ContractFill, MarginMode, PositionSide, Rate};
@@ -23,9 +23,9 @@ const ENTRY_PRICE_DECIMALS: u32 = 8;
 /// What an account holds of one contract; of a hedge account, on one side.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Holding {
-    pub(super) contract: Contract,
+    pub(crate) contract: Contract,
     /// None in a one-way account.
-    pub(super) position_side: Option<PositionSide>,
+    pub(crate) position_side: Option<PositionSide>,
     /// That of the fill that opened it; a flat one keeps the last (P3).
     pub(crate) margin_mode: MarginMode,
     /// Above zero long, below zero short, at [`QUANTITY_DECIMALS`].
@@ -33,7 +33,9 @@ pub(crate) struct Holding {
     /// What its open fills cost, at [`COST_DECIMALS`]; not negative.
     cost: i128,
     /// Units of the settlement currency.
-    pub(super) margin: i128,
+    pub(crate) margin: i128,
+    /// That of its last fill, or of the last change.
+    pub(super) leverage: Rate,
     /// Profit since the first fill, in units of the settlement currency.
     realised: i128,
 }
@@ -51,12 +53,25 @@ pub(super) struct Filled {
 impl Holding {
     /// One that was never filled.
     pub(super) const fn flat(contract: Contract, position_side: Option<PositionSide>) -> Self {
-        let margin_mode = MarginMode::Cross;
-        Self { contract, position_side, margin_mode, quantity: 0, cost: 0, margin: 0, realised: 0 }
+        Self {
+            contract,
+            position_side,
+            margin_mode: MarginMode::Cross,
+            quantity: 0,
+            cost: 0,
+            margin: 0,
+            leverage: Rate::ONE,
+            realised: 0,
+        }
     }
 
     pub(crate) const fn settled_in(&self) -> Currency {
         self.contract.settled_in
+    }
+
+    /// Where it stands in its account.
+    pub(super) const fn place(&self) -> Place {
+        (self.contract.symbol, self.position_side)
     }
 
     /// Applies a fill.
@@ -79,6 +94,7 @@ impl Holding {
             return Err(Stop::CONTRADICTS_POSITION);
         }
         self.margin_mode = fill.margin_mode;
+        self.leverage = fill.leverage;
         self.close_and_open(fill, closing).ok_or(Stop::CONTRADICTION)
     }
 
@@ -118,6 +134,20 @@ impl Holding {
         let value = self.contract.cost(-self.quantity, &mark_price.exact());
         let value = value.times(&self.contract.multiplier()).times(&rate.exact());
         value.rounded(self.contract.settled_in.decimals, self.contract.rounding.funding)
+    }
+
+    /// Its initial margin under a leverage, `⌈C·m / leverage⌉`, in units of the settlement currency:
+    /// of an inverse contract too, whose cost is in that currency already (ADR 11). None if it is
+    /// longer than any amount.
+    pub(super) fn initial_margin(&self, leverage: Rate) -> Option<i128> {
+        let Contract { settled_in, rounding, .. } = self.contract;
+        let notional = Fraction::new(self.cost, COST_DECIMALS).times(&self.contract.multiplier());
+        notional.over(&leverage.exact()).rounded(settled_in.decimals, rounding.margin)
+    }
+
+    /// How much of its margin can be taken out; below zero if it has less than its initial margin.
+    pub(crate) fn margin_over(&self) -> Option<i128> {
+        Some(self.margin - self.initial_margin(self.leverage)?)
     }
 
     /// `whole · closing/|q|`; all of it on the last one.

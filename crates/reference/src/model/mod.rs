@@ -4,9 +4,10 @@
 //! It knows neither queues nor retries; a message is taken once, in its place. Poison changes
 //! nothing, which is what skipping it comes to.
 //!
-//! Modelled are the contract's events but `transfer.requested`, `margin.changed` and
-//! `leverage.changed`, which are invalid here: linear and inverse contracts, cross and isolated, in
-//! one-way and in hedge accounts, and credit on a card in any currency.
+//! Modelled are the contract's events but `transfer.requested`, which is invalid here: linear and
+//! inverse contracts, cross and isolated, in one-way and in hedge accounts, and credit on a card in
+//! any currency. What CAP sends itself after an event (ADR 11) is taken right behind it, before the
+//! account's next message.
 
 mod book;
 mod cancelled;
@@ -19,10 +20,13 @@ mod exchange;
 mod expected;
 mod fields;
 mod fill;
+mod follow_up;
 mod fraction;
 mod funds;
 mod liquidation;
+mod margin;
 mod pair;
+mod positions;
 mod posting;
 mod withdrawals;
 
@@ -41,8 +45,10 @@ use event::{Event, Unreadable};
 pub(crate) use event::{MarginMode, PositionSide};
 pub use expected::{Balance, Expected, Position, PositionChange};
 pub(crate) use fill::Holding;
+pub use follow_up::FollowUp;
 pub(crate) use funds::Held;
 pub use liquidation::Tier;
+use margin::OwnEvent;
 use withdrawals::Withdrawal;
 
 /// A request made longer ago than this when it is sent has expired, in seconds.
@@ -55,9 +61,12 @@ const FUTURE_SECS_MAX: i64 = 60;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Would {
     /// It is applied.
-    Post,
-    /// It is applied, and takes money from withdrawals.
-    PostAndCancel,
+    Post {
+        /// Whether it takes money from withdrawals.
+        cancels: bool,
+        /// Whether CAP sends itself something then.
+        follows: bool,
+    },
     /// It is refused, or cannot be read.
     NotPost,
     /// It is a fact that contradicts what the account has.
@@ -132,16 +141,23 @@ impl Model {
         self.book.funds.contra_shown()
     }
 
-    /// Whether an event that is new and in time would be applied, and with it how many withdrawals
-    /// cancelled.
+    /// Whether an event that is new and in time would be applied, with what CAP sends itself then.
     pub(crate) fn would(&self, event: &Value) -> Would {
         let Ok(reading) = Event::read(event, self.book.has_positions) else {
             return Would::NotPost;
         };
         let mut after = self.book.clone();
         match after.take(&reading, Asked { request_id: "", lane_seq: u64::MAX }) {
-            Ok(posted) if posted.cancelled.is_empty() => Would::Post,
-            Ok(_) => Would::PostAndCancel,
+            Ok(Posted { cancelled, own: None, .. }) => {
+                Would::Post { cancels: !cancelled.is_empty(), follows: false }
+            }
+            Ok(Posted { cancelled, own: Some(own), .. }) => match after.follow(&own) {
+                Ok(then) => {
+                    let cancels = !cancelled.is_empty() || !then.cancelled.is_empty();
+                    Would::Post { cancels, follows: true }
+                }
+                Err(_) => Would::Poison,
+            },
             Err(_) if reading.event.is_request() => Would::NotPost,
             Err(_) => Would::Poison,
         }
@@ -186,20 +202,34 @@ impl Model {
 
     fn posted(&mut self, posted: Posted) -> Expected {
         let lane_seq = self.numbered_through(Stage::Account);
-        let cancelled = |(withdrawal_id, withdrawal): (String, Withdrawal)| CancelledWithdrawal {
-            request_id: withdrawal.request_id,
-            lane_seq,
-            withdrawal_id,
-            amount: written(withdrawal.amount.units, withdrawal.amount.currency.decimals),
-            currency: withdrawal.amount.currency.code.to_owned(),
-        };
         Expected::Posted {
             lane_seq,
             balances: self.book.funds.shown_of(&posted.touched),
             position: posted.position.map(Box::new),
             delayed: posted.delayed,
-            cancelled: posted.cancelled.into_iter().map(cancelled).collect(),
+            cancelled: cancelled(posted.cancelled, lane_seq),
+            follow_up: posted.own.and_then(|own| self.followed_up(&own)).map(Box::new),
         }
+    }
+
+    /// Takes what CAP sends itself. If that is poison its lane stops, and nothing more is said: the
+    /// position stage has applied by then what the account stage cannot.
+    fn followed_up(&mut self, own: &OwnEvent) -> Option<FollowUp> {
+        let mut after = self.book.clone();
+        let Ok(posted) = after.follow(own) else {
+            self.numbered_through(Stage::Position);
+            return None;
+        };
+        self.book = after;
+        let lane_seq = self.numbered_through(Stage::Account);
+        Some(FollowUp {
+            kind: own.kind(),
+            lane_seq,
+            balances: self.book.funds.shown_of(&posted.touched),
+            all_balances: self.book.funds.shown().collect(),
+            positions: self.book.changed_by(own),
+            cancelled: cancelled(posted.cancelled, lane_seq),
+        })
     }
 
     fn rejected(&mut self, code: &str) -> Expected {
@@ -216,4 +246,16 @@ impl Model {
         }
         self.seq(last)
     }
+}
+
+/// Withdrawals whose money was taken by the event of this number.
+fn cancelled(of: Vec<(String, Withdrawal)>, lane_seq: u64) -> Vec<CancelledWithdrawal> {
+    let cancelled = |(withdrawal_id, withdrawal): (String, Withdrawal)| CancelledWithdrawal {
+        request_id: withdrawal.request_id,
+        lane_seq,
+        withdrawal_id,
+        amount: written(withdrawal.amount.units, withdrawal.amount.currency.decimals),
+        currency: withdrawal.amount.currency.code.to_owned(),
+    };
+    of.into_iter().map(cancelled).collect()
 }

@@ -45,7 +45,7 @@ pub(super) struct Author {
     pub(super) model: Model,
     /// Orders that hold money; together they hold what is frozen.
     pub(super) orders: Vec<Order>,
-    /// By symbol: constant while a position is open.
+    /// By symbol: while a position is open, that of its fills.
     pub(super) leverages: BTreeMap<&'static str, i128>,
     /// Numbers of this account's sound messages.
     sound: Vec<usize>,
@@ -185,6 +185,9 @@ impl Author {
                 let used = self.orders.iter_mut().filter(|order| order.id == order_id);
                 used.for_each(|order| order.left -= units);
                 self.orders.retain(|order| order.left > 0);
+            }
+            Then::Leveraged { symbol, leverage } => {
+                self.leverages.insert(symbol, leverage);
             }
         }
     }

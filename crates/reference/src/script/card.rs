@@ -32,7 +32,8 @@ const WITHDRAWALS_ENOUGH: usize = 3;
 impl Author {
     /// The draft as the account can bear it: with rates, if it borrows on a card, and never a fact
     /// that would be poison unwillingly. What would be so all the same is a deposit instead, and so
-    /// is what would take a withdrawal where the shape knows no losses.
+    /// is what would take a withdrawal where the shape knows no losses, and what CAP would follow
+    /// up where it knows no changes of margin.
     pub(super) fn with_care(&self, mut draft: Draft, number: usize, dice: &mut StdRng) -> Draft {
         let kind = draft.event["type"].as_str().unwrap_or_default();
         let with_rates = self.card.is_some() && WITH_RATES.contains(&kind);
@@ -44,7 +45,12 @@ impl Author {
         }
         match self.model.would(&draft.event) {
             Would::Poison => self.deposit(number, dice),
-            Would::PostAndCancel if self.shape.losses_per_mille == 0 => self.deposit(number, dice),
+            Would::Post { cancels: true, .. } if self.shape.losses_per_mille == 0 => {
+                self.deposit(number, dice)
+            }
+            Would::Post { follows: true, .. } if self.shape.margin_per_mille == 0 => {
+                self.deposit(number, dice)
+            }
             _ => draft,
         }
     }

@@ -39,16 +39,28 @@ impl Author {
             (Status::Unopened, Role::PasserBy | Role::Trader) if happens(dice, 800) => {
                 self.opened(number, dice)
             }
+            (Status::Unopened | Status::Closed, _) if share(dice, self.shape.margin_per_mille) => {
+                self.margin_asked(dice)
+            }
             (Status::Unopened | Status::Closed, _) => self.any_request(number, dice),
             (Status::Open, Role::PasserBy) => self.pass_by(number, dice),
             (Status::Open, _) if share(dice, self.shape.losses_per_mille) => {
                 self.toward_losses(number, dice)
             }
-            (Status::Open, _) => {
-                let action = self.choose(dice);
-                self.act(action, number, dice)
+            (Status::Open, _) if share(dice, self.shape.margin_per_mille) => {
+                match self.account.has_positions() {
+                    true => self.toward_margin(number, dice),
+                    false if happens(dice, 60) => self.margin_asked(dice),
+                    false => self.do_something(number, dice),
+                }
             }
+            (Status::Open, _) => self.do_something(number, dice),
         }
+    }
+
+    fn do_something(&mut self, number: usize, dice: &mut StdRng) -> Draft {
+        let action = self.choose(dice);
+        self.act(action, number, dice)
     }
 
     fn any_request(&mut self, number: usize, dice: &mut StdRng) -> Draft {

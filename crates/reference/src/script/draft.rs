@@ -23,6 +23,11 @@ pub(super) enum Then {
         order_id: String,
         units: i128,
     },
+    /// Positions of a symbol have another leverage.
+    Leveraged {
+        symbol: &'static str,
+        leverage: i128,
+    },
 }
 
 impl From<Value> for Draft {

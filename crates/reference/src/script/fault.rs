@@ -76,7 +76,7 @@ fn invalid_request(number: usize, dice: &mut StdRng) -> Value {
 }
 
 /// Puts something wrong into a field, or takes the field away.
-fn break_field(event: &mut Value, field: &str, wrong: Option<Value>) {
+pub(super) fn break_field(event: &mut Value, field: &str, wrong: Option<Value>) {
     match (wrong, event.as_object_mut()) {
         (Some(wrong), Some(fields)) => drop(fields.insert(field.to_owned(), wrong)),
         (None, Some(fields)) => drop(fields.remove(field)),

@@ -15,6 +15,7 @@ mod contradiction;
 mod desk;
 mod draft;
 mod fault;
+mod margin;
 mod message;
 mod perpetual;
 mod spot;
@@ -71,6 +72,12 @@ pub struct Shape {
     /// Of sound messages of open accounts: those that lead to a loss during a liquidation, with
     /// withdrawals on hold. At 0 no loss takes a withdrawal: what would is a deposit instead.
     pub losses_per_mille: u32,
+    /// Of sound messages of open accounts with positions: those that change margin or leverage, or
+    /// lead to funding that an isolated position cannot pay from what is available; and some of
+    /// those of other accounts. At 0 CAP sends itself nothing: what it would follow up with an
+    /// event of its own is a deposit instead. Otherwise whoever publishes has to wait with an
+    /// account's next message until such an event has its outcome, as the model takes it before.
+    pub margin_per_mille: u32,
     /// Of poison: fills that contradict the position, and facts without the rate they need.
     pub contradictions_per_mille: u32,
 }
@@ -92,6 +99,7 @@ impl Default for Shape {
             inverse_per_mille: 0,
             card_per_mille: 0,
             losses_per_mille: 0,
+            margin_per_mille: 0,
             contradictions_per_mille: 0,
         }
     }
@@ -106,6 +114,7 @@ impl Shape {
             inverse_per_mille: 350,
             card_per_mille: 500,
             losses_per_mille: 80,
+            margin_per_mille: 150,
             contradictions_per_mille: 350,
             ..Self::default()
         }

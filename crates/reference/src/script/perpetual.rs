@@ -20,9 +20,9 @@ const FINER: i128 = 10_i128.pow(QUANTITY_DECIMALS - Currency::BTC.decimals);
 const INVERSE_STEP: i128 = ONE / 1_000;
 
 /// Leverages that customers choose.
-const LEVERAGES: [i128; 7] = [1, 2, 3, 7, 10, 25, 50];
+pub(super) const LEVERAGES: [i128; 7] = [1, 2, 3, 7, 10, 25, 50];
 
-/// Decimals of funding rates.
+/// Decimals of usual funding rates.
 const RATE_DECIMALS: u32 = 8;
 
 /// A trade of a contract before it is an event.
@@ -148,7 +148,7 @@ fn contract(symbol: &str) -> Contract {
     Contract::of(symbol).unwrap_or(Contract::ALL[0])
 }
 
-fn base_of(symbol: &str) -> Currency {
+pub(super) fn base_of(symbol: &str) -> Currency {
     if symbol.starts_with("BTC") { Currency::BTC } else { Currency::ETH }
 }
 
@@ -178,7 +178,7 @@ fn whole_steps(contract: &Contract, quantity: i128) -> i128 {
 
 fn fill(number: usize, trade: &Trade, mode: MarginMode, dice: &mut StdRng) -> Value {
     let Trade { contract, buys, quantity, price, leverage } = trade;
-    let value = if contract.inverse { quantity * 100 / price } else { quantity * price / ONE };
+    let value = value(contract, *quantity, *price);
     let fee = match dice.random_range(0..5) {
         0 => 0,
         1 => -(value / 5_000),
@@ -194,4 +194,9 @@ fn fill(number: usize, trade: &Trade, mode: MarginMode, dice: &mut StdRng) -> Va
         "fee": { "currency": settled_in.code, "amount": text(dice, fee, settled_in.decimals) },
         "liquidity": one_of(dice, &["maker", "taker"]),
     })
+}
+
+/// What so much of a contract is worth at a price, in units of its settlement currency.
+pub(super) fn value(contract: &Contract, quantity: i128, price: i128) -> i128 {
+    if contract.inverse { quantity * 100 / price } else { quantity * price / ONE }
 }

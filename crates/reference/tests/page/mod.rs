@@ -1,6 +1,6 @@
 //! An account and its messages, for worked examples.
 
-use cap_reference::model::{Expected, Model};
+use cap_reference::model::{Expected, Model, PositionChange};
 use cap_reference::script::{Account, Content, Message, Nature, Script, Shape};
 use serde_json::{Value, json};
 
@@ -86,4 +86,36 @@ pub(crate) fn rejected(expected: &Expected) -> &str {
         Expected::Rejected { code, .. } => code,
         other => panic!("{other:?}"),
     }
+}
+
+/// `side quantity @ price` of a symbol, with more fields.
+pub(crate) fn fill(symbol: &str, trade: &str, more: Value) -> Value {
+    let currency = if symbol == "BTC-USD" { "BTC" } else { "USDT" };
+    let parts: Vec<&str> = trade.split(' ').collect();
+    let mut event = json!({
+        "type": "trade.filled", "trade_id": "t-1", "order_id": "o-1", "symbol": symbol,
+        "side": parts[0], "quantity": parts[1], "price": parts[3], "leverage": "10",
+        "margin_mode": "cross", "fee": { "currency": currency, "amount": "0" },
+        "liquidity": "taker",
+    });
+    for (name, value) in more.as_object().unwrap() {
+        event[name.as_str()] = value.clone();
+    }
+    event
+}
+
+pub(crate) fn funding(symbol: &str, rate: &str, mark_price: &str) -> Value {
+    json!({ "type": "funding.charged", "symbol": symbol, "rate": rate, "mark_price": mark_price })
+}
+
+pub(crate) fn hedge_account(money: &str) -> Page {
+    let mut page = Page::of("perpetual");
+    page.posted(json!({ "type": "account.opened", "customer": "C-1", "position_mode": "hedge" }));
+    page.posted(about("deposit.received", money, json!({ "reference": "tx-1" })));
+    page
+}
+
+pub(crate) fn position(expected: Expected) -> Option<PositionChange> {
+    let Expected::Posted { position, .. } = expected else { panic!("{expected:?}") };
+    position.map(|position| *position)
 }

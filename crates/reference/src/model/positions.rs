@@ -1,0 +1,84 @@
+//! What events do to an account's positions: fills, and funding (ADR 11).
+
+use super::book::{Book, Place, Stop};
+use super::contract::Contract;
+use super::event::{Amount, ContractFill, MarginMode, Rate};
+use super::expected::PositionChange;
+use super::fill::Holding;
+use super::margin::OwnEvent;
+use super::posting::{Contra, Posting, Share};
+
+impl Book {
+    /// What is open of a contract: one position, or two in a hedge account.
+    pub(super) fn holdings(&self, contract: &Contract) -> impl Iterator<Item = &Holding> {
+        let of_contract = |(place, _): &(&Place, &Holding)| place.0 == contract.symbol;
+        let holdings = self.positions.iter().filter(of_contract).map(|(_, held)| held);
+        holdings.filter(|held| held.quantity != 0)
+    }
+
+    /// What both sides receive and pay, netted. What is to be paid then is forced from available if
+    /// the side that pays is cross; if it is isolated, available pays as far as it goes, and the rest
+    /// is left to what CAP sends itself.
+    pub(super) fn charge_funding(
+        &self,
+        posting: &mut Posting,
+        contract: &Contract,
+        rate: Rate,
+        mark_price: Rate,
+    ) -> Result<Option<OwnEvent>, Stop> {
+        let mut received = 0;
+        let mut payer = None;
+        for held in self.holdings(contract) {
+            let units = held.funding(rate, mark_price).ok_or(Stop::CONTRADICTION)?;
+            received += units;
+            if units < 0 {
+                payer = Some(held);
+            }
+        }
+        let available = self.funds.of(contract.settled_in).available();
+        let isolated = payer.filter(|held| held.margin_mode == MarginMode::Isolated);
+        let unpaid = match isolated {
+            Some(_) if received < 0 => (-received - available).max(0),
+            _ => 0,
+        };
+        posting.add(contract.settled_in, Share::Net, received + unpaid, Contra::Funding);
+        let unpaid_by = isolated.filter(|_| unpaid > 0);
+        Ok(unpaid_by.map(|held| OwnEvent::FundingUnpaid { place: held.place(), units: unpaid }))
+    }
+
+    /// The position that funding tells of: the account's one, open or not; in a hedge account the
+    /// open one, if exactly one is (P7).
+    pub(super) fn funded(&self, contract: &Contract) -> Option<PositionChange> {
+        if !self.hedge {
+            let held = self.positions.get(&(contract.symbol, None)).copied();
+            return Some(held.unwrap_or(Holding::flat(*contract, None)).changed(0));
+        }
+        let mut open = self.holdings(contract);
+        open.next().filter(|_| open.next().is_none()).map(|held| held.changed(0))
+    }
+
+    /// Margin and profit, and the reserve: what the fill does not need of it goes back.
+    pub(super) fn contract_filled(
+        &mut self,
+        posting: &mut Posting,
+        fill: &ContractFill,
+    ) -> Result<PositionChange, Stop> {
+        if fill.position_side.is_some() != self.hedge {
+            return Err(Stop::CONTRADICTS_POSITION);
+        }
+        let place: Place = (fill.contract.symbol, fill.position_side);
+        let flat = Holding::flat(fill.contract, fill.position_side);
+        let held = self.positions.entry(place).or_insert(flat);
+        let filled = held.fill(fill)?;
+        let currency = fill.contract.settled_in;
+        let amount = |units| Amount { currency, units };
+        posting.transfer(amount(filled.margin_released), Share::Margin, Share::Net);
+        posting.add(currency, Share::Net, filled.realised, Contra::Profit);
+        posting.transfer(amount(fill.reserved), Share::Frozen, Share::Net);
+        posting.transfer(amount(filled.margin_added), Share::Net, Share::Margin);
+        for fee in filled.fees {
+            posting.add(currency, Share::Net, -fee, Contra::Fees);
+        }
+        Ok(held.changed(filled.realised))
+    }
+}
