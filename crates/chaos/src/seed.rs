@@ -173,7 +173,7 @@ pub const EVERYTHING_FROM: u64 = 100_000;
 /// Enough messages for every kind of trouble, few enough for hundreds of seeds.
 fn shape(seed: u64) -> Shape {
     let of = if seed < EVERYTHING_FROM { Shape::default() } else { Shape::everything() };
-    Shape { accounts: 10, messages: 110, poison_per_mille: 45, ..of }
+    Shape { accounts: 10, messages: 110, poison_per_mille: 45, margin_per_mille: 0, ..of }
 }
 
 /// Faults of the broker itself, over the wire.

@@ -219,7 +219,6 @@ fn money_and_margin_add_up_after_every_message() {
             "no_open_position",
             "invalid_request",
             "account_not_found",
-            "account_closed",
         ] {
             assert!(margin(&format!("{kind} {result}")) > 20, "{kind} {result}: {tally:?}");
         }

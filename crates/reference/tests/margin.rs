@@ -94,16 +94,17 @@ fn margin_is_taken_out_down_to_the_initial_margin_and_not_a_unit_more() {
 }
 
 #[test]
-fn the_initial_margin_is_that_under_the_leverage_of_the_last_fill_or_change() {
+fn the_initial_margin_is_that_under_the_leverage_it_was_last_added_to_with_or_given() {
     let mut page = margined();
     // 200 + 2000/20 = 300 of cost 4000: under 20, 200 are enough.
     page.posted(isolated("BTC-USDT", "buy 0.1 @ 20000", "20"));
     assert_eq!(rejected(&page.take(margin("BTC-USDT", "-100.000001"))), "insufficient_funds");
     page.posted(margin("BTC-USDT", "-40"));
-    // A fill that only reduces says a leverage too: 130 of cost 2000, under 25 it is 80.
+    // A fill that only reduces says a leverage too, which counts for nothing: 130 of cost 2000, under
+    // 20 it is 100.
     page.posted(isolated("BTC-USDT", "sell 0.1 @ 20000", "25"));
-    assert_eq!(rejected(&page.take(margin("BTC-USDT", "-50.000001"))), "insufficient_funds");
-    page.posted(margin("BTC-USDT", "-50"));
+    assert_eq!(rejected(&page.take(margin("BTC-USDT", "-30.000001"))), "insufficient_funds");
+    page.posted(margin("BTC-USDT", "-30"));
     // Under 16 it is 125, and 100 put to that can be taken out again.
     page.posted(leverage("BTC-USDT", "16"));
     page.posted(margin("BTC-USDT", "100"));
@@ -247,8 +248,8 @@ fn what_is_wrong_is_found_in_the_form_then_in_the_account_then_in_the_position_t
     assert_eq!(rejected(&page.take(margin("ETH-USDT", "1"))), "no_open_position");
     page.posted(fill("BTC-USDT", "sell 0.1 @ 20000", json!({})));
     page.posted(json!({ "type": "account.closed" }));
-    assert_eq!(rejected(&page.take(valid.clone())), "account_closed");
-    assert_eq!(rejected(&page.take(leverage("BTC-USDT", "5"))), "account_closed");
+    assert_eq!(rejected(&page.take(valid.clone())), "no_open_position", "position looks first");
+    assert_eq!(rejected(&page.take(leverage("BTC-USDT", "5"))), "no_open_position");
     let mut page = hedge_account("1000 USDT");
     assert_eq!(rejected(&page.take(valid.clone())), "invalid_request");
     assert_eq!(rejected(&page.take(margin_on("long", "1"))), "no_open_position");

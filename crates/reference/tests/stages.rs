@@ -71,7 +71,9 @@ fn told(
         receives: 1,
         body: message.body_at(story.now.millis()),
     };
-    let told = story.deliver(std::slice::from_ref(&sent));
+    let mut told = story.deliver(std::slice::from_ref(&sent));
+    // What CAP sends itself comes at once here: the model knows no time in between.
+    told.extend(story.follow_at_once());
     let suspended = story.suspended().first().map(|stage| stage.as_str().to_owned());
     skip(&mut story.clearing);
     skip(&mut story.position);

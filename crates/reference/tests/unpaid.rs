@@ -154,20 +154,29 @@ fn beyond_the_margin_withdrawals_go_before_anything_is_owed_and_are_told_with_wh
 }
 
 #[test]
-fn what_cap_sends_itself_carries_no_rate_and_stops_where_it_would_need_one() {
+fn what_cap_sends_itself_carries_the_rates_of_what_it_follows_from() {
     let card =
         json!({ "type": "credit.changed", "currency": "USD", "limit": "500", "enabled": true });
     let mut page = poor();
     page.posted(card);
     let with_rate = |rate: &str| {
         let mut event = funding("BTC-USDT", rate, "20000");
-        event["rates"] = json!({ "USD/USDT": "1" });
+        event["rates"] = json!({ "USD/USDT": "2" });
         event
     };
     page.posted(with_rate("0.01"));
     assert_eq!(page.money("USDT"), "0.000000 0.000000 185.000000 0.000000 0.000000");
+    // 200 are due, 185 is the margin: 15 USDT are 7.50 USD.
+    page.posted(with_rate("0.1"));
+    assert_eq!(page.money("USDT"), "0.000000 0.000000 0.000000 0.000000 0.000000");
+    assert_eq!(page.money("USD"), "0.00 0.00 0.00 0.00 7.50");
+    // Without the rate it needs it is poison, where position has applied it already.
+    let mut page = poor();
+    page.posted(
+        json!({ "type": "credit.changed", "currency": "USD", "limit": "500", "enabled": true }),
+    );
     let before = Stage::ALL.map(|stage| page.model.seq(stage));
-    let expected = page.posted(with_rate("0.1"));
+    let expected = page.posted(funding("BTC-USDT", "0.11", "20000"));
     assert_eq!(expected.follow_up(), None);
     let seqs = Stage::ALL.map(|stage| page.model.seq(stage));
     assert_eq!(seqs, [before[0] + 2, before[1] + 2, before[2] + 1]);

@@ -45,7 +45,7 @@ pub(super) fn what_follows(account: &AccountKey, row: &Row) -> Result<Option<Out
         }
         _ => return Ok(None),
     };
-    if event["type"] == json!(EventKind::FundingUnpaid) && !rates.is_empty() {
+    if !rates.is_empty() {
         event["rates"] = json!(rates);
     }
     follow_up(word, account, row, &header, account, &event).map(Some)

@@ -121,7 +121,7 @@ impl Posting<'_> {
 
     /// Pays as much of `money` as is available, and notes the rest.
     fn pay_what_is_there(&mut self, leg: &PlannedLeg, money: Money) -> Result<(), MoneyError> {
-        let there = self.open(money.currency())?.net().or_zero();
+        let there = self.net_of(money.currency())?.or_zero();
         let paid = money.min(there)?;
         if paid.is_positive() {
             self.move_money(leg.from, leg.to, paid)?;

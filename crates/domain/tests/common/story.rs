@@ -409,6 +409,19 @@ impl Story {
         told.collect()
     }
 
+    /// The same, and what is told besides their own outcomes.
+    pub(crate) fn follow_at_once(&mut self) -> Vec<Told> {
+        let followed = std::mem::take(&mut self.followed);
+        let told = followed.into_iter().flat_map(|(account, body)| {
+            assert_eq!(account, self.account_key, "{body}");
+            let envelope: Value = serde_json::from_str(&body).unwrap();
+            let request_id = envelope["header"]["request_id"].as_str().unwrap();
+            let message = self.sent_aside(&format!("sent-by-cap-{request_id}"), &body);
+            self.deliver(&[message])
+        });
+        told.collect()
+    }
+
     /// `event` goes through and is posted.
     pub(crate) fn posted(&mut self, event: &Value) -> Told {
         let told = self.tell(event);

@@ -36,7 +36,7 @@ fn a_change_of_margin_is_of_a_symbol_and_not_of_nothing() {
             (
                 change(),
                 json!({ "leverage": "5" }),
-                "leverage: unknown field `leverage`, expected one of `symbol`, `position_side`, `amount`",
+                "leverage: unknown field `leverage`, expected one of `symbol`, `position_side`, `amount`, `rates`",
             ),
         ],
     );

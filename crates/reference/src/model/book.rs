@@ -131,6 +131,10 @@ impl Book {
             (Status::Open, Event::Opened { .. }) => "account_already_open",
             (Status::Open, _) => return Ok(()),
             (Status::Unopened, _) => "account_not_found",
+            // The position stage knows of no closing, and finds nothing open before account is asked.
+            (Status::Closed, Event::MarginChanged(_) | Event::LeverageChanged { .. }) => {
+                return Ok(());
+            }
             (Status::Closed, _) => "account_closed",
         };
         if event.is_request() {
@@ -224,13 +228,13 @@ impl Book {
         Ok(posted)
     }
 
-    /// Takes what CAP sent itself, an event without rates. After a stop the book is of no use.
-    pub(super) fn follow(&mut self, own: &OwnEvent) -> Result<Posted, Stop> {
+    /// Takes what CAP sent itself, with the rates of the event that it follows from. After a stop the
+    /// book is of no use.
+    pub(super) fn follow(&mut self, own: &OwnEvent, rates: &Rates) -> Result<Posted, Stop> {
         let mut posting = Posting::default();
         let mut posted = Posted::default();
         self.apply_own(&mut posting, own).ok_or(Stop::CONTRADICTION)?;
-        let rates = Rates::default();
-        let terms = Terms { shortfall: Shortfall::Force, line: self.credit, rates: &rates };
+        let terms = Terms { shortfall: Shortfall::Force, line: self.credit, rates };
         match self.post(&posting, &terms, &mut posted) {
             Err(Stop::Rejected(_)) => Err(Stop::CONTRADICTION),
             result => result.map(|()| posted),

@@ -94,7 +94,9 @@ impl Holding {
             return Err(Stop::CONTRADICTS_POSITION);
         }
         self.margin_mode = fill.margin_mode;
-        self.leverage = fill.leverage;
+        if closing < fill.quantity {
+            self.leverage = fill.leverage;
+        }
         self.close_and_open(fill, closing).ok_or(Stop::CONTRADICTION)
     }
 

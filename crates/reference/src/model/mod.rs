@@ -43,6 +43,7 @@ pub(crate) use currency::{Currency, written};
 pub use due::{Due, first_tellings};
 use event::{Event, Unreadable};
 pub(crate) use event::{MarginMode, PositionSide};
+use exchange::Rates;
 pub use expected::{Balance, Expected, Position, PositionChange};
 pub(crate) use fill::Holding;
 pub use follow_up::FollowUp;
@@ -151,13 +152,15 @@ impl Model {
             Ok(Posted { cancelled, own: None, .. }) => {
                 Would::Post { cancels: !cancelled.is_empty(), follows: false }
             }
-            Ok(Posted { cancelled, own: Some(own), .. }) => match after.follow(&own) {
-                Ok(then) => {
-                    let cancels = !cancelled.is_empty() || !then.cancelled.is_empty();
-                    Would::Post { cancels, follows: true }
+            Ok(Posted { cancelled, own: Some(own), .. }) => {
+                match after.follow(&own, &reading.rates) {
+                    Ok(then) => {
+                        let cancels = !cancelled.is_empty() || !then.cancelled.is_empty();
+                        Would::Post { cancels, follows: true }
+                    }
+                    Err(_) => Would::Poison,
                 }
-                Err(_) => Would::Poison,
-            },
+            }
             Err(_) if reading.event.is_request() => Would::NotPost,
             Err(_) => Would::Poison,
         }
@@ -186,7 +189,7 @@ impl Model {
         Some(match after.take(&reading, Asked { request_id: &message.request_id, lane_seq }) {
             Ok(posted) => {
                 self.book = after;
-                self.posted(posted)
+                self.posted(posted, &reading.rates)
             }
             Err(Stop::Rejected(code)) => self.rejected(code),
             Err(Stop::Poisoned { at: Stage::Position }) => {
@@ -200,7 +203,7 @@ impl Model {
         })
     }
 
-    fn posted(&mut self, posted: Posted) -> Expected {
+    fn posted(&mut self, posted: Posted, rates: &Rates) -> Expected {
         let lane_seq = self.numbered_through(Stage::Account);
         Expected::Posted {
             lane_seq,
@@ -208,15 +211,15 @@ impl Model {
             position: posted.position.map(Box::new),
             delayed: posted.delayed,
             cancelled: cancelled(posted.cancelled, lane_seq),
-            follow_up: posted.own.and_then(|own| self.followed_up(&own)).map(Box::new),
+            follow_up: posted.own.and_then(|own| self.followed_up(&own, rates)).map(Box::new),
         }
     }
 
     /// Takes what CAP sends itself. If that is poison its lane stops, and nothing more is said: the
     /// position stage has applied by then what the account stage cannot.
-    fn followed_up(&mut self, own: &OwnEvent) -> Option<FollowUp> {
+    fn followed_up(&mut self, own: &OwnEvent, rates: &Rates) -> Option<FollowUp> {
         let mut after = self.book.clone();
-        let Ok(posted) = after.follow(own) else {
+        let Ok(posted) = after.follow(own, rates) else {
             self.numbered_through(Stage::Position);
             return None;
         };

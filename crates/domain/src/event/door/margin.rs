@@ -10,40 +10,43 @@ use crate::position::HedgeSide;
 use crate::rulebook::Rule;
 
 impl Door<'_> {
-    pub(super) fn margin_changed(&self) -> Result<Event, InvalidField> {
+    pub(super) fn margin_changed(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
             symbol: String,
             position_side: Option<HedgeSide>,
             amount: String,
+            rates: WireRates,
         }
         self.check_margin_can_be_posted()?;
         let wire: Wire = self.fields()?;
+        let rates = self.rates(wire.rates)?;
         let contract = self.contract(&wire.symbol)?.without_maintenance();
         let amount = self.amount("amount", contract.settled_in, &wire.amount, Sign::Any)?;
         if amount.is_zero() {
             return Err(invalid("amount", format!("{amount} changes nothing")));
         }
-        Ok(Event::MarginChanged { contract, position_side: wire.position_side, amount })
+        Ok((Event::MarginChanged { contract, position_side: wire.position_side, amount }, rates))
     }
 
-    pub(super) fn leverage_changed(&self) -> Result<Event, InvalidField> {
+    pub(super) fn leverage_changed(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
             symbol: String,
             leverage: String,
+            rates: WireRates,
         }
         self.check_margin_can_be_posted()?;
         let wire: Wire = self.fields()?;
-        Ok(Event::LeverageChanged {
-            contract: self.contract(&wire.symbol)?.without_maintenance(),
-            leverage: self.above_zero("leverage", &wire.leverage)?,
-        })
+        let rates = self.rates(wire.rates)?;
+        let contract = self.contract(&wire.symbol)?.without_maintenance();
+        let leverage = self.above_zero("leverage", &wire.leverage)?;
+        Ok((Event::LeverageChanged { contract, leverage }, rates))
     }
 
-    pub(super) fn margin_posted(&self) -> Result<Event, InvalidField> {
+    pub(super) fn margin_posted(&self) -> Result<(Event, Rates), InvalidField> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
         struct Wire {
@@ -52,15 +55,20 @@ impl Door<'_> {
             leverage: Option<String>,
             currency: String,
             amount: String,
+            rates: WireRates,
         }
         let wire: Wire = self.fields()?;
+        let rates = self.rates(wire.rates)?;
         let leverage = wire.leverage.as_deref();
-        Ok(Event::MarginPosted {
-            contract: self.contract(&wire.symbol)?.without_maintenance(),
-            position_side: wire.position_side,
-            leverage: leverage.map(|text| self.above_zero("leverage", text)).transpose()?,
-            amount: self.money(&wire.currency, &wire.amount, Sign::Positive)?,
-        })
+        Ok((
+            Event::MarginPosted {
+                contract: self.contract(&wire.symbol)?.without_maintenance(),
+                position_side: wire.position_side,
+                leverage: leverage.map(|text| self.above_zero("leverage", text)).transpose()?,
+                amount: self.money(&wire.currency, &wire.amount, Sign::Positive)?,
+            },
+            rates,
+        ))
     }
 
     pub(super) fn funding_unpaid(&self) -> Result<(Event, Rates), InvalidField> {

@@ -89,9 +89,9 @@ pub fn read_event(
         EventKind::TransferRequested => bare(door.transfer_requested()),
         EventKind::TransferArrived => bare(door.transfer_arrived()),
         EventKind::TransferReturned => bare(door.transfer_returned()),
-        EventKind::MarginChanged => bare(door.margin_changed()),
-        EventKind::LeverageChanged => bare(door.leverage_changed()),
-        EventKind::MarginPosted => bare(door.margin_posted()),
+        EventKind::MarginChanged => door.margin_changed(),
+        EventKind::LeverageChanged => door.leverage_changed(),
+        EventKind::MarginPosted => door.margin_posted(),
         EventKind::FundingUnpaid => door.funding_unpaid(),
     }
 }
