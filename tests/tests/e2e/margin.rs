@@ -92,12 +92,14 @@ async fn margins_agree_after_services_crashed_in_between() {
     let accounts: Vec<String> =
         (0..ACCOUNTS).map(|n| format!("acme/perpetual/retail/M-{n}")).collect();
     for (n, account) in accounts.iter().enumerate() {
-        let publish = |id: &str, event| {
-            world.upstream.publish(&envelope(account, &format!("{id}-{n}"), event))
-        };
-        publish("open", opened()).await;
-        publish("fund", deposit("USDT", "1000")).await;
-        publish("fill", isolated_fill("o-1", "buy", "0.1")).await;
+        let events = [
+            ("open", opened()),
+            ("fund", deposit("USDT", "1000")),
+            ("fill", isolated_fill("o-1", "buy", "0.1")),
+        ];
+        for (id, event) in events {
+            world.upstream.publish(&envelope(account, &format!("{id}-{n}"), event)).await;
+        }
     }
     world.quiet().await;
     // When they change margin and leverage while every stage crashes twice
