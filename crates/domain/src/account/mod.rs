@@ -1,6 +1,8 @@
 //! Accounts: the money. Account alone decides between enough, borrow and reject (C2).
 
+mod balance;
 mod credit;
+mod declared;
 mod exchange;
 mod lifecycle;
 mod posting;
@@ -8,9 +10,9 @@ mod stage;
 mod state;
 mod withdrawal;
 
+pub use balance::Balance;
 pub use posting::{Posted, post};
 pub use stage::{AccountRuling, Accounts};
 pub use state::{
-    AccountState, AccountStatus, Balance, CancelledWithdrawal, Credit, Leg, Withdrawal,
-    WithdrawalRequest,
+    AccountState, AccountStatus, CancelledWithdrawal, Credit, Leg, Withdrawal, WithdrawalRequest,
 };

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::balance::Balance;
 use super::posting::Posted;
-use super::state::{AccountState, Balance, CancelledWithdrawal, Leg, WithdrawalRequest};
+use super::state::{AccountState, CancelledWithdrawal, Leg, WithdrawalRequest};
 use super::{lifecycle, posting, withdrawal};
 use crate::event::Event;
 use crate::ids::AccountKey;
@@ -175,7 +176,7 @@ fn apply(
     let legs = resolve(legs.to_vec(), |name| match name {
         AmountName::WithdrawalAmount => withdrawn,
         _ => None,
-    });
+    })?;
     let Posted { legs, balances, cancelled } = posting::post(account, kind, &legs, rates)?;
     Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled })
 }

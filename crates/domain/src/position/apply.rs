@@ -147,7 +147,7 @@ fn apply_fill(
         AmountName::OpeningFee => Some(opening_fee.or_zero()),
         AmountName::OpeningRebate => Some(opening_fee.negated().or_zero()),
         _ => None,
-    });
+    })?;
     let change = PositionChange::new(&key, contract, &filled.position, realised)?;
     state.positions.insert(key, filled.position);
     Ok(PositionRuling::Changed { legs, position: Some(change) })
@@ -193,7 +193,7 @@ fn apply_funding(
         AmountName::FundingPaid => Some(received.negated().or_zero()),
         AmountName::FundingReceived => Some(received.or_zero()),
         _ => None,
-    });
+    })?;
     // An outcome shows one position: two, or none, it does not.
     let position = match held.as_slice() {
         [(key, position)] => {

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::division::{check_source, check_target};
 use super::{
-    InstrumentKind, Instruments, LEGS_MAX, LegDocument, LegShortfall, Rule, RuleDocument, RuleLeg,
-    Rulebook, RulebookDocument, SubjectKind, vocabulary,
+    DECLARED_MAX, InstrumentKind, Instruments, LEGS_MAX, LegDocument, LegShortfall, Rule,
+    RuleDocument, RuleLeg, Rulebook, RulebookDocument, SubjectKind, vocabulary,
 };
+use crate::division::{Source, Target};
 use crate::event::{EventClass, EventKind};
 use crate::lane::StageName;
 use crate::money::{Currency, CurrencyCode};
@@ -22,11 +24,14 @@ pub struct RulebookError {
     pub reason: String,
 }
 
-fn wrong<T>(place: impl Into<String>, reason: impl Into<String>) -> Result<T, RulebookError> {
+pub(super) fn wrong<T>(
+    place: impl Into<String>,
+    reason: impl Into<String>,
+) -> Result<T, RulebookError> {
     Err(RulebookError { place: place.into(), reason: reason.into() })
 }
 
-type Subjects = BTreeMap<Subject, SubjectKind>;
+pub(super) type Subjects = BTreeMap<Subject, SubjectKind>;
 
 impl Rulebook {
     /// Checks `document` against the currencies there are and takes it as the product's rules.
@@ -95,18 +100,27 @@ fn check_transfers(rulebook: &Rulebook) -> Result<(), RulebookError> {
     if !transfers.iter().any(|(kind, ..)| has_legs(*kind)) {
         return Ok(());
     }
+    let free = |subject: &Subject| subject.is_free();
     for (kind, from, to) in transfers {
         let moves_so = match rulebook.rule(kind) {
-            Some(Rule::Legs(legs)) => {
-                matches!(legs.as_slice(), [leg] if leg.from.name() == from && leg.to.name() == to)
-            }
+            Some(Rule::Legs(legs)) => match legs.as_slice() {
+                [leg] if to == "transit" => {
+                    leg.from.subjects().iter().all(free)
+                        && matches!(&leg.to, Target::One(one) if one.name() == to)
+                }
+                [leg] => {
+                    matches!(&leg.from, Source::One(one) if one.name() == from)
+                        && leg.to.subjects().all(|subject| free(&subject))
+                }
+                _ => false,
+            },
             _ => false,
         };
         if !moves_so {
             return wrong(
                 format!("events.{kind}"),
                 format!(
-                    "a transfer moves from {from} to {to} here, with one leg: it would be lost, or made twice"
+                    "a transfer moves from {from} to {to} here, or with declared subjects for available, with one leg: it would be lost, or made twice"
                 ),
             );
         }
@@ -181,7 +195,24 @@ fn check_subjects(document: &BTreeMap<String, SubjectKind>) -> Result<Subjects, 
             }
         }
     }
+    check_declared(&subjects)?;
     Ok(subjects)
+}
+
+/// What a rulebook declares of its accounts is owed to them, as what is available is.
+fn check_declared(subjects: &Subjects) -> Result<(), RulebookError> {
+    let declared = subjects.iter().filter(|(subject, _)| matches!(subject, Subject::Declared(_)));
+    if let Some((subject, _)) = declared.clone().find(|(_, kind)| **kind == SubjectKind::Asset) {
+        let reason = format!("{subject} is of the other kind: it is the account's money");
+        return wrong(format!("subjects.{subject}"), reason);
+    }
+    match declared.count() {
+        0..=DECLARED_MAX => Ok(()),
+        count => wrong(
+            "subjects",
+            format!("declares {count} subjects of the account, {DECLARED_MAX} is the most"),
+        ),
+    }
 }
 
 fn check_rules(
@@ -258,22 +289,14 @@ fn check_leg(
     words: &[AmountName],
     subjects: &Subjects,
 ) -> Result<RuleLeg, RulebookError> {
-    let subject = |field: &str, name: &str| match name.parse::<Subject>() {
-        Err(error) => wrong(format!("{place}.{field}"), error.to_string()),
-        Ok(Subject::Borrowed) => wrong(
-            format!("{place}.{field}"),
-            "borrowed is moved by account itself: move available, and state the shortfall",
-        ),
-        Ok(subject) if !subjects.contains_key(&subject) => {
-            wrong(format!("{place}.{field}"), format!("{subject} is not declared in subjects"))
-        }
-        Ok(subject) => Ok(subject),
-    };
-    let (from, to) = (subject("from", &leg.from)?, subject("to", &leg.to)?);
-    if from == to {
-        return wrong(place, format!("moves money from {from} to itself"));
+    let from = check_source(kind, &leg.from, place, subjects)?;
+    let to = check_target(leg, place, subjects)?;
+    if let Some(both) = to.subjects().find(|subject| from.subjects().contains(subject)) {
+        return wrong(place, format!("moves money from {both} to itself"));
     }
-    if from.is_contra() && to.is_contra() {
+    if let (Source::One(from), Some(to)) = (&from, to.subjects().find(Subject::is_contra))
+        && from.is_contra()
+    {
         return wrong(
             place,
             format!("moves money from {from} to {to} without touching the account"),
@@ -291,7 +314,8 @@ fn check_leg(
             );
         }
     };
-    let shortfall = check_shortfall(kind, from, leg.shortfall, place)?;
+    let last = from.subjects().last().copied().unwrap_or(Subject::Available);
+    let shortfall = check_shortfall(kind, last, leg.shortfall, place)?;
     Ok(RuleLeg { from, to, amount, shortfall })
 }
 

@@ -10,7 +10,7 @@ use crate::common::shipped;
 fn the_shipped_configuration_loads() {
     let configuration = check(shipped()).unwrap();
     let products: Vec<_> = configuration.rulebooks().map(|r| r.product.to_string()).collect();
-    assert_eq!(products, ["perpetual", "spot"]);
+    assert_eq!(products, ["cfd", "perpetual", "spot"]);
     let decimals = |code: &str| configuration.currency(code.parse().unwrap()).map(|c| c.decimals);
     let found = ["BTC", "ETH", "USDT", "USD", "HKD", "DOGE"].map(decimals);
     assert_eq!(found, [Some(8), Some(8), Some(6), Some(2), Some(2), None]);
@@ -40,6 +40,8 @@ fn what_a_shipped_rulebook_refuses_says_why() {
     assert_eq!(
         reasons,
         [
+            "cfd margin.changed: isolated margin is not supported yet",
+            "cfd leverage.changed: changing leverage is not supported yet",
             "perpetual margin.changed: isolated margin is not supported yet",
             "perpetual leverage.changed: changing leverage is not supported yet",
             "spot funding.charged: spot has no positions to charge funding on",
