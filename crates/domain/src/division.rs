@@ -20,7 +20,7 @@ pub const PARTS_MAX: usize = 8;
 
 /// Whose money goes down. In JSON a subject, or a list of subjects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "from is neither a subject nor a list of subjects")]
 pub enum Source {
     /// One subject's.
     One(Subject),
@@ -31,7 +31,7 @@ pub enum Source {
 
 /// Whose money goes up. In JSON a subject, or an object with `shares` and `remainder`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "to is neither a subject nor a split")]
 pub enum Target {
     /// One subject's.
     One(Subject),

@@ -85,7 +85,32 @@ pub(crate) fn check_new(rulebook: &Rulebook) -> Result<(), RulebookError> {
             format!("{exchange} is missing: borrowing in a card's currency goes through it"),
         );
     }
+    check_ways_out(rulebook)?;
     check_transfers(rulebook)
+}
+
+/// What goes to a declared subject can leave it: else it would stay there, and keep its account open,
+/// for ever.
+fn check_ways_out(rulebook: &Rulebook) -> Result<(), RulebookError> {
+    let legs = || {
+        rulebook.rules.iter().flat_map(|(kind, rule)| match rule {
+            Rule::Legs(legs) => legs.iter().map(|leg| (*kind, leg)).collect(),
+            Rule::Refused(_) => Vec::new(),
+        })
+    };
+    for subject in rulebook.subjects.keys().filter(|name| matches!(name, Subject::Declared(_))) {
+        let credits = legs().find(|(_, leg)| leg.to.subjects().any(|to| to == *subject));
+        let leaves = legs().any(|(_, leg)| leg.from.subjects().contains(subject));
+        if let (Some((kind, _)), false) = (credits, leaves) {
+            return wrong(
+                format!("subjects.{subject}"),
+                format!(
+                    "{kind} moves money to {subject}, and no leg takes any from it: it could never leave"
+                ),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Account sends a transfer on because it is in transit, and gives it back out of transit: rules

@@ -54,6 +54,19 @@ fn declared_subjects_are_checked() {
 }
 
 #[test]
+fn what_goes_to_a_declared_subject_can_leave_it() {
+    let mut document = shipped();
+    document["rulebooks"][2]["subjects"]["points"] = json!("liability");
+    assert!(check(document.clone()).is_ok(), "a subject that nothing moves yet is no harm");
+    let deposit = &mut document["rulebooks"][2]["events"]["deposit.received"]["legs"][0];
+    deposit["split"][0]["to"] = json!("points");
+    assert_eq!(
+        check(document).unwrap_err(),
+        "rulebooks/cfd.json: subjects.points: deposit.received moves money to points, and no leg takes any from it: it could never leave"
+    );
+}
+
+#[test]
 fn a_split_is_checked() {
     let split = |parts: Value| Set("/rulebooks/2/events/deposit.received/legs/0", splitting(parts));
     let leg = |leg: Value| Set("/rulebooks/2/events/deposit.received/legs/0", leg);
