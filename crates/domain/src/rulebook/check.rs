@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::division::{check_source, check_target};
+use super::division::{check_declared, check_source, check_target, check_ways_out};
 use super::{
-    DECLARED_MAX, InstrumentKind, Instruments, LEGS_MAX, LegDocument, LegShortfall, Rule,
-    RuleDocument, RuleLeg, Rulebook, RulebookDocument, SubjectKind, vocabulary,
+    InstrumentKind, Instruments, LEGS_MAX, LegDocument, LegShortfall, Rule, RuleDocument, RuleLeg,
+    Rulebook, RulebookDocument, SubjectKind, vocabulary,
 };
 use crate::division::{Source, Target};
 use crate::event::{EventClass, EventKind};
@@ -87,30 +87,6 @@ pub(crate) fn check_new(rulebook: &Rulebook) -> Result<(), RulebookError> {
     }
     check_ways_out(rulebook)?;
     check_transfers(rulebook)
-}
-
-/// What goes to a declared subject can leave it: else it would stay there, and keep its account open,
-/// for ever.
-fn check_ways_out(rulebook: &Rulebook) -> Result<(), RulebookError> {
-    let legs = || {
-        rulebook.rules.iter().flat_map(|(kind, rule)| match rule {
-            Rule::Legs(legs) => legs.iter().map(|leg| (*kind, leg)).collect(),
-            Rule::Refused(_) => Vec::new(),
-        })
-    };
-    for subject in rulebook.subjects.keys().filter(|name| matches!(name, Subject::Declared(_))) {
-        let credits = legs().find(|(_, leg)| leg.to.subjects().any(|to| to == *subject));
-        let leaves = legs().any(|(_, leg)| leg.from.subjects().contains(subject));
-        if let (Some((kind, _)), false) = (credits, leaves) {
-            return wrong(
-                format!("subjects.{subject}"),
-                format!(
-                    "{kind} moves money to {subject}, and no leg takes any from it: it could never leave"
-                ),
-            );
-        }
-    }
-    Ok(())
 }
 
 /// Account sends a transfer on because it is in transit, and gives it back out of transit: rules
@@ -222,22 +198,6 @@ fn check_subjects(document: &BTreeMap<String, SubjectKind>) -> Result<Subjects, 
     }
     check_declared(&subjects)?;
     Ok(subjects)
-}
-
-/// What a rulebook declares of its accounts is owed to them, as what is available is.
-fn check_declared(subjects: &Subjects) -> Result<(), RulebookError> {
-    let declared = subjects.iter().filter(|(subject, _)| matches!(subject, Subject::Declared(_)));
-    if let Some((subject, _)) = declared.clone().find(|(_, kind)| **kind == SubjectKind::Asset) {
-        let reason = format!("{subject} is of the other kind: it is the account's money");
-        return wrong(format!("subjects.{subject}"), reason);
-    }
-    match declared.count() {
-        0..=DECLARED_MAX => Ok(()),
-        count => wrong(
-            "subjects",
-            format!("declares {count} subjects of the account, {DECLARED_MAX} is the most"),
-        ),
-    }
 }
 
 fn check_rules(

@@ -1,9 +1,10 @@
-//! Checks of the two ends of a leg: the subjects an amount is drawn from, and those it is split over.
+//! Checks of the subjects that a rulebook declares, and of the two ends of a leg: those that an amount
+//! is drawn from, and those it is split over.
 
 use rust_decimal::Decimal;
 
 use super::check::{RulebookError, Subjects, wrong};
-use super::{FromDocument, LegDocument, PartDocument};
+use super::{DECLARED_MAX, FromDocument, LegDocument, PartDocument, Rule, Rulebook, SubjectKind};
 use crate::division::{DRAWN_MAX, PARTS_MAX, Share, Source, Split, Target};
 use crate::event::{EventClass, EventKind};
 use crate::money::exact::parse_decimal;
@@ -11,6 +12,46 @@ use crate::subject::{InvalidSubject, Subject};
 
 /// What stands in the place of the last part's share.
 const REMAINDER: &str = "remainder";
+
+/// What a rulebook declares of its accounts is owed to them, as what is available is.
+pub(super) fn check_declared(subjects: &Subjects) -> Result<(), RulebookError> {
+    let declared = subjects.iter().filter(|(subject, _)| matches!(subject, Subject::Declared(_)));
+    if let Some((subject, _)) = declared.clone().find(|(_, kind)| **kind == SubjectKind::Asset) {
+        let reason = format!("{subject} is of the other kind: it is the account's money");
+        return wrong(format!("subjects.{subject}"), reason);
+    }
+    match declared.count() {
+        0..=DECLARED_MAX => Ok(()),
+        count => wrong(
+            "subjects",
+            format!("declares {count} subjects of the account, {DECLARED_MAX} is the most"),
+        ),
+    }
+}
+
+/// What goes to a declared subject can leave it: else it would stay there, and keep its account open,
+/// for ever.
+pub(super) fn check_ways_out(rulebook: &Rulebook) -> Result<(), RulebookError> {
+    let legs = || {
+        rulebook.rules.iter().flat_map(|(kind, rule)| match rule {
+            Rule::Legs(legs) => legs.iter().map(|leg| (*kind, leg)).collect(),
+            Rule::Refused(_) => Vec::new(),
+        })
+    };
+    for subject in rulebook.subjects.keys().filter(|name| matches!(name, Subject::Declared(_))) {
+        let credits = legs().find(|(_, leg)| leg.to.subjects().any(|to| to == *subject));
+        let leaves = legs().any(|(_, leg)| leg.from.subjects().contains(subject));
+        if let (Some((kind, _)), false) = (credits, leaves) {
+            return wrong(
+                format!("subjects.{subject}"),
+                format!(
+                    "{kind} moves money to {subject}, and no leg takes any from it: it could never leave"
+                ),
+            );
+        }
+    }
+    Ok(())
+}
 
 /// Where the money of a leg at `place` comes from.
 pub(super) fn check_source(
