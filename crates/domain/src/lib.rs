@@ -8,6 +8,7 @@
 pub mod account;
 pub mod clearing;
 pub mod configuration;
+pub mod division;
 pub mod envelope;
 pub mod event;
 pub mod ids;

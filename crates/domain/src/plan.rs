@@ -8,8 +8,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::money::Money;
-use crate::subject::Subject;
+use crate::division::{Source, Target};
+use crate::money::{Money, MoneyError};
 
 /// What happens when `available` cannot cover a leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,16 +25,17 @@ pub enum Shortfall {
     Position,
 }
 
-/// A movement of one amount between two subjects: it balances by construction.
+/// A movement of one amount, as a rule between two subjects: it balances by construction. It may be
+/// drawn from several, and split over several as soon as it is known ([`crate::division`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedLeg {
     /// Whose money goes down.
-    pub from: Subject,
+    pub from: Source,
     /// Whose money goes up.
-    pub to: Subject,
+    pub to: Target,
     /// How much.
     pub amount: PlannedAmount,
-    /// What if `from` is short.
+    /// What if `from`, or the last of it, is short.
     pub shortfall: Shortfall,
 }
 
@@ -134,19 +135,38 @@ impl<'de> Deserialize<'de> for AmountName {
     }
 }
 
-/// Fills in the legs whose figure `amount_of` knows; legs that turn out to move nothing go.
+/// Fills in the legs whose figure `amount_of` knows, and splits what is to be split of them; legs that
+/// turn out to move nothing go.
+///
+/// # Errors
+/// If a part of a split does not fit.
 pub fn resolve(
     legs: Vec<PlannedLeg>,
     amount_of: impl Fn(AmountName) -> Option<Money>,
-) -> Vec<PlannedLeg> {
-    legs.into_iter()
-        .map(|leg| match leg.amount {
-            PlannedAmount::Named(name) => match amount_of(name) {
-                Some(money) => PlannedLeg { amount: PlannedAmount::Known(money), ..leg },
-                None => leg,
-            },
-            PlannedAmount::Known(_) => leg,
-        })
-        .filter(|leg| !matches!(&leg.amount, PlannedAmount::Known(money) if money.is_zero()))
-        .collect()
+) -> Result<Vec<PlannedLeg>, MoneyError> {
+    let mut resolved = Vec::with_capacity(legs.len());
+    for leg in legs {
+        let known = match leg.amount {
+            PlannedAmount::Named(name) => amount_of(name),
+            PlannedAmount::Known(money) => Some(money),
+        };
+        let of = |to: Target, money: Money, from: Source| PlannedLeg {
+            from,
+            to,
+            amount: PlannedAmount::Known(money),
+            shortfall: leg.shortfall,
+        };
+        match (known, leg.to) {
+            (None, to) => resolved.push(PlannedLeg { to, ..leg }),
+            (Some(money), to @ Target::One(_)) => resolved.push(of(to, money, leg.from)),
+            (Some(money), Target::Split(split)) => {
+                let parts = split.parts(money)?.into_iter();
+                resolved.extend(parts.map(|(to, part)| of(to.into(), part, leg.from.clone())));
+            }
+        }
+    }
+    let moves =
+        |leg: &PlannedLeg| !matches!(&leg.amount, PlannedAmount::Known(money) if money.is_zero());
+    resolved.retain(moves);
+    Ok(resolved)
 }

@@ -103,3 +103,35 @@ fn nothing_below_depends_on_a_service() {
         assert!(found.is_empty(), "{} depends on {found:?}", package.name);
     }
 }
+
+/// Every file below `folder` that is code or SQL.
+fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let is_code = |path: &std::path::Path| {
+            path.extension().is_some_and(|extension| extension == "rs" || extension == "sql")
+        };
+        if path.is_dir() {
+            sources(&path, found);
+        } else if is_code(&path) {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn a_product_that_is_data_only_is_known_to_no_code() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut found = vec![];
+    for package in workspace().packages {
+        sources(&package.manifest_path.parent().unwrap().as_std_path().join("src"), &mut found);
+    }
+    sources(&root.join("migrations"), &mut found);
+    assert!(found.len() > 200, "the sources are where they are looked for: {}", found.len());
+    for path in found {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let knows = |line: &str| line.contains("\"cfd") || line.contains(" cfd");
+        let line = text.lines().find(|line| knows(line));
+        assert_eq!(line, None, "{} knows a product that is data only", path.display());
+    }
+}

@@ -7,6 +7,8 @@ cross join lateral (
         ('margin', margin),
         ('withdrawing', withdrawing),
         ('borrowed', borrowed)
+    union all
+    select name, declared_share::numeric from jsonb_each_text(declared) as other (name, declared_share)
 ) as share (subject, amount)
 group by company, currency, subject
 order by company, currency, subject

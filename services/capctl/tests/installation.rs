@@ -88,8 +88,13 @@ async fn a_bad_configuration_is_refused_with_file_place_and_reason() {
     world.tool.text("migrate").await;
     let folder = std::env::temp_dir().join(format!("capctl-bad-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("rulebooks")).unwrap();
-    let files =
-        ["currencies.json", "instruments.json", "rulebooks/spot.json", "rulebooks/perpetual.json"];
+    let files = [
+        "currencies.json",
+        "instruments.json",
+        "rulebooks/spot.json",
+        "rulebooks/perpetual.json",
+        "rulebooks/cfd.json",
+    ];
     for file in files {
         std::fs::copy(configuration().join(file), folder.join(file)).unwrap();
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
 mod bad_input;
+mod cfd;
 mod crashes;
 mod crowd;
 mod events;

@@ -15,8 +15,13 @@ use crate::tools::capctl;
 fn changed(folder: &Path, file: &str, from: &str, to: &str) {
     let shipped = repository().join("config");
     std::fs::create_dir_all(folder.join("rulebooks")).unwrap();
-    let files =
-        ["currencies.json", "instruments.json", "rulebooks/spot.json", "rulebooks/perpetual.json"];
+    let files = [
+        "currencies.json",
+        "instruments.json",
+        "rulebooks/spot.json",
+        "rulebooks/perpetual.json",
+        "rulebooks/cfd.json",
+    ];
     for name in files {
         let text = std::fs::read_to_string(shipped.join(name)).unwrap();
         let text = if name == file { text.replace(from, to) } else { text };

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use super::declared::in_words;
 use super::posting::{Open, Posting};
 use super::state::AccountState;
 use crate::money::{Currency, Money, MoneyError};
 use crate::plan::Shortfall;
 use crate::refusal::{Refusal, RejectionCode, Stop};
+use crate::subject::Subject;
 
 /// A credit line that lends now: switched on, with a limit above zero.
 #[derive(Clone, Copy)]
@@ -35,6 +37,8 @@ pub(super) struct Asked {
     available: Money,
     /// What is short of it.
     pub(super) short: Money,
+    /// What other subjects had that were drawn from before it, and gave.
+    drawn: Vec<(Subject, Money)>,
 }
 
 impl Asked {
@@ -44,6 +48,7 @@ impl Asked {
             needed: open.net_before.minus(open.net())?,
             available: open.net_before.or_zero(),
             short: open.short()?,
+            drawn: open.drawn.clone(),
         })
     }
 }
@@ -116,14 +121,17 @@ impl Posting<'_> {
 
     /// A no, with the figures: `needs 300.000000 USDT, has 100.000000 available, credit left 0.00 USD`.
     pub(super) fn refused(&self, code: RejectionCode, asked: &Asked) -> Stop {
-        let Asked { needed, available, .. } = asked;
+        let Asked { needed, available, drawn, .. } = asked;
         let left = match self.credit_left() {
             None => Money::zero(needed.currency()).amount(),
             Some(left) if left.currency() == needed.currency() => left.amount(),
             Some(left) => left.to_string(),
         };
-        let has = available.amount();
-        let detail = format!("needs {needed}, has {has} available, credit left {left}");
+        let mut has = drawn.clone();
+        has.push((Subject::Available, *available));
+        let all = drawn.iter().try_fold(*needed, |all, (_, money)| all.plus(*money));
+        let needed = all.unwrap_or(*needed);
+        let detail = format!("needs {needed}, has {}, credit left {left}", in_words(&has));
         Refusal::rejected(code, detail).into()
     }
 

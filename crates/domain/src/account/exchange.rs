@@ -22,7 +22,7 @@ impl Posting<'_> {
         let mut came_in = Vec::new();
         let others = self.open.iter().filter(|(code, _)| line.is_none_or(|k| k.code != **code));
         for open in others.map(|(_, open)| open) {
-            let moved = open.net().minus(open.net_before)?;
+            let moved = open.net().minus(open.net_before)?.plus(open.came_into_declared()?)?;
             if open.short()?.is_positive() {
                 short.push((Asked::of(open)?, open.policy));
             } else if moved.is_positive() {
@@ -52,6 +52,8 @@ impl Posting<'_> {
             for moved in came_in {
                 self.repay(moved, line)?;
             }
+            // What was bought may be owed now: what came in repays that too, in the line's own currency.
+            self.repay_in(line.code)?;
             if let Some(asked) = asked.or(own) {
                 self.check_line(card, line, &asked)?;
             }
@@ -74,7 +76,12 @@ impl Posting<'_> {
     fn repay(&mut self, moved: Money, line: Currency) -> Result<(), Stop> {
         let owed = self.net_of(line)?.negated();
         let Some(exchange) = self.rates.between(moved.currency(), line) else { return Ok(()) };
-        let most = moved.min(self.net_of(moved.currency())?)?;
+        let there = self.net_of(moved.currency())?;
+        let declared = match self.open.get(&moved.currency().code) {
+            Some(open) => open.came_into_declared()?,
+            None => Money::zero(moved.currency()),
+        };
+        let most = moved.min(there.plus(declared)?)?;
         if !owed.is_positive() || !most.is_positive() {
             return Ok(());
         }
@@ -83,7 +90,11 @@ impl Posting<'_> {
             Ok(enough) => enough.min(most)?,
             Err(_) => most,
         };
-        if exchange.of(repaid)?.is_zero() { Ok(()) } else { self.exchange(&exchange, repaid) }
+        if exchange.of(repaid)?.is_zero() {
+            return Ok(());
+        }
+        self.free(repaid.minus(there)?)?;
+        self.exchange(&exchange, repaid)
     }
 
     /// Gives `given` to the house and takes what it is exchanged into: two legs.

@@ -48,14 +48,7 @@ pub(super) fn close(account: &mut AccountState) -> Result<(), Refusal> {
         .filter(|balance| !balance.is_zero())
         .map(|balance| {
             let currency = balance.available.currency();
-            let shares = [
-                ("available", balance.available),
-                ("frozen", balance.frozen),
-                ("margin", balance.margin),
-                ("withdrawing", balance.withdrawing),
-                ("borrowed", balance.borrowed),
-            ];
-            let shares = shares.iter().filter(|(_, money)| !money.is_zero());
+            let shares = balance.shares().filter(|(_, money)| !money.is_zero());
             let shares: Vec<String> =
                 shares.map(|(name, money)| format!("{} {name}", money.amount())).collect();
             format!("{currency} {}", shares.join(" and "))

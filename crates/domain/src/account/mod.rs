@@ -1,6 +1,8 @@
 //! Accounts: the money. Account alone decides between enough, borrow and reject (C2).
 
+mod balance;
 mod credit;
+mod declared;
 mod exchange;
 mod lifecycle;
 mod margin;
@@ -9,10 +11,10 @@ mod stage;
 mod state;
 mod withdrawal;
 
+pub use balance::Balance;
 pub use margin::margin_under_way;
 pub use posting::{Posted, post};
 pub use stage::{AccountRuling, Accounts};
 pub use state::{
-    AccountState, AccountStatus, Balance, CancelledWithdrawal, Credit, Leg, Withdrawal,
-    WithdrawalRequest,
+    AccountState, AccountStatus, CancelledWithdrawal, Credit, Leg, Withdrawal, WithdrawalRequest,
 };

@@ -3,7 +3,9 @@
 //! The net rule of `CONTRACT.md`: per currency, after any posting, `available = max(n, 0)` and
 //! `borrowed = max(−n, 0)`, where n = available − borrowed before, plus all that the posting adds
 //! to or takes from available. So legs move a signed net, and borrowing and repaying are what it
-//! takes, at the end, to split the net again: at most one leg of either a currency.
+//! takes, at the end, to split the net again: at most one leg of either a currency. Subjects that a
+//! rulebook declares move beside the net, and what comes into them repays first as well
+//! ([`super::declared`]).
 //!
 //! In between, while nothing is split, what is short is covered: from withdrawals on hold if the
 //! account is being liquidated, then through the card ([`super::exchange`], [`super::credit`]).
@@ -11,12 +13,14 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use super::state::{AccountState, Balance, CancelledWithdrawal, Leg};
+use super::balance::Balance;
+use super::state::{AccountState, CancelledWithdrawal, Leg};
 use super::withdrawal;
+use crate::division::{Source, Target};
 use crate::money::{Currency, CurrencyCode, Money, MoneyError, Rates};
 use crate::plan::{PlannedAmount, PlannedLeg, Shortfall};
 use crate::refusal::{Poison, Refusal, RejectionCode, Stop};
-use crate::subject::Subject;
+use crate::subject::{Subject, SubjectName};
 
 /// A plan as it was posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +51,17 @@ pub(super) struct Posting<'a> {
 /// One currency while a plan is being posted.
 pub(super) struct Open {
     /// As it was, with `available` net of `borrowed` as legs move it.
-    balance: Balance,
+    pub(super) balance: Balance,
     /// Available less borrowed, before.
     pub(super) net_before: Money,
     /// The strictest policy of what took from available.
     pub(super) policy: Option<Shortfall>,
+    /// What was drawn of other subjects before available, with what they had, for the words of a no.
+    pub(super) drawn: Vec<(Subject, Money)>,
+    /// What came into declared subjects and has not repaid anything, in the order it came.
+    pub(super) came_in: Vec<(SubjectName, Money)>,
+    /// What was in declared subjects before.
+    pub(super) declared_before: BTreeMap<SubjectName, Money>,
 }
 
 impl Open {
@@ -87,11 +97,13 @@ pub fn post(
     for leg in plan {
         posting.take(leg)?;
     }
+    posting.repay_from_what_came_in()?;
     posting.take_from_withdrawals()?;
     posting.close_currencies()?;
     let posted = posting.split()?;
     let balances = posted.balances.iter();
-    account.balances.extend(balances.map(|balance| (balance.available.currency().code, *balance)));
+    let by_code = balances.map(|balance| (balance.available.currency().code, balance.clone()));
+    account.balances.extend(by_code);
     for cancelled in &posted.cancelled {
         account.withdrawals.remove(&cancelled.withdrawal_id);
     }
@@ -100,36 +112,59 @@ pub fn post(
 
 impl Posting<'_> {
     fn take(&mut self, leg: &PlannedLeg) -> Result<(), Stop> {
-        let PlannedAmount::Known(money) = leg.amount else {
+        let (&PlannedAmount::Known(money), &Target::One(to)) = (&leg.amount, &leg.to) else {
             let reason = format!("nobody computed the amount from {} to {}", leg.from, leg.to);
             return Err(self.contradiction(reason));
         };
         if leg.shortfall == Shortfall::Position {
-            return Ok(self.pay_what_is_there(leg, money)?);
+            return self.pay_what_is_there(leg.from.subjects(), to, money);
         }
-        if leg.from == Subject::Available {
+        let from = match &leg.from {
+            Source::One(from) => *from,
+            Source::InOrder(subjects) => return self.draw(subjects, to, money, leg.shortfall),
+        };
+        if from == Subject::Available {
             self.is_taken_under(money.currency(), leg.shortfall)?;
         }
-        let held = self.move_money(leg.from, leg.to, money)?;
+        let held = self.move_money(from, to, money)?;
         match held {
-            Some(held) if held < money && leg.from != Subject::Available => {
-                Err(self.not_enough_held(leg, money, held))
+            Some(held) if held < money && from != Subject::Available => {
+                Err(self.not_enough_held(from, leg.shortfall, money, held))
             }
             _ => Ok(()),
         }
     }
 
-    /// Pays as much of `money` as is available, and notes the rest.
-    fn pay_what_is_there(&mut self, leg: &PlannedLeg, money: Money) -> Result<(), MoneyError> {
-        let there = self.net_of(money.currency())?.or_zero();
-        let paid = money.min(there)?;
-        if paid.is_positive() {
-            self.move_money(leg.from, leg.to, paid)?;
+    /// Pays as much of `money` as there is in `subjects`, one after the other, and notes the rest.
+    fn pay_what_is_there(
+        &mut self,
+        subjects: &[Subject],
+        to: Subject,
+        money: Money,
+    ) -> Result<(), Stop> {
+        let mut due = money;
+        for from in subjects {
+            let paid = due.min(self.is_there(*from, money.currency())?)?;
+            if paid.is_positive() {
+                self.move_money(*from, to, paid)?;
+                due = due.minus(paid)?;
+            }
         }
-        if paid < money {
-            self.unpaid = Some(money.minus(paid)?);
+        if due.is_positive() {
+            self.unpaid = Some(due);
         }
         Ok(())
+    }
+
+    /// What is there of a subject now; a currency that is only looked at does not count as touched.
+    fn is_there(&self, subject: Subject, currency: Currency) -> Result<Money, MoneyError> {
+        if subject == Subject::Available {
+            return Ok(self.net_of(currency)?.or_zero());
+        }
+        let open = self.open.get(&currency.code).map(|open| &open.balance);
+        let balance = open.or_else(|| self.account.balances.get(&currency.code));
+        let held = balance.and_then(|balance| balance.held(subject));
+        Ok(held.map_or(Money::zero(currency), Money::or_zero))
     }
 
     /// Notes that something of `currency` is taken from available under `policy`.
@@ -150,8 +185,10 @@ impl Posting<'_> {
         to: Subject,
         money: Money,
     ) -> Result<Option<Money>, MoneyError> {
-        let balance = &mut self.open(money.currency())?.balance;
-        let held = balance.share(from).map(|share| *share);
+        let open = self.open(money.currency())?;
+        open.note_coming_in(from, to, money);
+        let balance = &mut open.balance;
+        let held = balance.held(from);
         if let Some(share) = balance.share(from) {
             *share = share.minus(money)?;
         }
@@ -167,11 +204,14 @@ impl Posting<'_> {
         Ok(match self.open.entry(currency.code) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(vacant) => {
-                let held = self.account.balances.get(&currency.code).copied();
+                let held = self.account.balances.get(&currency.code).cloned();
                 let mut balance = held.unwrap_or_else(|| Balance::zero(currency));
                 let net_before = balance.available.minus(balance.borrowed)?;
                 balance.available = net_before;
-                vacant.insert(Open { balance, net_before, policy: None })
+                let declared_before = balance.declared.clone();
+                let (policy, drawn, came_in) = (None, Vec::new(), Vec::new());
+                let open = Open { balance, net_before, policy, drawn, came_in, declared_before };
+                vacant.insert(open)
             }
         })
     }
@@ -222,20 +262,28 @@ impl Posting<'_> {
         Ok(Posted { legs, balances, cancelled, unpaid })
     }
 
-    fn not_enough_held(&self, leg: &PlannedLeg, money: Money, held: Money) -> Stop {
-        let reason = format!("needs {money} {}, has {held} {}", leg.from, leg.from);
-        match leg.shortfall {
+    fn not_enough_held(
+        &self,
+        from: Subject,
+        shortfall: Shortfall,
+        money: Money,
+        held: Money,
+    ) -> Stop {
+        let reason = format!("needs {money} {from}, has {held} {from}");
+        let code = match from {
+            Subject::Declared(_) => RejectionCode::InsufficientFunds,
+            _ => RejectionCode::InsufficientFrozen,
+        };
+        match shortfall {
             // What a position sets free it has let go already.
-            Shortfall::Reject if leg.from != Subject::Margin => {
-                Refusal::rejected(RejectionCode::InsufficientFrozen, reason).into()
-            }
+            Shortfall::Reject if from != Subject::Margin => Refusal::rejected(code, reason).into(),
             Shortfall::Reject | Shortfall::Borrow | Shortfall::Force | Shortfall::Position => {
                 self.contradiction(reason)
             }
         }
     }
 
-    fn contradiction(&self, reason: String) -> Stop {
+    pub(super) fn contradiction(&self, reason: String) -> Stop {
         Stop::Poisoned(Poison::Contradiction { kind: self.kind.to_owned(), reason })
     }
 }

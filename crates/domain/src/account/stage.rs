@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::balance::Balance;
 use super::posting::Posted;
-use super::state::{AccountState, Balance, CancelledWithdrawal, Leg, WithdrawalRequest};
+use super::state::{AccountState, CancelledWithdrawal, Leg, WithdrawalRequest};
 use super::{lifecycle, margin, posting, withdrawal};
+use crate::division::Source;
 use crate::event::{Event, EventClass};
 use crate::ids::AccountKey;
 use crate::lane::{
@@ -138,7 +140,7 @@ impl Stage for Accounts {
 /// Whether account may still refuse: not what lowers a position's margin, which that stage has done
 /// (ADR 11).
 fn class_here(event: &Event, legs: &[PlannedLeg]) -> EventClass {
-    if legs.iter().any(|leg| leg.from == Subject::Margin) {
+    if legs.iter().any(|leg| leg.from == Source::One(Subject::Margin)) {
         EventClass::Fact
     } else {
         event.kind().class()
@@ -197,7 +199,7 @@ fn apply(
     let legs = resolve(legs.to_vec(), |name| match name {
         AmountName::WithdrawalAmount => withdrawn,
         _ => None,
-    });
+    })?;
     let Posted { legs, balances, cancelled, unpaid } = posting::post(account, kind, &legs, rates)?;
     Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled, unpaid })
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::balance::Balance;
 use crate::ids::{ExternalId, RequestId};
-use crate::money::{Currency, CurrencyCode, Money};
+use crate::money::{CurrencyCode, Money};
 use crate::subject::Subject;
 use crate::time::Timestamp;
 
@@ -85,105 +86,6 @@ pub struct CancelledWithdrawal {
     pub request_id: RequestId,
     /// How much was on hold for it.
     pub amount: Money,
-}
-
-/// An account's money in one currency, by subject. None is ever below zero, and `available` and
-/// `borrowed` are never both above it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Balance {
-    /// Free to use.
-    pub available: Money,
-    /// Held for orders.
-    pub frozen: Money,
-    /// Held for positions.
-    pub margin: Money,
-    /// Held for withdrawals.
-    pub withdrawing: Money,
-    /// Owed.
-    pub borrowed: Money,
-}
-
-impl Balance {
-    /// Nothing, in `currency`.
-    pub const fn zero(currency: Currency) -> Self {
-        let nothing = Money::zero(currency);
-        Self {
-            available: nothing,
-            frozen: nothing,
-            margin: nothing,
-            withdrawing: nothing,
-            borrowed: nothing,
-        }
-    }
-
-    /// Whether nothing is there and nothing owed.
-    pub const fn is_zero(&self) -> bool {
-        self.available.is_zero()
-            && self.frozen.is_zero()
-            && self.margin.is_zero()
-            && self.withdrawing.is_zero()
-            && self.borrowed.is_zero()
-    }
-
-    /// The share of one of the account's own subjects.
-    pub(super) const fn share(&mut self, subject: Subject) -> Option<&mut Money> {
-        match subject {
-            Subject::Available => Some(&mut self.available),
-            Subject::Frozen => Some(&mut self.frozen),
-            Subject::Margin => Some(&mut self.margin),
-            Subject::Withdrawing => Some(&mut self.withdrawing),
-            Subject::Borrowed => Some(&mut self.borrowed),
-            Subject::Contra(_) => None,
-        }
-    }
-}
-
-impl Serialize for Balance {
-    /// As outcomes show it: the currency once, then the amounts.
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        BalanceWire::from(*self).serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Balance {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        use serde::de::Error;
-        let wire = BalanceWire::deserialize(deserializer)?;
-        let currency =
-            Currency::of_amount(wire.currency, &wire.available).map_err(D::Error::custom)?;
-        let money = |text: &str| Money::parse(currency, text).map_err(D::Error::custom);
-        Ok(Self {
-            available: money(&wire.available)?,
-            frozen: money(&wire.frozen)?,
-            margin: money(&wire.margin)?,
-            withdrawing: money(&wire.withdrawing)?,
-            borrowed: money(&wire.borrowed)?,
-        })
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct BalanceWire {
-    currency: CurrencyCode,
-    available: String,
-    frozen: String,
-    margin: String,
-    withdrawing: String,
-    borrowed: String,
-}
-
-impl From<Balance> for BalanceWire {
-    fn from(balance: Balance) -> Self {
-        Self {
-            currency: balance.available.currency().code,
-            available: balance.available.amount(),
-            frozen: balance.frozen.amount(),
-            margin: balance.margin.amount(),
-            withdrawing: balance.withdrawing.amount(),
-            borrowed: balance.borrowed.amount(),
-        }
-    }
 }
 
 /// A posted leg.

@@ -11,16 +11,14 @@ pub(super) fn plan(event: &Event, rule: &[RuleLeg]) -> Result<Vec<PlannedLeg>, M
     let legs = rule
         .iter()
         .map(|leg| PlannedLeg {
-            from: leg.from,
-            to: leg.to,
+            from: leg.from.clone(),
+            to: leg.to.clone(),
             amount: PlannedAmount::Named(leg.amount),
             shortfall: leg.shortfall.unwrap_or(shortfall),
         })
         .collect();
     let figures = figures(event)?;
-    Ok(resolve(legs, |name| {
-        figures.iter().find(|(known, _)| *known == name).map(|(_, money)| *money)
-    }))
+    resolve(legs, |name| figures.iter().find(|(known, _)| *known == name).map(|(_, money)| *money))
 }
 
 /// What an event itself says of a shortfall, for legs whose rule leaves it to the event.

@@ -16,6 +16,7 @@ use crate::ids::Product;
 use crate::json::unique_keys;
 use crate::money::{Currency, CurrencyCode, DECIMALS_MAX};
 use crate::rulebook::{self, Rulebook, RulebookDocument};
+use crate::subject::Subject;
 pub use changes::Changed;
 
 /// One revision of the configuration as documents.
@@ -135,6 +136,14 @@ impl Configuration {
                     file,
                     "path: another path would leave a gap in the numbers of every lane",
                 ));
+            }
+            let declared = was.subjects.keys().find(|subject| {
+                matches!(subject, Subject::Declared(_)) && !is.subjects.contains_key(subject)
+            });
+            if let Some(subject) = declared {
+                let reason =
+                    format!("subjects: {subject} is gone, and accounts may hold money in it");
+                return Err(wrong(file, reason));
             }
             if is.version < was.version || (is.version == was.version && !is.same_rules(was)) {
                 let reason = format!(

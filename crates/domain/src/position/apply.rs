@@ -163,7 +163,7 @@ fn apply_fill(
         AmountName::OpeningFee => Some(opening_fee.or_zero()),
         AmountName::OpeningRebate => Some(opening_fee.negated().or_zero()),
         _ => None,
-    });
+    })?;
     let change = PositionChange::new(&key, contract, &filled.position, realised)?;
     state.positions.insert(key, filled.position);
     Ok(PositionRuling::Changed { legs, position: Some(change) })
@@ -214,7 +214,7 @@ fn apply_funding(
         AmountName::IsolatedFundingPaid => Some(isolated),
         AmountName::FundingReceived => Some(received.or_zero()),
         _ => None,
-    });
+    })?;
     // An outcome shows one position: two, or none, it does not.
     let position = match held.as_slice() {
         [(key, position)] => {

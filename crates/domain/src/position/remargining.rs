@@ -100,7 +100,7 @@ pub(super) fn change_leverage(
         AmountName::MarginFromAvailable => Some(more.or_zero()),
         AmountName::MarginReleased => Some(more.negated().or_zero()),
         _ => None,
-    });
+    })?;
     let position = shown_alone(contract, &after)?;
     if !more.is_positive() {
         state.positions.extend(after);
@@ -125,7 +125,7 @@ pub(super) fn take_margin(
     let legs = resolve(legs.to_vec(), |name| match name {
         AmountName::MarginReleased => Some(left),
         _ => None,
-    });
+    })?;
     let position = shown_alone(contract, &after)?;
     state.positions.extend(after);
     Ok(PositionRuling::Changed { legs, position })
@@ -208,7 +208,7 @@ pub(super) fn pay_funding(
         AmountName::FundingFromMargin => Some(from_margin),
         AmountName::FundingBeyondMargin => Some(beyond),
         _ => None,
-    });
+    })?;
     let mut after = Vec::new();
     if let Some((key, position)) = payer {
         let margin = position.margin.minus(from_margin)?;

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::division::{check_declared, check_source, check_target, check_ways_out};
 use super::margin::{came_later, check_margin};
 use super::{
     InstrumentKind, Instruments, LEGS_MAX, LegDocument, LegShortfall, Rule, RuleDocument, RuleLeg,
     Rulebook, RulebookDocument, SubjectKind, vocabulary,
 };
+use crate::division::{Source, Target};
 use crate::event::{EventClass, EventKind};
 use crate::lane::StageName;
 use crate::money::{Currency, CurrencyCode};
@@ -34,7 +36,7 @@ pub(super) fn wrong_unmoved<T>(place: String, figure: AmountName) -> Result<T, R
     wrong(place, format!("{figure} is moved by no leg: the money would be lost from sight"))
 }
 
-type Subjects = BTreeMap<Subject, SubjectKind>;
+pub(super) type Subjects = BTreeMap<Subject, SubjectKind>;
 
 impl Rulebook {
     /// Checks `document` against the currencies there are and takes it as the product's rules.
@@ -88,6 +90,7 @@ pub(crate) fn check_new(rulebook: &Rulebook) -> Result<(), RulebookError> {
             format!("{exchange} is missing: borrowing in a card's currency goes through it"),
         );
     }
+    check_ways_out(rulebook)?;
     check_transfers(rulebook)?;
     check_margin(rulebook)
 }
@@ -104,18 +107,27 @@ fn check_transfers(rulebook: &Rulebook) -> Result<(), RulebookError> {
     if !transfers.iter().any(|(kind, ..)| has_legs(*kind)) {
         return Ok(());
     }
+    let free = |subject: &Subject| subject.is_free();
     for (kind, from, to) in transfers {
         let moves_so = match rulebook.rule(kind) {
-            Some(Rule::Legs(legs)) => {
-                matches!(legs.as_slice(), [leg] if leg.from.name() == from && leg.to.name() == to)
-            }
+            Some(Rule::Legs(legs)) => match legs.as_slice() {
+                [leg] if to == "transit" => {
+                    leg.from.subjects().iter().all(free)
+                        && matches!(&leg.to, Target::One(one) if one.name() == to)
+                }
+                [leg] => {
+                    matches!(&leg.from, Source::One(one) if one.name() == from)
+                        && leg.to.subjects().all(|subject| free(&subject))
+                }
+                _ => false,
+            },
             _ => false,
         };
         if !moves_so {
             return wrong(
                 format!("events.{kind}"),
                 format!(
-                    "a transfer moves from {from} to {to} here, with one leg: it would be lost, or made twice"
+                    "a transfer moves from {from} to {to} here, or with declared subjects for available, with one leg: it would be lost, or made twice"
                 ),
             );
         }
@@ -190,6 +202,7 @@ fn check_subjects(document: &BTreeMap<String, SubjectKind>) -> Result<Subjects, 
             }
         }
     }
+    check_declared(&subjects)?;
     Ok(subjects)
 }
 
@@ -263,22 +276,14 @@ fn check_leg(
     words: &[AmountName],
     subjects: &Subjects,
 ) -> Result<RuleLeg, RulebookError> {
-    let subject = |field: &str, name: &str| match name.parse::<Subject>() {
-        Err(error) => wrong(format!("{place}.{field}"), error.to_string()),
-        Ok(Subject::Borrowed) => wrong(
-            format!("{place}.{field}"),
-            "borrowed is moved by account itself: move available, and state the shortfall",
-        ),
-        Ok(subject) if !subjects.contains_key(&subject) => {
-            wrong(format!("{place}.{field}"), format!("{subject} is not declared in subjects"))
-        }
-        Ok(subject) => Ok(subject),
-    };
-    let (from, to) = (subject("from", &leg.from)?, subject("to", &leg.to)?);
-    if from == to {
-        return wrong(place, format!("moves money from {from} to itself"));
+    let from = check_source(kind, &leg.from, place, subjects)?;
+    let to = check_target(leg, place, subjects)?;
+    if let Some(both) = to.subjects().find(|subject| from.subjects().contains(subject)) {
+        return wrong(place, format!("moves money from {both} to itself"));
     }
-    if from.is_contra() && to.is_contra() {
+    if let (Source::One(from), Some(to)) = (&from, to.subjects().find(Subject::is_contra))
+        && from.is_contra()
+    {
         return wrong(
             place,
             format!("moves money from {from} to {to} without touching the account"),
@@ -296,7 +301,8 @@ fn check_leg(
             );
         }
     };
-    let shortfall = check_shortfall(kind, from, amount, leg.shortfall, place)?;
+    let last = from.subjects().last().copied().unwrap_or(Subject::Available);
+    let shortfall = check_shortfall(kind, last, amount, leg.shortfall, place)?;
     Ok(RuleLeg { from, to, amount, shortfall })
 }
 

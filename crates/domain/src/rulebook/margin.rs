@@ -3,6 +3,7 @@
 
 use super::check::{RulebookError, wrong, wrong_unmoved};
 use super::{Rule, Rulebook};
+use crate::division::{Source, Target};
 use crate::event::EventKind;
 use crate::plan::{AmountName, Shortfall};
 use crate::subject::Subject;
@@ -42,11 +43,11 @@ pub(super) fn check_margin(rulebook: &Rulebook) -> Result<(), RulebookError> {
         let Some(leg) = legs.iter().find(|leg| leg.amount == figure) else {
             return wrong_unmoved(place, figure);
         };
-        let (subject, word) = match end {
-            End::From => (leg.from, "out of"),
-            End::To => (leg.to, "into"),
+        let (so, word) = match end {
+            End::From => (leg.from == Source::One(Subject::Margin), "out of"),
+            End::To => (leg.to == Target::One(Subject::Margin), "into"),
         };
-        if subject != Subject::Margin {
+        if !so {
             return wrong(place, format!("{figure} goes {word} margin: the stages count on it"));
         }
     }

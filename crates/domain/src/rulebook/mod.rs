@@ -6,6 +6,7 @@
 //! forget to move a figure that the event brings.
 
 mod check;
+mod division;
 mod margin;
 mod vocabulary;
 
@@ -17,6 +18,7 @@ pub use check::RulebookError;
 pub(crate) use check::check_new;
 pub use vocabulary::vocabulary;
 
+use crate::division::{Source, Target};
 use crate::event::EventKind;
 use crate::ids::{Product, Symbol};
 use crate::instrument::{Contract, Pair};
@@ -28,6 +30,9 @@ use crate::subject::Subject;
 
 /// The most legs a rule may have.
 pub const LEGS_MAX: usize = 32;
+
+/// The most subjects of the account that a rulebook may declare beside the five of every account.
+pub const DECLARED_MAX: usize = 8;
 
 /// The rulebook's JSON, as it is written by hand and pushed with `capctl config push`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,15 +96,41 @@ pub enum RuleDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LegDocument {
-    /// Whose money goes down.
-    pub from: String,
-    /// Whose money goes up.
-    pub to: String,
+    /// Whose money goes down: a subject, or a list of them that is drawn from in its order.
+    pub from: FromDocument,
+    /// Whose money goes up; none where it is split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The parts, in order, that the amount is split into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Vec<PartDocument>>,
     /// The name of the figure.
     pub amount: String,
-    /// What if `available` is short: stated on every leg from `available`, and on no other.
+    /// What if `available` is short: stated on every leg from `available`, or from it in the end, and
+    /// on no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shortfall: Option<LegShortfall>,
+}
+
+/// Where a leg's money comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "from is neither a subject nor a list of subjects")]
+pub enum FromDocument {
+    /// One subject.
+    One(String),
+    /// Several: each gives what it has, in this order, and the last one answers for the rest.
+    InOrder(Vec<String>),
+}
+
+/// A part of an amount that is split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartDocument {
+    /// Whose money goes up.
+    pub to: String,
+    /// How much of the amount: a decimal between 0 and 1, or of the last part `remainder`: all that
+    /// the others leave, and with it whatever rounding does.
+    pub share: String,
 }
 
 /// A leg's shortfall policy.
@@ -157,12 +188,12 @@ pub enum Rule {
 }
 
 /// A checked leg.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleLeg {
     /// Whose money goes down.
-    pub from: Subject,
+    pub from: Source,
     /// Whose money goes up.
-    pub to: Subject,
+    pub to: Target,
     /// The figure.
     pub amount: AmountName,
     /// The policy; `None`: as the event says.

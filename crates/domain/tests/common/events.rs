@@ -114,6 +114,12 @@ pub(crate) fn inverse_perpetual(side: &str, quantity: &str, price: &str) -> Valu
     at_fee(trade, "0 BTC")
 }
 
+/// A trade of lots of EUR-USD at twenty times leverage, without reserve and without a fee.
+pub(crate) fn cfd(side: &str, quantity: &str, price: &str) -> Value {
+    let more = json!({ "symbol": "EUR-USD", "leverage": "20" });
+    at_fee(with(perpetual(side, quantity, price), more), "0 USD")
+}
+
 /// `trade` on isolated margin.
 pub(crate) fn isolated(trade: Value) -> Value {
     with(trade, json!({ "margin_mode": "isolated" }))

@@ -29,7 +29,9 @@ pub(crate) fn shipped() -> Value {
     json!({
         "currencies": read("currencies.json"),
         "instruments": read("instruments.json"),
-        "rulebooks": [read("rulebooks/spot.json"), read("rulebooks/perpetual.json")],
+        "rulebooks": [
+            read("rulebooks/spot.json"), read("rulebooks/perpetual.json"), read("rulebooks/cfd.json"),
+        ],
     })
 }
 
@@ -132,7 +134,7 @@ pub(crate) fn balances(text: &str) -> Balances {
                     "margin" => balance.margin = amount,
                     "withdrawing" => balance.withdrawing = amount,
                     "borrowed" => balance.borrowed = amount,
-                    other => panic!("{other} is no subject of a balance"),
+                    declared => drop(balance.declared.insert(declared.parse().unwrap(), amount)),
                 }
             }
             (code.parse().unwrap(), balance)
@@ -140,22 +142,11 @@ pub(crate) fn balances(text: &str) -> Balances {
         .collect()
 }
 
-/// The subjects of a balance by name.
-pub(crate) fn shares(balance: &Balance) -> [(&'static str, Money); 5] {
-    [
-        ("available", balance.available),
-        ("frozen", balance.frozen),
-        ("margin", balance.margin),
-        ("withdrawing", balance.withdrawing),
-        ("borrowed", balance.borrowed),
-    ]
-}
-
 /// Balances as people write them; what is zero is left out.
 pub(crate) fn show_balances<'a>(balances: impl IntoIterator<Item = &'a Balance>) -> String {
     let one = |balance: &Balance| {
-        let shares: Vec<String> = shares(balance)
-            .into_iter()
+        let shares: Vec<String> = balance
+            .shares()
             .filter(|(_, money)| !money.is_zero())
             .map(|(name, money)| format!("{} {name}", short(money).split(' ').next().unwrap()))
             .collect();

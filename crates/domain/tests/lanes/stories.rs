@@ -8,7 +8,6 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::common::events::*;
-use crate::common::shares;
 use crate::common::story::{Sent, Story, Told};
 
 /// What one message of a random story is.
@@ -159,7 +158,7 @@ fn assert_sound(story: &Story) {
     story.account.prove();
     for balance in story.account.state.balances.values() {
         assert!(balance.available.is_zero() || balance.borrowed.is_zero(), "{balance:?}");
-        for (name, share) in shares(balance) {
+        for (name, share) in balance.shares() {
             assert!(!share.is_negative(), "{name} is below zero: {balance:?}");
         }
     }

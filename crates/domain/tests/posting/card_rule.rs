@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use crate::common::{currency, shares};
+use crate::common::currency;
 use crate::net_rule::{held, own, planned, replayed};
 
 /// How many cases each property is tried on.
@@ -162,7 +162,7 @@ proptest! {
             return Ok(());
         };
         for (code, balance) in &after.balances {
-            for (name, share) in shares(balance) {
+            for (name, share) in balance.shares() {
                 prop_assert!(!share.is_negative(), "{} of {} is below zero", name, code);
             }
             prop_assert!(balance.available.is_zero() || balance.borrowed.is_zero());

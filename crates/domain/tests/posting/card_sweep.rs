@@ -35,7 +35,7 @@ fn charges_interest_and_adjustments_borrow_the_least_that_covers_them() {
                     let amount = format!("0.{units:06} USDT");
                     let mut story = Story::spot().with_credit("500 USD");
                     story.posted(&at_rates(charge(&amount), rate));
-                    let of = |code: &str| story.account.state.balances[&code.parse().unwrap()];
+                    let of = |code: &str| &story.account.state.balances[&code.parse().unwrap()];
                     assert_eq!(of("USD").borrowed.units(), least, "{amount} at {rate}");
                     assert_eq!(of("USDT").available.units(), bought(least) - units);
                     assert!(of("USDT").borrowed.is_zero());

@@ -238,8 +238,8 @@ fn withdrawals_that_an_earlier_release_stored_are_the_oldest() {
     let ids = withdrawals.map(|(id, w)| (cap_domain::ids::ExternalId::new(id).unwrap(), w));
     account.withdrawals.extend(ids);
     let loss = PlannedLeg {
-        from: Subject::Available,
-        to: "house:fees".parse().unwrap(),
+        from: Subject::Available.into(),
+        to: "house:fees".parse::<Subject>().unwrap().into(),
         amount: PlannedAmount::Known(money("35 USDT")),
         shortfall: Shortfall::Force,
     };

@@ -12,11 +12,16 @@ mod card_limit;
 mod card_repaying;
 mod card_rule;
 mod card_sweep;
+mod cfd;
 mod credit_line;
+mod declared_rule;
+mod draws;
 mod exchange;
 mod lifecycle;
 mod losses;
 mod net_rule;
+mod repaying_first;
+mod splits;
 mod trades;
 mod withdrawals;
 

@@ -9,7 +9,7 @@ use cap_domain::refusal::Stop;
 use cap_domain::subject::Subject;
 use proptest::prelude::*;
 
-use crate::common::{Balances, balances, currency, money, shares, show_balances};
+use crate::common::{Balances, balances, currency, money, show_balances};
 
 pub(crate) fn planned(
     from: Subject,
@@ -17,7 +17,8 @@ pub(crate) fn planned(
     amount: Money,
     shortfall: Shortfall,
 ) -> PlannedLeg {
-    PlannedLeg { from, to, amount: PlannedAmount::Known(amount), shortfall }
+    let (from, to, amount) = (from.into(), to.into(), PlannedAmount::Known(amount));
+    PlannedLeg { from, to, amount, shortfall }
 }
 
 fn open_account(money: &str) -> AccountState {
@@ -95,6 +96,7 @@ pub(crate) fn held(code: &'static str) -> impl Strategy<Value = Balance> {
             margin: money(margin),
             withdrawing: money(withdrawing),
             borrowed: money(-net),
+            ..Balance::zero(currency(code))
         }
     })
 }
@@ -132,13 +134,10 @@ fn plans() -> impl Strategy<Value = Vec<PlannedLeg>> {
     prop::collection::vec(leg, 0..7)
 }
 
-/// What the account has of a subject in units: what it owes counts against it.
+/// What the account has of all subjects in units: what it owes counts against it.
 pub(crate) fn own(balance: &Balance) -> i128 {
-    balance.available.units()
-        + balance.frozen.units()
-        + balance.margin.units()
-        + balance.withdrawing.units()
-        - balance.borrowed.units()
+    let has: i128 = balance.shares().map(|(_, money)| money.units()).sum();
+    has - 2 * balance.borrowed.units()
 }
 
 /// The balances that `legs` make of `before`, one leg after the other.
@@ -154,6 +153,10 @@ pub(crate) fn replayed(before: &Balances, legs: &[Leg]) -> Vec<Balance> {
                 Subject::Margin => (&mut balance.margin, money),
                 Subject::Withdrawing => (&mut balance.withdrawing, money),
                 Subject::Borrowed => (&mut balance.borrowed, money.negated()),
+                Subject::Declared(name) => {
+                    let nothing = Money::zero(money.currency());
+                    (balance.declared.entry(name).or_insert(nothing), money)
+                }
                 Subject::Contra(_) => return,
             };
             *share = share.plus(money).unwrap();
@@ -190,7 +193,7 @@ proptest! {
                     let n = net + moved;
                     prop_assert_eq!(balance.available.units(), n.max(0));
                     prop_assert_eq!(balance.borrowed.units(), (-n).max(0));
-                    for (name, share) in shares(balance) {
+                    for (name, share) in balance.shares() {
                         prop_assert!(!share.is_negative(), "{} of {} is below zero", name, code);
                     }
                     let out: i128 = posted.legs.iter().filter(|leg| leg.money.currency().code == *code).map(|leg| {

@@ -34,6 +34,11 @@ fn junk() -> impl Strategy<Value = Value> {
             json!({}),
             json!({ "legs": [] }),
             json!({ "refused": "no" }),
+            json!("cash"),
+            json!(["bonus", "cash"]),
+            json!("remainder"),
+            json!("0.5"),
+            json!([{ "to": "cash", "share": "0.5" }, { "to": "house:fees", "share": "remainder" }]),
         ]),
         any::<String>().prop_map(Value::String),
         any::<i64>().prop_map(|number| json!(number)),
@@ -60,7 +65,7 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
 /// What a configuration that was taken does with events of every kind: it answers.
 fn carry_out(configuration: Configuration) {
     let configuration = std::sync::Arc::new(configuration);
-    for product in ["spot", "perpetual"] {
+    for product in ["spot", "perpetual", "cfd"] {
         let mut story = Story::under(product, configuration.clone());
         for event in [
             opened(),
@@ -73,8 +78,10 @@ fn carry_out(configuration: Configuration) {
             withdrawal("w-1", "20 USDT"),
             if product == "spot" {
                 spot("buy", "0.1", "100")
-            } else {
+            } else if product == "perpetual" {
                 perpetual("buy", "1", "100")
+            } else {
+                cfd("buy", "1", "1.1")
             },
             funding("0.001", "100"),
             closed(),

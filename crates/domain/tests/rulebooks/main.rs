@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod division;
 mod documents;
 mod fuzz;
 mod hundred;

@@ -10,7 +10,7 @@ use crate::common::shipped;
 fn the_shipped_configuration_loads() {
     let configuration = check(shipped()).unwrap();
     let products: Vec<_> = configuration.rulebooks().map(|r| r.product.to_string()).collect();
-    assert_eq!(products, ["perpetual", "spot"]);
+    assert_eq!(products, ["cfd", "perpetual", "spot"]);
     let decimals = |code: &str| configuration.currency(code.parse().unwrap()).map(|c| c.decimals);
     let found = ["BTC", "ETH", "USDT", "USD", "HKD", "DOGE"].map(decimals);
     assert_eq!(found, [Some(8), Some(8), Some(6), Some(2), Some(2), None]);

@@ -28,7 +28,15 @@ fn what_no_account_could_survive_is_refused() {
     let mut moved = shipped();
     moved["rulebooks"][0]["events"]["deposit.received"]["legs"][0]["from"] = json!("house:fees");
     let one_way = patched(&Set("/rulebooks/1/hedge_mode", json!(false)));
+    let mut without_bonus = shipped();
+    let cfd = without_bonus["rulebooks"][2].to_string().replace("\"bonus\"", "\"rebates\"");
+    without_bonus["rulebooks"][2] = serde_json::from_str(&cfd).unwrap();
+    without_bonus["rulebooks"][2]["version"] = json!(2);
     let cases = [
+        (
+            without_bonus,
+            "rulebooks/cfd.json: subjects: bonus is gone, and accounts may hold money in it",
+        ),
         (
             one_way,
             "rulebooks/perpetual.json: version: 3 does not follow 3, and the rules are others",

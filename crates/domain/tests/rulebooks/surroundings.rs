@@ -31,8 +31,8 @@ fn the_chart_of_subjects_is_checked() {
         ),
         (
             "a name that is no subject",
-            Set("/rulebooks/0/subjects/savings", json!("liability")),
-            "rulebooks/spot.json: subjects.savings: \"savings\" is not a subject",
+            Set("/rulebooks/0/subjects/Savings", json!("liability")),
+            "rulebooks/spot.json: subjects.Savings: \"Savings\" is not a subject",
         ),
         (
             "a kind that there is not",

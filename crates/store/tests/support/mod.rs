@@ -64,7 +64,9 @@ pub(crate) fn configuration() -> ConfigurationDocument {
     serde_json::from_value(json!({
         "currencies": text("currencies.json"),
         "instruments": text("instruments.json"),
-        "rulebooks": [text("rulebooks/spot.json"), text("rulebooks/perpetual.json")],
+        "rulebooks": [
+            text("rulebooks/spot.json"), text("rulebooks/perpetual.json"), text("rulebooks/cfd.json"),
+        ],
     }))
     .unwrap()
 }

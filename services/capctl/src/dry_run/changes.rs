@@ -3,7 +3,7 @@
 use cap_domain::account::{AccountState, Balance};
 use cap_domain::ids::Symbol;
 use cap_domain::instrument::Contract;
-use cap_domain::money::{CurrencyCode, Money};
+use cap_domain::money::CurrencyCode;
 use cap_domain::position::{HedgeSide, Position, PositionState};
 use rust_decimal::Decimal;
 use serde::Serialize;
@@ -13,8 +13,8 @@ use serde::Serialize;
 pub struct BalanceChange {
     /// The currency.
     pub currency: CurrencyCode,
-    /// The share: available, frozen, margin, withdrawing or borrowed.
-    pub subject: &'static str,
+    /// The share: available, frozen, margin, withdrawing, borrowed, or one that the rulebook declares.
+    pub subject: String,
     /// Before.
     pub before: String,
     /// After.
@@ -50,29 +50,23 @@ pub struct Held {
 pub(super) fn balance_changes(before: &AccountState, after: &AccountState) -> Vec<BalanceChange> {
     let mut changes = Vec::new();
     for (currency, now) in &after.balances {
-        let was = before.balances.get(currency).copied();
-        let was = was.unwrap_or_else(|| Balance::zero(now.available.currency()));
-        let both = shares(&was).into_iter().zip(shares(now));
-        changes.extend(both.filter(|((_, was), (_, now))| was != now).map(
-            |((subject, was), (_, now))| BalanceChange {
+        let nothing = Balance::zero(now.available.currency());
+        let was = before.balances.get(currency).unwrap_or(&nothing);
+        let share_before = |name: &str| {
+            let share = was.shares().find(|(share, _)| *share == name);
+            share.map_or(nothing.available, |(_, money)| money)
+        };
+        let both = now.shares().map(|(name, now)| (name, share_before(name), now));
+        changes.extend(both.filter(|(_, was, now)| was != now).map(|(subject, was, now)| {
+            BalanceChange {
                 currency: *currency,
-                subject,
+                subject: subject.to_owned(),
                 before: was.amount(),
                 after: now.amount(),
-            },
-        ));
+            }
+        }));
     }
     changes
-}
-
-const fn shares(balance: &Balance) -> [(&'static str, Money); 5] {
-    [
-        ("available", balance.available),
-        ("frozen", balance.frozen),
-        ("margin", balance.margin),
-        ("withdrawing", balance.withdrawing),
-        ("borrowed", balance.borrowed),
-    ]
 }
 
 /// The position in `contract` that is another: a message changes one at most.

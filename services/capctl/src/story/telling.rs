@@ -161,8 +161,10 @@ fn planned(f: &mut fmt::Formatter<'_>, legs: &[PlannedLeg]) -> fmt::Result {
             PlannedAmount::Known(money) => money.to_string(),
             PlannedAmount::Named(name) => name.to_string(),
         };
-        (leg.from.name(), leg.to.name(), amount)
+        (leg.from.to_string(), leg.to.to_string(), amount)
     });
+    let moves: Vec<_> = moves.collect();
+    let moves = moves.iter().map(|(from, to, amount)| (from.as_str(), to.as_str(), amount.clone()));
     moved(f, align, &moves.collect::<Vec<_>>())
 }
 
@@ -201,14 +203,7 @@ fn changed(f: &mut fmt::Formatter<'_>, position: &PositionChange) -> fmt::Result
 
 /// What an account has afterwards: the shares that are not empty.
 pub(crate) fn balance_after(f: &mut fmt::Formatter<'_>, balance: &Balance) -> fmt::Result {
-    let shares = [
-        ("available", balance.available),
-        ("frozen", balance.frozen),
-        ("margin", balance.margin),
-        ("withdrawing", balance.withdrawing),
-        ("borrowed", balance.borrowed),
-    ];
-    let there = shares.iter().filter(|(_, money)| !money.is_zero());
+    let there = balance.shares().filter(|(_, money)| !money.is_zero());
     let there: Vec<String> =
         there.map(|(name, money)| format!("{name} {}", money.amount())).collect();
     let told = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };

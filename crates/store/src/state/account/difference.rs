@@ -72,23 +72,21 @@ fn show_credit(credit: &Option<Credit>) -> String {
     }
 }
 
-fn shares(balance: &Balance) -> [(&'static str, Money); 5] {
-    [
-        ("available", balance.available),
-        ("frozen", balance.frozen),
-        ("margin", balance.margin),
-        ("withdrawing", balance.withdrawing),
-        ("borrowed", balance.borrowed),
-    ]
-}
-
 fn show_shares(balance: &Balance) -> String {
-    let each = shares(balance).map(|(name, money)| format!("{} {name}", money.amount()));
-    each.join(", ")
+    let each = balance.shares().map(|(name, money)| format!("{} {name}", money.amount()));
+    each.collect::<Vec<_>>().join(", ")
 }
 
 fn compare_balances(said: &mut Vec<String>, stored: &Balance, replayed: &Balance) {
-    for ((name, stored), (_, replayed)) in shares(stored).into_iter().zip(shares(replayed)) {
-        compare(said, name, &stored, &replayed, Money::to_string);
+    let stored: Vec<_> = stored.shares().collect();
+    let replayed: Vec<_> = replayed.shares().collect();
+    let of = |shares: &[(&str, Money)], name: &str| {
+        shares.iter().find(|(share, _)| *share == name).map(|(_, money)| *money)
+    };
+    let only_stored = stored.iter().filter(|(name, _)| of(&replayed, name).is_none());
+    for (name, _) in replayed.iter().chain(only_stored) {
+        compare(said, name, &of(&stored, name), &of(&replayed, name), |money| {
+            money.map_or("nothing".to_owned(), |money| money.to_string())
+        });
     }
 }

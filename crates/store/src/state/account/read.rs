@@ -1,10 +1,13 @@
 //! Reading accounts and balances.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use cap_domain::account::{AccountState, AccountStatus, Balance, Credit};
 use cap_domain::ids::{AccountKey, ExternalId};
+use cap_domain::money::{Currency, Money};
+use cap_domain::subject::SubjectName;
 use rust_decimal::Decimal;
+use serde_json::value::RawValue;
 use sqlx::{FromRow, PgConnection};
 
 use crate::error::{QueryError, failed};
@@ -54,6 +57,7 @@ struct BalanceRecord {
     margin: Decimal,
     withdrawing: Decimal,
     borrowed: Decimal,
+    declared: Option<String>,
 }
 
 impl AccountRecord {
@@ -96,7 +100,21 @@ impl BalanceRecord {
             margin: money("margin", currency, self.margin)?,
             withdrawing: money("withdrawing", currency, self.withdrawing)?,
             borrowed: money("borrowed", currency, self.borrowed)?,
+            declared: self.declared(currency)?,
         })
+    }
+
+    /// The numbers of the JSON object digit by digit: as floating point they would not be exact.
+    fn declared(&self, currency: Currency) -> Result<BTreeMap<SubjectName, Money>, String> {
+        let Some(json) = &self.declared else { return Ok(BTreeMap::new()) };
+        let fields: BTreeMap<SubjectName, &RawValue> =
+            serde_json::from_str(json).map_err(|error| format!("declared: {error}"))?;
+        let read = |(name, number): (SubjectName, &RawValue)| {
+            let number = Decimal::from_str_exact(number.get())
+                .map_err(|error| format!("{name} is {number}: {error}"))?;
+            Ok((name, money(name.as_str(), currency, number)?))
+        };
+        fields.into_iter().map(read).collect()
     }
 }
 
@@ -117,7 +135,8 @@ async fn balance_records(
     accounts: &[&str],
 ) -> Result<Vec<BalanceRecord>, QueryError> {
     let records =
-        "select account_id, currency, decimals, available, frozen, margin, withdrawing, borrowed
+        "select account_id, currency, decimals, available, frozen, margin, withdrawing, borrowed,
+            declared::text as declared
         from balance where account_id = any($1)";
     let records = sqlx::query_as(records).bind(accounts).fetch_all(connection).await;
     records.map_err(failed("reading balances"))

@@ -3,6 +3,7 @@
 use cap_domain::account::{AccountState, AccountStatus, Accounts, Balance};
 use cap_domain::ids::{AccountKey, ExternalId};
 use cap_domain::money::Money;
+use cap_domain::subject::SubjectName;
 use cap_pipeline::lane_store::{CommitError, LaneChange};
 use rust_decimal::Decimal;
 use sqlx::PgConnection;
@@ -114,8 +115,27 @@ async fn write_balances(
         .bind(share(|balance| balance.margin)?)
         .bind(share(|balance| balance.withdrawing)?)
         .bind(share(|balance| balance.borrowed)?)
+        .bind(
+            balances
+                .iter()
+                .map(|(_, balance)| declared_json(balance))
+                .collect::<Result<Vec<_>, _>>()?,
+        )
         .execute(connection)
         .await
         .map(|_| ())
         .map_err(refused("writing balances"))
+}
+
+/// What is in declared subjects as a JSON object of exact numbers; none where there are none. The names
+/// are plain words.
+fn declared_json(balance: &Balance) -> Result<Option<String>, CommitError> {
+    if balance.declared.is_empty() {
+        return Ok(None);
+    }
+    let field = |(name, money): (&SubjectName, &Money)| -> Result<String, CommitError> {
+        Ok(format!("\"{name}\":{}", numeric(*money)?))
+    };
+    let fields = balance.declared.iter().map(field).collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(format!("{{{}}}", fields.join(","))))
 }

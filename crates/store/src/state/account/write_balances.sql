@@ -1,9 +1,11 @@
 insert into balance (
-    account_id, currency, decimals, available, frozen, margin, withdrawing, borrowed
+    account_id, currency, decimals, available, frozen, margin, withdrawing, borrowed, declared
 )
-select * from unnest(
-    $1::text[], $2::text[], $3::smallint[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[], $8::numeric[]
-)
+select account_id, currency, decimals, available, frozen, margin, withdrawing, borrowed, declared::jsonb
+from unnest(
+    $1::text[], $2::text[], $3::smallint[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[], $8::numeric[],
+    $9::text[]
+) as written (account_id, currency, decimals, available, frozen, margin, withdrawing, borrowed, declared)
 on conflict (account_id, currency) do update
 set
     decimals = excluded.decimals,
@@ -11,4 +13,5 @@ set
     frozen = excluded.frozen,
     margin = excluded.margin,
     withdrawing = excluded.withdrawing,
-    borrowed = excluded.borrowed
+    borrowed = excluded.borrowed,
+    declared = excluded.declared
