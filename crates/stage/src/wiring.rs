@@ -132,7 +132,7 @@ impl Wired for Accounts {
         _connections: &Connections,
         _routes: &Arc<Routes>,
     ) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
-        let stage = Arc::new(Self);
+        let stage = Arc::new(Self::default());
         Ok((Arc::new(move || Arc::clone(&stage)), Arc::new(Complete)))
     }
 }

@@ -6,11 +6,12 @@ mod lifecycle;
 mod posting;
 mod stage;
 mod state;
+mod under_way;
 mod withdrawal;
 
 pub use posting::{Posted, post};
 pub use stage::{AccountRuling, Accounts};
 pub use state::{
-    AccountState, AccountStatus, Balance, CancelledWithdrawal, Credit, Leg, Withdrawal,
-    WithdrawalRequest,
+    AccountState, AccountStatus, Balance, CancelledWithdrawal, Credit, Leg, UnderWay,
+    Withdrawal, WithdrawalRequest,
 };

@@ -35,6 +35,8 @@ pub(super) struct Posting<'a> {
     /// The event's type, for errors.
     pub(super) kind: &'a str,
     pub(super) rates: &'a Rates,
+    /// Whether losses take withdrawals that the bank may be paying already.
+    takes_paid: bool,
     /// The currencies touched.
     pub(super) open: BTreeMap<CurrencyCode, Open>,
     legs: Vec<Leg>,
@@ -72,10 +74,22 @@ pub fn post(
     plan: &[PlannedLeg],
     rates: &Rates,
 ) -> Result<Posted, Stop> {
+    post_under(account, kind, plan, rates, false)
+}
+
+/// The same, by whether losses take withdrawals that the bank may be paying already.
+pub(super) fn post_under(
+    account: &mut AccountState,
+    kind: &str,
+    plan: &[PlannedLeg],
+    rates: &Rates,
+    takes_paid: bool,
+) -> Result<Posted, Stop> {
     let mut posting = Posting {
         account,
         kind,
         rates,
+        takes_paid,
         open: BTreeMap::new(),
         legs: Vec::with_capacity(plan.len() + 1),
         cancelled: Vec::new(),
@@ -164,7 +178,8 @@ impl Posting<'_> {
         }
         let forced = self.open.values().filter(|open| open.policy == Some(Shortfall::Force));
         for currency in forced.map(|open| open.net().currency()).collect::<Vec<_>>() {
-            for withdrawal in withdrawal::last_first(self.account, currency) {
+            for withdrawal in withdrawal::last_first(self.account, currency, self.takes_paid)
+            {
                 if !self.open(currency)?.short()?.is_positive() {
                     break;
                 }

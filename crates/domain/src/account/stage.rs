@@ -3,15 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use super::posting::Posted;
-use super::state::{AccountState, Balance, CancelledWithdrawal, Leg, WithdrawalRequest};
-use super::{lifecycle, posting, withdrawal};
-use crate::event::Event;
-use crate::ids::AccountKey;
+use super::state::{
+    AccountState, Balance, CancelledWithdrawal, Leg, UnderWay, WithdrawalRequest,
+};
+use super::{lifecycle, posting, under_way, withdrawal};
+use crate::event::{Event, EventClass};
+use crate::ids::{AccountKey, ExternalId};
 use crate::lane::{
     Arrival, Body, Echo, EchoKind, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage,
     StageName, read_pack,
 };
-use crate::money::Rates;
+use crate::money::{Money, Rates};
 use crate::outcome::{OutcomeMessage, Unapplied};
 use crate::plan::{AmountName, PlannedLeg, resolve};
 use crate::position::replay_item;
@@ -19,12 +21,38 @@ use crate::refusal::{Poison, Refusal, Stop};
 use crate::time::Timestamp;
 use crate::transfer;
 
-/// The version of this stage's `decide`.
-const RULES_VERSION: u16 = 1;
+/// The version of this stage's `decide`. Under the first one, losses during a liquidation took also
+/// withdrawals that the bank might be paying already.
+const RULES_VERSION: u16 = 2;
 
 /// The account stage. It needs no configuration: amounts say their own scale.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Accounts;
+#[derive(Debug, Clone, Copy)]
+pub struct Accounts {
+    rules_version: u16,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self { rules_version: RULES_VERSION }
+    }
+}
+
+impl Accounts {
+    /// The stage as it decided under a version of its rules, to prove what was decided then; none if
+    /// this release does not know it.
+    pub fn under(rules_version: u16) -> Option<Self> {
+        (1..=RULES_VERSION).contains(&rules_version).then_some(Self { rules_version })
+    }
+}
+
+/// A message whose plan is being applied.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    account: &'a AccountKey,
+    item: &'a Item,
+    rules_version: u16,
+    now: Timestamp,
+}
 
 /// What the account stage decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +83,7 @@ impl Stage for Accounts {
     type Ruling = AccountRuling;
 
     fn rules(&self) -> Rules {
-        Rules { version: RULES_VERSION, configuration: 0 }
+        Rules { version: self.rules_version, configuration: 0 }
     }
 
     fn read(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item>> {
@@ -72,7 +100,7 @@ impl Stage for Accounts {
 
     fn decide(
         &self,
-        _account: &AccountKey,
+        account: &AccountKey,
         state: &AccountState,
         message: &Message<Item>,
         now: Timestamp,
@@ -83,14 +111,15 @@ impl Stage for Accounts {
             }
             Body::Planned { event, legs, rates, .. } => (event, legs, rates),
         };
-        let request = || WithdrawalRequest {
-            number: message.input.upstream_seq,
-            request_id: message.input.header.request_id.clone(),
+        let item = &message.input;
+        let asked = Asked { account, item, rules_version: self.rules_version, now };
+        // What is not refused as made up has come back: then it is a fact.
+        let class = match event.as_ref() {
+            Event::TransferReturned { .. } => EventClass::Fact,
+            event => event.class(),
         };
         let mut after = state.clone();
-        match apply(&mut after, event, legs, rates, request, now)
-            .map_err(|stop| stop.of_class(event.kind().class()))
-        {
+        match apply(&mut after, asked, event, legs, rates).map_err(|stop| stop.of_class(class)) {
             Ok(ruling) => Ok((ruling, after)),
             Err(Stop::Refused(refusal)) => Ok((AccountRuling::Refused(refusal), state.clone())),
             Err(Stop::Poisoned(poison)) => Err(poison),
@@ -130,12 +159,12 @@ impl Stage for Accounts {
 
 fn apply(
     account: &mut AccountState,
+    asked: Asked<'_>,
     event: &Event,
     legs: &[PlannedLeg],
     rates: &Rates,
-    request: impl FnOnce() -> WithdrawalRequest,
-    now: Timestamp,
 ) -> Result<AccountRuling, Stop> {
+    let Asked { account: key, item, rules_version, now } = asked;
     lifecycle::check_status(account, event)?;
     let kind = event.kind().name();
     let mut payable_at = None;
@@ -148,9 +177,21 @@ fn apply(
         Event::CreditChanged { limit, enabled } => {
             lifecycle::change_credit(account, *limit, *enabled)?
         }
-        Event::TransferRequested { .. } => withdrawal::check_transfer(account)?,
+        Event::TransferRequested { transfer_id, to, amount, acknowledge } => {
+            withdrawal::check_transfer(account)?;
+            if *acknowledge {
+                let arrival = transfer::arrival_id(key, &item.header.request_id)?;
+                under_way::keep(account, arrival, sent(transfer_id, to, *amount))?;
+            }
+        }
+        Event::TransferReturned { transfer_id, to, amount, arrival: Some(arrival), .. }
+        | Event::TransferLanded { transfer_id, to, amount, arrival } => {
+            under_way::finish(account, arrival, &sent(transfer_id, to, *amount))?;
+        }
         Event::WithdrawalRequested { withdrawal_id, amount } => {
-            payable_at = withdrawal::request(account, withdrawal_id, *amount, request(), now)?;
+            let request_id = item.header.request_id.clone();
+            let request = WithdrawalRequest { number: item.upstream_seq, request_id };
+            payable_at = withdrawal::request(account, withdrawal_id, *amount, request, now)?;
         }
         Event::WithdrawalSettled { withdrawal_id } => {
             withdrawn = Some(withdrawal::finish(account, kind, withdrawal_id, Some(now))?);
@@ -176,6 +217,11 @@ fn apply(
         AmountName::WithdrawalAmount => withdrawn,
         _ => None,
     });
-    let Posted { legs, balances, cancelled } = posting::post(account, kind, &legs, rates)?;
+    let Posted { legs, balances, cancelled } =
+        posting::post_under(account, kind, &legs, rates, rules_version == 1)?;
     Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled })
+}
+
+fn sent(transfer_id: &ExternalId, to: &AccountKey, amount: Money) -> UnderWay {
+    UnderWay { transfer_id: transfer_id.clone(), to: to.clone(), amount }
 }

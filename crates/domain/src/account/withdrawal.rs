@@ -77,16 +77,20 @@ pub(super) fn finish(
     Ok(amount)
 }
 
-/// The withdrawals on hold in `currency`, in the order in which losses during a liquidation take
-/// from them: the one requested last first (A8).
+/// The withdrawals on hold in `currency` that losses during a liquidation take from, in that order:
+/// the one requested last first (A8). Only those that were requested during one wait for it; any other
+/// may be on its way through the bank, and could not be settled any more. (`also_paid`: so it was
+/// under the first version of the rules.)
 pub(super) fn last_first(
     account: &AccountState,
     currency: Currency,
+    also_paid: bool,
 ) -> impl Iterator<Item = CancelledWithdrawal> {
     let mut on_hold: Vec<_> = account
         .withdrawals
         .iter()
         .filter(|(_, withdrawal)| withdrawal.amount.currency() == currency)
+        .filter(|(_, withdrawal)| also_paid || withdrawal.payable_at.is_some())
         .collect();
     on_hold.sort_by_key(|(id, withdrawal)| {
         let number = withdrawal.request.as_ref().map(|request| request.number);

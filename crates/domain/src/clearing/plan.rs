@@ -55,6 +55,7 @@ fn figures(event: &Event) -> Result<Vec<(AmountName, Money)>, MoneyError> {
         | Event::CreditChanged { .. }
         | Event::WithdrawalSettled { .. }
         | Event::WithdrawalCancelled { .. }
+        | Event::TransferLanded { .. }
         | Event::ContractFilled(_)
         | Event::FundingCharged { .. }
         | Event::LiquidationStarted

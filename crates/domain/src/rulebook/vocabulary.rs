@@ -12,6 +12,7 @@ pub const fn vocabulary(kind: EventKind, instruments: InstrumentKind) -> &'stati
         | EventKind::AccountClosed
         | EventKind::CreditChanged
         | EventKind::LeverageChanged
+        | EventKind::TransferLanded
         | EventKind::LiquidationStarted
         | EventKind::LiquidationEnded => &[],
         EventKind::DepositReceived

@@ -247,7 +247,7 @@ impl Story {
         Self {
             clearing: LaneOf::new(Clearing::new(configuration), &account_key),
             position: LaneOf::new(Positions, &account_key),
-            account: LaneOf::new(Accounts, &account_key),
+            account: LaneOf::new(Accounts::default(), &account_key),
             account_key,
             now: noon(),
             followed: Vec::new(),

@@ -26,7 +26,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use crate::error::QueryError;
 use crate::snapshot::snapshot;
 
-use decider::{Constant, Revisions};
+use decider::{Constant, Revisions, Versions};
 pub use report::{MISMATCHES_LISTED_MAX, Mismatch, VerifyReport};
 
 /// The databases of an installation.
@@ -74,7 +74,7 @@ pub async fn verify(
     let revisions = Revisions::read(&mut snapshots.clearing).await?;
     stage::prove(&mut snapshots.clearing, &revisions, only, &mut report).await?;
     stage::prove(&mut snapshots.position, &Constant(Positions), only, &mut report).await?;
-    stage::prove(&mut snapshots.account, &Constant(Accounts), only, &mut report).await?;
+    stage::prove(&mut snapshots.account, &Versions::default(), only, &mut report).await?;
     arrival::prove(&mut snapshots, options, &mut report).await?;
     Ok(report)
 }

@@ -153,7 +153,7 @@ impl Installation {
                 StageName::Position => {
                     self.take(&self.databases.position, &Positions, account, sent).await
                 }
-                _ => self.take(&self.databases.account, &Accounts, account, sent).await,
+                _ => self.take(&self.databases.account, &Accounts::default(), account, sent).await,
             };
         }
     }

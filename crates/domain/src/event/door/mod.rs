@@ -88,6 +88,7 @@ pub fn read_event(
         EventKind::TransferRequested => bare(door.transfer_requested()),
         EventKind::TransferArrived => bare(door.transfer_arrived()),
         EventKind::TransferReturned => bare(door.transfer_returned()),
+        EventKind::TransferLanded => bare(door.transfer_landed()),
         EventKind::MarginChanged | EventKind::LeverageChanged => not_supported_yet("type"),
     }
 }
