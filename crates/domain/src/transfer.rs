@@ -72,6 +72,15 @@ pub(crate) fn arrival_id(
     derived_id("transfer", account, request_id)
 }
 
+/// The request id under which the transfer that arrived as `request_id` in the lane of `account` comes
+/// back, if it could not land.
+///
+/// # Errors
+/// Never of ids that are valid.
+pub fn return_id(account: &AccountKey, request_id: &RequestId) -> Result<RequestId, Poison> {
+    derived_id("return", account, request_id)
+}
+
 /// The event that follows from a row of the account stage, if one does.
 pub(crate) fn what_follows(account: &AccountKey, row: &Row) -> Result<Option<Output>, Poison> {
     if row.kind != EventKind::TransferRequested.name()

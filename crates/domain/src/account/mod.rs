@@ -12,6 +12,6 @@ mod withdrawal;
 pub use posting::{Posted, post};
 pub use stage::{AccountRuling, Accounts};
 pub use state::{
-    AccountState, AccountStatus, Balance, CancelledWithdrawal, Credit, Leg, UnderWay,
-    Withdrawal, WithdrawalRequest,
+    AccountState, AccountStatus, Balance, CancelledWithdrawal, Credit, Leg, UnderWay, Withdrawal,
+    WithdrawalRequest,
 };

@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use super::state::{AccountState, Balance, CancelledWithdrawal, Leg};
-use super::withdrawal;
+use super::withdrawal::{self, Takes};
 use crate::money::{Currency, CurrencyCode, Money, MoneyError, Rates};
 use crate::plan::{PlannedAmount, PlannedLeg, Shortfall};
 use crate::refusal::{Poison, Refusal, RejectionCode, Stop};
 use crate::subject::Subject;
+use crate::time::Timestamp;
 
 /// A plan as it was posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +36,7 @@ pub(super) struct Posting<'a> {
     /// The event's type, for errors.
     pub(super) kind: &'a str,
     pub(super) rates: &'a Rates,
-    /// Whether losses take withdrawals that the bank may be paying already.
-    takes_paid: bool,
+    takes: Takes,
     /// The currencies touched.
     pub(super) open: BTreeMap<CurrencyCode, Open>,
     legs: Vec<Leg>,
@@ -66,30 +66,30 @@ impl Open {
     }
 }
 
-/// Posts `plan` to `account`, whole or not at all. `kind` names the event in errors, `rates` are
-/// those it carries.
+/// Posts `plan` to `account`, whole or not at all, while no withdrawal that waits is payable yet.
+/// `kind` names the event in errors, `rates` are those it carries.
 pub fn post(
     account: &mut AccountState,
     kind: &str,
     plan: &[PlannedLeg],
     rates: &Rates,
 ) -> Result<Posted, Stop> {
-    post_under(account, kind, plan, rates, false)
+    post_at(account, kind, plan, rates, Takes::NotPayableAt(Timestamp::from_millis(0)))
 }
 
-/// The same, by whether losses take withdrawals that the bank may be paying already.
-pub(super) fn post_under(
+/// The same, by which withdrawals losses take.
+pub(super) fn post_at(
     account: &mut AccountState,
     kind: &str,
     plan: &[PlannedLeg],
     rates: &Rates,
-    takes_paid: bool,
+    takes: Takes,
 ) -> Result<Posted, Stop> {
     let mut posting = Posting {
         account,
         kind,
         rates,
-        takes_paid,
+        takes,
         open: BTreeMap::new(),
         legs: Vec::with_capacity(plan.len() + 1),
         cancelled: Vec::new(),
@@ -178,8 +178,7 @@ impl Posting<'_> {
         }
         let forced = self.open.values().filter(|open| open.policy == Some(Shortfall::Force));
         for currency in forced.map(|open| open.net().currency()).collect::<Vec<_>>() {
-            for withdrawal in withdrawal::last_first(self.account, currency, self.takes_paid)
-            {
+            for withdrawal in withdrawal::last_first(self.account, currency, self.takes) {
                 if !self.open(currency)?.short()?.is_positive() {
                     break;
                 }

@@ -3,9 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::posting::Posted;
-use super::state::{
-    AccountState, Balance, CancelledWithdrawal, Leg, UnderWay, WithdrawalRequest,
-};
+use super::state::{AccountState, Balance, CancelledWithdrawal, Leg, UnderWay, WithdrawalRequest};
+use super::withdrawal::Takes;
 use super::{lifecycle, posting, under_way, withdrawal};
 use crate::event::{Event, EventClass};
 use crate::ids::{AccountKey, ExternalId};
@@ -22,7 +21,7 @@ use crate::time::Timestamp;
 use crate::transfer;
 
 /// The version of this stage's `decide`. Under the first one, losses during a liquidation took also
-/// withdrawals that the bank might be paying already.
+/// withdrawals that were payable.
 const RULES_VERSION: u16 = 2;
 
 /// The account stage. It needs no configuration: amounts say their own scale.
@@ -217,8 +216,9 @@ fn apply(
         AmountName::WithdrawalAmount => withdrawn,
         _ => None,
     });
+    let takes = if rules_version == 1 { Takes::All } else { Takes::NotPayableAt(now) };
     let Posted { legs, balances, cancelled } =
-        posting::post_under(account, kind, &legs, rates, rules_version == 1)?;
+        posting::post_at(account, kind, &legs, rates, takes)?;
     Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled })
 }
 

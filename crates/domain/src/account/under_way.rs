@@ -31,11 +31,9 @@ pub(super) fn finish(
 ) -> Result<(), Refusal> {
     match account.under_way.get(arrival) {
         None => invalid(format!("arrival: no transfer is under way that arrives as {arrival}")),
-        Some(kept) if kept != said => invalid(format!(
-            "arrival: {arrival} is transfer {}, not {}",
-            show(kept),
-            show(said)
-        )),
+        Some(kept) if kept != said => {
+            invalid(format!("arrival: {arrival} is transfer {}, not {}", show(kept), show(said)))
+        }
         Some(_) => {
             account.under_way.remove(arrival);
             Ok(())

@@ -174,7 +174,9 @@ impl Stage for Clearing {
         }
         // What CAP sends itself is recognised by the journal alone: whoever else claimed its id, it
         // must not get lost.
-        if let Some(holder) = held_by.as_ref().filter(|_| !EventKind::is_from_cap_by_name(&message.kind)) {
+        if let Some(holder) =
+            held_by.as_ref().filter(|_| !EventKind::is_from_cap_by_name(&message.kind))
+        {
             return refused(Refusal::rejected(
                 RejectionCode::RequestIdConflict,
                 conflict(&envelope.header, holder),
@@ -198,7 +200,8 @@ impl Stage for Clearing {
                 match door::read_event(kind, &envelope.event, rulebook, &self.configuration) {
                     Err(error) => invalid(kind, error.to_string()).and_then(refused),
                     Ok((event, rates)) => {
-                        if let Some(refusal) = check_transfer(account, rulebook, &event, *leads_nowhere)
+                        if let Some(refusal) =
+                            check_transfer(account, rulebook, &event, *leads_nowhere)
                         {
                             return refused(refusal);
                         }

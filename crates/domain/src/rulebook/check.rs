@@ -114,10 +114,9 @@ fn check_transfers(rulebook: &Rulebook) -> Result<(), RulebookError> {
     }
     match rulebook.rule(EventKind::TransferLanded) {
         Some(Rule::Legs(_)) if rulebook.acknowledges => Ok(()),
-        _ => wrong(
-            "events",
-            "transfer.landed is missing: a transfer would stay under way for ever",
-        ),
+        _ => {
+            wrong("events", "transfer.landed is missing: a transfer would stay under way for ever")
+        }
     }
 }
 

@@ -46,11 +46,13 @@ fn requests_and_facts_are_told_apart_as_the_contract_does() {
             "withdrawal.requested",
             "transfer.requested",
             "transfer.arrived",
+            "transfer.returned",
+            "transfer.landed",
             "order.reserved",
             "margin.changed",
             "leverage.changed",
             "adjustment.posted",
         ]
     );
-    assert_eq!(EventKind::ALL.len(), 21, "the contract's, and two that CAP sends itself");
+    assert_eq!(EventKind::ALL.len(), 22, "the contract's, and three that CAP sends itself");
 }

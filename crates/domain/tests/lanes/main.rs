@@ -10,6 +10,7 @@ mod age;
 mod bad_input;
 mod between_stages;
 mod figures;
+mod forged_transfers;
 mod journal;
 mod outcomes;
 mod redrive;
@@ -18,6 +19,7 @@ mod stories;
 mod suspension;
 mod tape;
 mod transfers;
+mod transfers_any_order;
 
 use cap_domain::clearing::{Clearing, Submission};
 use cap_domain::lane::{Arrival, Stage};

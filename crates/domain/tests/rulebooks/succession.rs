@@ -31,7 +31,7 @@ fn what_no_account_could_survive_is_refused() {
     let cases = [
         (
             one_way,
-            "rulebooks/perpetual.json: version: 2 does not follow 2, and the rules are others",
+            "rulebooks/perpetual.json: version: 3 does not follow 3, and the rules are others",
         ),
         (without_spot, "rulebooks/spot.json: is gone, and accounts may be open"),
         (

@@ -5,6 +5,9 @@
 //!   that decided it decide again, and lane and state the fold of it all;
 //! - the stages with each other: everything a stage sent on was decided on downstream, once and
 //!   unaltered, or is parked, or is still in transit;
+//! - lanes with each other: what account sent into another lane arrived there, once and unaltered, is
+//!   parked, or is on its way; nothing came out of transit that did not go in; and over all
+//!   companies transit is what the transfers under way come to;
 //! - positions with money: where both have come to the same point, an account's margin is the sum
 //!   over its positions.
 //!
@@ -17,8 +20,8 @@ mod fold;
 mod margin;
 mod report;
 mod stage;
+mod transfers;
 
-use cap_domain::account::Accounts;
 use cap_domain::ids::AccountKey;
 use cap_domain::position::Positions;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -76,5 +79,6 @@ pub async fn verify(
     stage::prove(&mut snapshots.position, &Constant(Positions), only, &mut report).await?;
     stage::prove(&mut snapshots.account, &Versions::default(), only, &mut report).await?;
     arrival::prove(&mut snapshots, options, &mut report).await?;
+    transfers::prove(&mut snapshots, options, &mut report).await?;
     Ok(report)
 }
