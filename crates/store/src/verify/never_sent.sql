@@ -9,7 +9,7 @@ with received as (
         and ($1 = '' or account_id = $1)
 ),
 
-leading as (
+causes as (
     select
         account_id,
         request_id,
@@ -34,7 +34,7 @@ sent as (
         word || ':' || left(encode(sha256(convert_to(
             word || ' ' || account_id || ' ' || request_id, 'utf8'
         )), 'hex'), 32) as request_id
-    from leading
+    from causes
 )
 
 select received.account_id, received.seq, received.kind, received.request_id
