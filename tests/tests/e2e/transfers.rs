@@ -196,12 +196,7 @@ async fn a_suspended_account_holds_arrivals_until_it_is_redriven() {
         world.upstream.publish(&empty).await;
         world.upstream.publish(&envelope(from, "close", json!({ "type": "account.closed" }))).await;
         world.quiet().await;
-        let told = loop {
-            let told = world.upstream.outcome("acme_spot").await;
-            if told["header"]["request_id"] == "close" {
-                break told;
-            }
-        };
+        let told = world.upstream.outcome_of("acme_spot", "close").await;
         let refused = &told["outcome"]["reason"];
         assert_eq!(refused["code"], "account_not_empty", "{told:#?}");
         assert_eq!(

@@ -202,12 +202,12 @@ async fn add_under_way(
         let id = return_id(&one.to, &one.request_id).map(|id| id.to_string());
         (one.from.to_string(), id.unwrap_or_default())
     };
-    let refused = left().filter(|(one, _)| decided.get(&one.key()).is_some_and(|is| !is.posted));
-    let returns: Vec<Key> = refused.map(|(one, _)| back(one)).collect();
+    let landed = |one: &Sent| decided.get(&one.key()).is_some_and(|is| is.posted);
+    let returns: Vec<Key> =
+        left().filter(|(one, _)| !landed(one)).map(|(one, _)| back(one)).collect();
     let returned = journaled(connection, &returns).await?;
     for (one, amount) in left() {
-        let landed = decided.get(&one.key()).is_some_and(|is| is.posted);
-        if landed || returned.get(&back(one)).is_some_and(|is| is.posted) {
+        if landed(one) || returned.get(&back(one)).is_some_and(|is| is.posted) {
             continue;
         }
         let code = amount.currency().code.to_string();
