@@ -17,7 +17,7 @@ use crate::check::{Violation, invariant, load};
 use crate::upstream::send_body;
 
 /// How many transfers a seed has: each is three messages in three lanes.
-const TRANSFERS: usize = 24;
+const TRANSFERS: usize = 12;
 
 /// What every sender begins with, in USDT.
 const DEPOSIT: u32 = 1_000;

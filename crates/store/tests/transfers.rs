@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail the test, as tests do")]
 
-#[allow(dead_code, reason = "every set of tests uses another part of it")]
 mod support;
 
 use cap_domain::account::Accounts;

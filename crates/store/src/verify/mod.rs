@@ -17,6 +17,7 @@
 mod arrival;
 mod decider;
 mod fold;
+mod lookup;
 mod margin;
 mod report;
 mod stage;

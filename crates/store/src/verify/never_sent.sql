@@ -9,6 +9,11 @@ with received as (
         and ($1 = '' or account_id = $1)
 ),
 
+-- One look at each lane that is named, by its key: `offset 0` keeps it so.
+lanes as (
+    select distinct coalesce(event ->> 'from', event ->> 'to') as account_id from received
+),
+
 causes as (
     select
         account_id,
@@ -21,10 +26,19 @@ causes as (
         coalesce(
             input::json #>> '{item,arriving,from}', input::json #>> '{item,body,planned,event,to}'
         ) as receiver
-    from journal
-    where
-        kind = 'transfer.arrived'
-        or (kind = 'transfer.requested' and starts_with(result, '{"posted"'))
+    from (
+        select of_lane.*
+        from lanes
+        cross join lateral (
+            select account_id, request_id, kind, result, input
+            from journal
+            where
+                journal.account_id = lanes.account_id
+                and kind in ('transfer.arrived', 'transfer.requested')
+            offset 0
+        ) as of_lane
+    ) as candidate
+    where kind = 'transfer.arrived' or starts_with(result, '{"posted"')
 ),
 
 sent as (

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use cap_domain::account::{AccountRuling, Accounts};
 use cap_domain::envelope::{Envelope, Fingerprint};
-use cap_domain::event::{Event, EventKind};
+use cap_domain::event::Event;
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{Body, Output, Row, Stage, StageName};
 use cap_domain::money::Money;
@@ -18,15 +18,11 @@ use rust_decimal::Decimal;
 use sqlx::PgConnection;
 
 use crate::error::{QueryError, failed};
-use crate::journal::{JournalRecord, journal_columns};
 use crate::snapshot::allow_scans;
-use crate::values::bigint;
 
+use super::lookup::{Journaled, Key, PAGE_ROWS_MAX, Parked, journaled, page, parked};
 use super::report::{MISMATCHES_LISTED_MAX, VerifyReport};
 use super::{Snapshots, VerifyOptions};
-
-/// The most rows of one page: the `limit` of the statement below.
-const PAGE_ROWS_MAX: usize = 500;
 
 /// Whose mismatch it is if it is of no single account.
 const ALL_COMPANIES: &str = "all companies";
@@ -43,20 +39,10 @@ struct Sent {
     left: Option<Money>,
 }
 
-/// The lane and the request id that an envelope is for.
-type Key = (String, String);
-
 impl Sent {
     fn key(&self) -> Key {
         (self.to.to_string(), self.request_id.to_string())
     }
-}
-
-/// What a journal says of a request.
-#[derive(Clone, Copy)]
-struct Journaled {
-    fingerprint: Option<Fingerprint>,
-    posted: bool,
 }
 
 /// Proves all transfers, or those that leave and reach one account.
@@ -69,19 +55,17 @@ pub(super) async fn prove(
     let mut under_way = BTreeMap::new();
     let mut after = (only.map_or(String::new(), AccountKey::to_string), 0);
     loop {
-        let rows = page(&mut snapshots.account, &after.0, after.1).await?;
+        let rows = page(&mut snapshots.account, only, &after.0, after.1).await?;
         let is_last = rows.len() < PAGE_ROWS_MAX;
-        let passed = |account: &AccountKey| only.is_some_and(|only| only != account);
-        let is_past = rows.last().is_some_and(|(account, _)| passed(account));
         if let Some((account, row)) = rows.last() {
             after = (account.to_string(), row.seq);
         }
         let mut sent = Vec::new();
-        for (account, row) in rows.iter().filter(|(account, _)| !passed(account)) {
+        for (account, row) in &rows {
             sent.extend(sent_by(account, row, report));
         }
         prove_sent(snapshots, &sent, options, &mut under_way, report).await?;
-        if is_last || is_past {
+        if is_last {
             break;
         }
     }
@@ -267,92 +251,4 @@ async fn prove_transit(
 fn exact(account: &AccountKey, amount: &str) -> Result<Decimal, QueryError> {
     Decimal::from_str_exact(amount)
         .map_err(|error| QueryError::unreadable(account, format!("{amount}: {error}")))
-}
-
-/// The rows that may lead on to another lane, behind a place in the journal.
-async fn page(
-    connection: &mut PgConnection,
-    after_account: &str,
-    after_seq: u64,
-) -> Result<Vec<(AccountKey, Row)>, QueryError> {
-    let rows = concat!(
-        "select ",
-        journal_columns!(),
-        " from journal where (account_id, seq) > ($1, $2) and kind = any($3)
-        order by account_id, seq limit 500"
-    );
-    let kinds = [EventKind::TransferRequested.name(), EventKind::TransferArrived.name()];
-    let rows: Vec<JournalRecord> = sqlx::query_as(rows)
-        .bind(after_account)
-        .bind(bigint(after_seq))
-        .bind(kinds.as_slice())
-        .fetch_all(connection)
-        .await
-        .map_err(failed("reading a page of transfers"))?;
-    rows.into_iter().map(JournalRecord::read).collect()
-}
-
-fn split(keys: &[Key]) -> (Vec<&str>, Vec<&str>) {
-    keys.iter().map(|(account, request)| (account.as_str(), request.as_str())).unzip()
-}
-
-/// Those of `keys` that the journal has.
-async fn journaled(
-    connection: &mut PgConnection,
-    keys: &[Key],
-) -> Result<HashMap<Key, Journaled>, QueryError> {
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows = "select journal.account_id, journal.request_id, fingerprint,
-            starts_with(result, '{\"posted\"')
-        from unnest($1::text[], $2::text[]) as asked (account_id, request_id)
-        join journal on journal.account_id = asked.account_id
-            and journal.request_id = asked.request_id";
-    let (accounts, requests) = split(keys);
-    let rows: Vec<(String, String, Vec<u8>, bool)> = sqlx::query_as(rows)
-        .bind(accounts)
-        .bind(requests)
-        .fetch_all(connection)
-        .await
-        .map_err(failed("looking for what transfers led to"))?;
-    let read = |(account, request, fingerprint, posted): (String, String, Vec<u8>, bool)| {
-        let fingerprint = fingerprint.as_slice().try_into().ok().map(Fingerprint);
-        ((account, request), Journaled { fingerprint, posted })
-    };
-    Ok(rows.into_iter().map(read).collect())
-}
-
-/// A parked message.
-struct Parked {
-    parked_seq: i64,
-    /// Whether an operator gave it up.
-    skipped: bool,
-}
-
-/// Those of `keys` that are parked, or were.
-async fn parked(
-    connection: &mut PgConnection,
-    keys: &[Key],
-) -> Result<HashMap<Key, Parked>, QueryError> {
-    if keys.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows = "select parked_message.account_id, parked_message.request_id, parked_seq,
-            coalesce(resolution = 'skipped', false)
-        from unnest($1::text[], $2::text[]) as asked (account_id, request_id)
-        join parked_message on parked_message.account_id = asked.account_id
-            and parked_message.request_id = asked.request_id
-        order by parked_seq";
-    let (accounts, requests) = split(keys);
-    let rows: Vec<(String, String, i64, bool)> = sqlx::query_as(rows)
-        .bind(accounts)
-        .bind(requests)
-        .fetch_all(connection)
-        .await
-        .map_err(failed("looking for parked transfers"))?;
-    let read = |(account, request, parked_seq, skipped): (String, String, i64, bool)| {
-        ((account, request), Parked { parked_seq, skipped })
-    };
-    Ok(rows.into_iter().map(read).collect())
 }
