@@ -11,6 +11,7 @@ use cap_domain::ids::AccountKey;
 use cap_domain::lane::{DeadLetter, Output, Stage, StageName, Ticket, pack};
 use cap_domain::routing::{Channel, QueueName};
 use futures::StreamExt;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
@@ -73,7 +74,7 @@ impl Courier<'_> {
         if missing.is_empty() {
             return;
         }
-        if self.routes.look_again(self.queues, &missing).await {
+        if self.routes.look_again(self.queues, &missing, Instant::now()).await {
             for (lane, consignment) in settled.iter().zip(&mut *consignments) {
                 if !consignment.missing.is_empty() {
                     *consignment = self.consign(lane);

@@ -50,6 +50,7 @@ impl RouteBook {
         &self,
         queues: &dyn Queues,
         missing: &[(Channel, AccountKey)],
+        now: Instant,
     ) -> bool {
         let found = |book: &Self| {
             missing.iter().any(|(channel, account)| book.resolve(*channel, account).is_some())
@@ -57,7 +58,7 @@ impl RouteBook {
         if found(self) {
             return true;
         }
-        if !self.is_due() {
+        if !self.is_due(now) {
             return false;
         }
         match queues.list_again().await {
@@ -81,11 +82,11 @@ impl RouteBook {
     }
 
     /// Whether it is time for a listing, of which there is one at a time.
-    fn is_due(&self) -> bool {
+    fn is_due(&self, now: Instant) -> bool {
         let mut listed_at = self.listed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = listed_at.is_none_or(|at| at.elapsed() >= RELIST_PAUSE);
+        let is_due = listed_at.is_none_or(|at| now.duration_since(at) >= RELIST_PAUSE);
         if is_due {
-            *listed_at = Some(Instant::now());
+            *listed_at = Some(now);
         }
         is_due
     }
@@ -159,28 +160,31 @@ mod tests {
         key.parse().unwrap()
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_queue_created_since_is_found_and_others_keep_theirs() {
         let book = RouteBook::new(routes(&["clearing-acme.fifo"]));
-        let now = routes(&["clearing-acme.fifo", "clearing-acme_spot.fifo", "clearing-nova.fifo"]);
-        let queues = Listed(now, AtomicUsize::new(0));
+        let later =
+            routes(&["clearing-acme.fifo", "clearing-acme_spot.fifo", "clearing-nova.fifo"]);
+        let queues = Listed(later, AtomicUsize::new(0));
         let nova = account("nova_spot_retail_N-1");
-        assert!(book.look_again(&queues, &[(CLEARING, nova.clone())]).await);
+        let now = Instant::now();
+        assert!(book.look_again(&queues, &[(CLEARING, nova.clone())], now).await);
         assert!(book.resolve(CLEARING, &nova).is_some());
         let acme = book.resolve(CLEARING, &account("acme_spot_retail_A-1")).unwrap();
         assert_eq!(acme.queue.to_name(""), "clearing-acme.fifo", "until the next start");
-        assert!(book.look_again(&queues, &[(CLEARING, nova)]).await);
+        assert!(book.look_again(&queues, &[(CLEARING, nova)], now).await);
         assert_eq!(queues.1.load(Ordering::Relaxed), 1, "known now");
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_queue_that_is_not_there_is_looked_for_now_and_then() {
         let book = RouteBook::new(routes(&["clearing-acme.fifo"]));
         let queues = Listed(routes(&["clearing-acme.fifo"]), AtomicUsize::new(0));
         let missing = [(CLEARING, account("nova_spot_retail_N-1"))];
-        for (after_secs, listings) in [(0, 1), (4, 1), (2, 2), (1, 2)] {
-            tokio::time::advance(Duration::from_secs(after_secs)).await;
-            assert!(!book.look_again(&queues, &missing).await);
+        let start = Instant::now();
+        for (after_secs, listings) in [(0, 1), (4, 1), (6, 2), (7, 2), (11, 3)] {
+            let now = start + Duration::from_secs(after_secs);
+            assert!(!book.look_again(&queues, &missing, now).await);
             assert_eq!(queues.1.load(Ordering::Relaxed), listings);
         }
     }
