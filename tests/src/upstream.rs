@@ -93,6 +93,19 @@ impl Upstream {
         self.outcomes(scope, 1).await.remove(0)
     }
 
+    /// The outcome of a request; those that come before it are passed over.
+    pub async fn outcome_of(&self, scope: &str, request_id: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            assert!(Instant::now() < deadline, "no outcome of {request_id} came");
+            let received = self.receive(&format!("outcome-{scope}"), 1).await;
+            let mut received = received.into_iter();
+            if let Some(told) = received.find(|told| told["header"]["request_id"] == request_id) {
+                return told;
+            }
+        }
+    }
+
     /// Asserts that no further outcome comes.
     pub async fn no_outcome(&self, scope: &str) {
         tokio::time::sleep(SILENCE).await;

@@ -14,7 +14,7 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageAttributeValue, MessageSystemAttributeName as System, SendMessageBatchRequestEntry,
 };
-use cap_domain::routing::QueueName;
+use cap_domain::routing::{QueueName, Routes};
 use cap_domain::time::Timestamp;
 use cap_pipeline::queues::{
     BATCH_ENTRIES_MAX, EntryFailure, EntryResult, Outgoing, Queues, Received, Unreachable,
@@ -258,6 +258,14 @@ impl Queues for SqsQueues {
             all.extend(results(handles.len(), successful, answer.failed()));
         }
         Ok(all)
+    }
+
+    async fn list_again(&self) -> Result<Arc<Routes>, Unreachable> {
+        self.directory.refresh().await.map_err(|error| Unreachable {
+            attempted: "listing the queues again".to_owned(),
+            cause: error.to_string(),
+        })?;
+        Ok(self.directory.routes())
     }
 }
 

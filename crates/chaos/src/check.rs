@@ -13,6 +13,7 @@ use cap_reference::model::{Expected, Model, first_tellings};
 use cap_reference::script::{Account, Message, Script, Stage};
 use cap_store::verify::{VerifyOptions, verify};
 use cap_store::{PostgresLanes, StateTables};
+use rust_decimal::Decimal;
 use serde_json::Value;
 
 use crate::arena::{Arena, stage_name};
@@ -34,6 +35,8 @@ pub mod invariant {
     pub const REPLAY: &str = "replay equals state, hash chains whole, stages agree";
     /// The trial balance is zero.
     pub const BALANCED: &str = "legs balance: the trial balance is zero";
+    /// Transfers move money and make none: what was not sent on came back.
+    pub const CONSERVED: &str = "transfers conserve money, and in the end nothing is in transit";
     /// Nothing is left in a queue.
     pub const QUIET: &str = "nothing is left in any queue";
     /// Suspended lanes stand still; lanes are suspended by poison alone.
@@ -232,7 +235,11 @@ async fn check_books(
     Ok(())
 }
 
-async fn load<S: StateTables>(
+/// A lane, and what the stage keeps of its account.
+///
+/// # Errors
+/// If the database does not answer.
+pub(crate) async fn load<S: StateTables>(
     arena: &Arena,
     account: &AccountKey,
 ) -> anyhow::Result<(Lane, S::State)> {
@@ -262,6 +269,12 @@ async fn prove(
     if !balance.is_zero() {
         let what = format!("the trial balance is {:?}", balance.totals);
         violations.push(Violation { invariant: invariant::BALANCED, what });
+    }
+    let in_transit = balance.subjects.iter().filter(|one| one.subject == "transit");
+    let in_transit: Decimal = in_transit.map(|one| one.sum).sum();
+    if !in_transit.is_zero() {
+        let what = format!("{in_transit} USDT are in transit over all companies");
+        violations.push(Violation { invariant: invariant::CONSERVED, what });
     }
     Ok(())
 }

@@ -15,6 +15,7 @@ pub mod fleet;
 pub mod gremlin;
 pub mod seed;
 pub mod support;
+pub mod transfers;
 pub mod trouble;
 pub mod troubled_queues;
 pub mod troubled_store;

@@ -17,6 +17,7 @@ use crate::crew::Crew;
 use crate::fleet::Fleet;
 use crate::gremlin;
 use crate::support::Support;
+use crate::transfers::Transfers;
 use crate::trouble::{Odds, Trouble};
 use crate::upstream::{Outcomes, haunt, listen, publish};
 use crate::yard::Yard;
@@ -123,7 +124,8 @@ pub async fn run(
         trouble.count("DynamoDB gone");
         arena.stack.stop_dynamodb();
     }
-    let extra = publish(arena, &script, &trouble).await?;
+    let transfers = Transfers::of(seed, tag);
+    let extra = publish(arena, &script, &transfers, &trouble).await?;
     let mut violations = Vec::new();
     tokio::time::sleep(Duration::from_millis(300 + trouble.below(700))).await;
     if late {
@@ -155,10 +157,11 @@ pub async fn run(
             .into_iter()
             .map(|what| Violation { invariant: invariant::SUSPENSION, what }),
     );
+    transfers.check(arena, &mut violations).await?;
     let findings = check(arena, &script, &extra, &outcomes, violations).await?;
     Ok(Report {
         seed,
-        published: script.messages.len() + extra.again.len(),
+        published: script.messages.len() + extra.again.len() + transfers.count(),
         outcomes: outcomes.count(),
         struck: trouble.struck(),
         findings,

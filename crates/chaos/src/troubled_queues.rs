@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cap_domain::routing::QueueName;
+use cap_domain::routing::{QueueName, Routes};
 use cap_pipeline::queues::{EntryFailure, EntryResult, Outgoing, Queues, Received, Unreachable};
 
 use crate::trouble::Life;
@@ -130,6 +130,10 @@ impl Queues for TroubledQueues {
         self.before(&places).await?;
         let answers = self.inner.extend(queue, receipt_handles, visibility_secs).await?;
         self.after(&places, answers).await
+    }
+
+    async fn list_again(&self) -> Result<Arc<Routes>, Unreachable> {
+        self.inner.list_again().await
     }
 }
 

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use cap_reference::script::{Message, Nature, Script};
+use cap_reference::script::{Account, Message, Nature, Script};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::arena::{Arena, stage_name};
+use crate::transfers::Transfers;
 use crate::trouble::{Trouble, lock};
 
 /// How often a send is tried: SQS is never away for longer.
@@ -44,11 +45,16 @@ impl Outcomes {
     }
 }
 
-/// Publishes `script` in its order, repeating some of it as callers do that lost an answer.
+/// Publishes `script` and `transfers`, each in its order, repeating some of it as callers do that lost an answer.
 ///
 /// # Errors
 /// If a message cannot be sent at all.
-pub async fn publish(arena: &Arena, script: &Script, trouble: &Trouble) -> anyhow::Result<Extra> {
+pub async fn publish(
+    arena: &Arena,
+    script: &Script,
+    transfers: &Transfers,
+    trouble: &Trouble,
+) -> anyhow::Result<Extra> {
     let mut extra = Extra::default();
     let mut late = Vec::new();
     for (index, message) in script.messages.iter().enumerate() {
@@ -57,6 +63,7 @@ pub async fn publish(arena: &Arena, script: &Script, trouble: &Trouble) -> anyho
         }
         let body = message.body_at(arena.now_millis());
         send(arena, script, message, &message.deduplication_id, &body).await?;
+        transfers.publish_nth(arena, index).await?;
         if trouble.strikes("sent twice by upstream", 200) {
             send(arena, script, message, &message.deduplication_id, &body).await?;
         }
@@ -69,6 +76,9 @@ pub async fn publish(arena: &Arena, script: &Script, trouble: &Trouble) -> anyho
         if trouble.strikes("pause", 120) {
             tokio::time::sleep(Duration::from_millis(trouble.below(60))).await;
         }
+    }
+    for index in script.messages.len()..transfers.count() {
+        transfers.publish_nth(arena, index).await?;
     }
     for (index, body) in late {
         let message = &script.messages[index];
@@ -94,7 +104,19 @@ async fn send(
     deduplication_id: &str,
     body: &str,
 ) -> anyhow::Result<()> {
-    let account = &script.accounts[message.account];
+    send_body(arena, &script.accounts[message.account], deduplication_id, body).await
+}
+
+/// Sends a body into the clearing queue of `account`, however often it takes.
+///
+/// # Errors
+/// If it cannot be sent at all.
+pub(crate) async fn send_body(
+    arena: &Arena,
+    account: &Account,
+    deduplication_id: &str,
+    body: &str,
+) -> anyhow::Result<()> {
     let url = arena.url(&account.queue())?;
     let mut tries = 0;
     loop {

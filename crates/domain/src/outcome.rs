@@ -88,6 +88,11 @@ pub struct Outcome {
     /// losses during a liquidation (A8).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<ExternalId>,
+    /// What the caller of a transfer knows it by, on both sides: of `transfer.requested`, and of the
+    /// `transfer.arrived`, `transfer.returned` and `transfer.landed` that CAP sends itself. Not if
+    /// clearing refused the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transfer_id: Option<ExternalId>,
 }
 
 /// Why a request was not posted.
@@ -118,9 +123,9 @@ impl OutcomeMessage {
     pub fn of_row(account: &AccountKey, row: &Row) -> Result<Self, Poison> {
         let ruling = read_ruling(row)?;
         let item = replay_item(row)?.input;
-        let position = match item.body {
-            Body::Planned { position, .. } => position,
-            Body::Refused(_) => None,
+        let (position, transfer_id) = match item.body {
+            Body::Planned { position, event, .. } => (position, event.transfer_id().cloned()),
+            Body::Refused(_) => (None, item.arriving.map(|arriving| arriving.transfer_id)),
         };
         let mut outcome = Outcome {
             status: OutcomeStatus::Posted,
@@ -133,6 +138,7 @@ impl OutcomeMessage {
             position: None,
             payable_at: None,
             cancelled: None,
+            transfer_id,
         };
         match ruling {
             AccountRuling::Posted { balances, payable_at, .. } => {
@@ -174,6 +180,7 @@ impl OutcomeMessage {
                 position: None,
                 payable_at: None,
                 cancelled: None,
+                transfer_id: None,
             },
         }
     }
@@ -207,6 +214,7 @@ impl OutcomeMessage {
                 position: None,
                 payable_at: None,
                 cancelled: Some(withdrawal_id.clone()),
+                transfer_id: None,
                 ..self.outcome.clone()
             },
         }

@@ -1,12 +1,14 @@
-//! Transfers between accounts and products of a company (A1, C10): debited here, in transit, credited
+//! Transfers between accounts, products and companies (A1, C10): debited here, in transit, credited
 //! there through the other lane's own queue, and back again if they cannot land.
 //!
 //! Nobody ever holds two lanes. When account has posted a `transfer.requested` (available →
-//! transit), it sends a `transfer.arrived` to the other lane; when it has refused one of those, it
-//! sends a `transfer.returned` back (each transit → available). Both are events like any other:
+//! transit), it sends a `transfer.arrived` to the other lane; when it has posted one of those
+//! (transit → available) it sends a `transfer.landed` back, which moves nothing, and when it has
+//! refused one a `transfer.returned` (transit → available). All are events like any other:
 //! journaled, answered, parked with their lane. Their request ids are derived from the message they
 //! follow from, so sent again after a crash they are recognised as what they are, however late.
-//! At every instant the transfers under way are what `transit` sums up to.
+//! At every instant the transfers under way are what `transit` sums up to; the lane that sent them
+//! keeps them until they have landed or come back, and takes back nothing else.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -33,6 +35,9 @@ pub struct Arriving {
     pub from: AccountKey,
     /// How much.
     pub amount: Money,
+    /// Whether its sender keeps it under way until it is told what came of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub acknowledge: bool,
 }
 
 impl Arriving {
@@ -45,6 +50,8 @@ impl Arriving {
             from: AccountWire,
             currency: CurrencyCode,
             amount: String,
+            #[serde(default)]
+            acknowledge: bool,
         }
         if kind != EventKind::TransferArrived.name() {
             return None;
@@ -52,8 +59,26 @@ impl Arriving {
         let wire = Wire::deserialize(event).ok()?;
         let currency = Currency::of_amount(wire.currency, &wire.amount).ok()?;
         let amount = Money::parse(currency, &wire.amount).ok()?;
-        Some(Self { transfer_id: wire.transfer_id, from: wire.from.key(), amount })
+        let (transfer_id, from) = (wire.transfer_id, wire.from.key());
+        Some(Self { transfer_id, from, amount, acknowledge: wire.acknowledge })
     }
+}
+
+/// The request id under which the transfer of `request_id` arrives, and is kept until it has.
+pub(crate) fn arrival_id(
+    account: &AccountKey,
+    request_id: &RequestId,
+) -> Result<RequestId, Poison> {
+    derived_id("transfer", account, request_id)
+}
+
+/// The request id under which the transfer that arrived as `request_id` in the lane of `account` comes
+/// back, if it could not land.
+///
+/// # Errors
+/// Never of ids that are valid.
+pub fn return_id(account: &AccountKey, request_id: &RequestId) -> Result<RequestId, Poison> {
+    derived_id("return", account, request_id)
 }
 
 /// The event that follows from a row of the account stage, if one does.
@@ -68,26 +93,40 @@ pub(crate) fn what_follows(account: &AccountKey, row: &Row) -> Result<Option<Out
     let Item { header, arriving, body, .. } = replay_item(row)?.input;
     match (ruling, body, arriving) {
         (AccountRuling::Posted { .. }, Body::Planned { event, .. }, _) => match *event {
-            Event::TransferRequested { transfer_id, to, amount } => {
-                let event = json!({
+            Event::TransferRequested { transfer_id, to, amount, acknowledge } => {
+                let mut event = json!({
                     "type": EventKind::TransferArrived, "transfer_id": transfer_id,
                     "from": AccountWire::of(account),
                     "currency": amount.currency().code, "amount": amount.amount(),
                 });
+                if acknowledge {
+                    event["acknowledge"] = json!(true);
+                }
                 follow_up("transfer", account, row, &header, &to, &event).map(Some)
+            }
+            Event::TransferArrived { transfer_id, from, amount, acknowledge: true } => {
+                let event = json!({
+                    "type": EventKind::TransferLanded, "transfer_id": transfer_id,
+                    "to": AccountWire::of(account), "currency": amount.currency().code,
+                    "amount": amount.amount(), "arrival": row.request_id,
+                });
+                follow_up("landing", account, row, &header, &from, &event).map(Some)
             }
             _ => Ok(None),
         },
-        // Nothing goes back to another company: it never came from there.
+        // What nobody keeps does not go back to another company: it never came from there.
         (AccountRuling::Refused(refusal), _, Some(arriving))
-            if arriving.from.parts().0 == account.parts().0 =>
+            if arriving.acknowledge || arriving.from.parts().0 == account.parts().0 =>
         {
-            let Arriving { transfer_id, from, amount } = arriving;
-            let event = json!({
+            let Arriving { transfer_id, from, amount, acknowledge } = arriving;
+            let mut event = json!({
                 "type": EventKind::TransferReturned, "transfer_id": transfer_id,
                 "to": AccountWire::of(account), "currency": amount.currency().code,
                 "amount": amount.amount(), "reason": in_words(&refusal),
             });
+            if acknowledge {
+                event["arrival"] = json!(row.request_id);
+            }
             follow_up("return", account, row, &header, &from, &event).map(Some)
         }
         _ => Ok(None),
@@ -112,9 +151,7 @@ pub(crate) fn follow_up(
     to: &AccountKey,
     event: &Value,
 ) -> Result<Output, Poison> {
-    let cause = Sha256::digest(format!("{word} {account} {}", row.request_id));
-    let request_id = RequestId::new(&format!("{word}:{}", hex::encode(&cause[..16])))
-        .map_err(|error| Poison::OutOfRange(error.to_string()))?;
+    let request_id = derived_id(word, account, &row.request_id)?;
     let deduplication_id = request_id.to_string();
     let (company, product, customer_group, name) = to.parts();
     let header = Header {
@@ -129,4 +166,15 @@ pub(crate) fn follow_up(
     };
     let body = for_queues(json!({ "header": header, "event": event }).to_string());
     Ok(Output::Event { account: to.clone(), deduplication_id, body })
+}
+
+/// The request id of what follows, in a word, from a request in the lane of `account`.
+fn derived_id(
+    word: &str,
+    account: &AccountKey,
+    request_id: &RequestId,
+) -> Result<RequestId, Poison> {
+    let cause = Sha256::digest(format!("{word} {account} {request_id}"));
+    RequestId::new(&format!("{word}:{}", hex::encode(&cause[..16])))
+        .map_err(|error| Poison::OutOfRange(error.to_string()))
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use cap_domain::ids::AccountKey;
 use cap_domain::lane::{DeadLetter, Output, Stage, StageName, Ticket, pack};
-use cap_domain::routing::{Channel, QueueName, Routes};
+use cap_domain::routing::{Channel, QueueName};
 use futures::StreamExt;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
@@ -20,12 +21,13 @@ use crate::limits::{
     CALLS_MAX, DELETE_TRIES_MAX, ERROR_CHARS_MAX, FRUITLESS_WAVES_MAX, SEND_DRAIN_MAX,
 };
 use crate::queues::{BATCH_ENTRIES_MAX, Outgoing, Queues, Received, attribute, copy_of_parked};
+use crate::route_book::RouteBook;
 use crate::settle::Settled;
 
 /// What delivering needs.
 pub(crate) struct Courier<'a> {
     pub(crate) queues: &'a dyn Queues,
-    pub(crate) routes: &'a Routes,
+    pub(crate) routes: &'a RouteBook,
     pub(crate) stop: &'a CancellationToken,
 }
 
@@ -41,6 +43,8 @@ struct Consignment {
     parcels: VecDeque<Parcel>,
     /// It cannot be delivered: its sources stay in the queue.
     stuck: bool,
+    /// What it has for accounts that no queue takes.
+    missing: Vec<(Channel, AccountKey)>,
 }
 
 impl Courier<'_> {
@@ -48,6 +52,7 @@ impl Courier<'_> {
     pub(crate) async fn deliver<S: Stage>(&self, settled: &[Settled<S>]) {
         let mut consignments: Vec<Consignment> =
             settled.iter().map(|lane| self.consign(lane)).collect();
+        self.look_again(settled, &mut consignments).await;
         self.send_all(&mut consignments).await;
         failpoint::hit("after_forward");
         let done: Vec<Arc<InHand>> = settled
@@ -63,11 +68,34 @@ impl Courier<'_> {
         failpoint::hit("after_delete");
     }
 
+    /// Consigns again what no queue took, if there is one now.
+    async fn look_again<S: Stage>(&self, settled: &[Settled<S>], consignments: &mut [Consignment]) {
+        let missing: Vec<_> = consignments.iter().flat_map(|one| one.missing.clone()).collect();
+        if missing.is_empty() {
+            return;
+        }
+        if self.routes.look_again(self.queues, &missing, Instant::now()).await {
+            for (lane, consignment) in settled.iter().zip(&mut *consignments) {
+                if !consignment.missing.is_empty() {
+                    *consignment = self.consign(lane);
+                }
+            }
+        }
+        for (channel, account) in consignments.iter().flat_map(|one| &one.missing) {
+            let channel = channel.name();
+            tracing::error!(account_id = %account, channel, "there is no queue for this account: the messages that need it stay where they are until one is created");
+        }
+    }
+
     /// A lane's outputs as parcels: runs of units for one stage are packed, outcomes stay single.
     fn consign<S: Stage>(&self, lane: &Settled<S>) -> Consignment {
         let account = &lane.work.account;
-        let mut consignment =
-            Consignment { account: account.clone(), parcels: VecDeque::new(), stuck: false };
+        let mut consignment = Consignment {
+            account: account.clone(),
+            parcels: VecDeque::new(),
+            stuck: false,
+            missing: Vec::new(),
+        };
         let mut run: Vec<&str> = Vec::new();
         let mut run_to = None;
         for output in lane.steps.iter().flat_map(|step| &step.outputs) {
@@ -140,8 +168,7 @@ impl Courier<'_> {
             }),
             None => {
                 consignment.stuck = true;
-                let channel = channel.name();
-                tracing::error!(account_id = %to, channel, "there is no queue for this account: its messages stay where they are until one is created and the service restarted");
+                consignment.missing.push((channel, to.clone()));
             }
         }
     }

@@ -17,8 +17,10 @@ mod limits;
 mod pipeline;
 pub mod prepare;
 pub mod queues;
+mod route_book;
 mod settle;
 
 pub use gate::Gate;
 pub use limits::Limits;
 pub use pipeline::{Clock, Pipeline, StageSource, system_time};
+pub use route_book::RouteBook;

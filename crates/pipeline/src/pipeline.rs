@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use cap_domain::lane::Stage;
-use cap_domain::routing::{Channel, QueueName, Routes};
+use cap_domain::routing::{Channel, QueueName};
 use cap_domain::time::Timestamp;
 use rand::seq::SliceRandom;
 use tokio::sync::{Mutex, Notify, mpsc};
@@ -23,6 +23,7 @@ use crate::lane_store::LaneStore;
 use crate::limits::{Limits, SUSPECT_RECEIVES};
 use crate::prepare::Prepare;
 use crate::queues::Queues;
+use crate::route_book::RouteBook;
 use crate::settle::Settler;
 
 /// Tells the time of a decision.
@@ -44,7 +45,7 @@ pub struct Pipeline<S: Stage> {
     /// Where messages come from and go to.
     pub queues: Arc<dyn Queues>,
     /// Which queues there are.
-    pub routes: Arc<Routes>,
+    pub routes: Arc<RouteBook>,
     /// The stage's lanes.
     pub store: Arc<dyn LaneStore<S>>,
     /// What completes new arrivals.
@@ -63,7 +64,7 @@ impl<S: Stage> Pipeline<S> {
     pub async fn run(self, stop: CancellationToken) {
         let pipeline = Arc::new(self);
         let queues: Vec<Arc<QueueName>> =
-            pipeline.routes.of(Channel::Stage(S::NAME)).map(Arc::new).collect();
+            pipeline.routes.at_start().of(Channel::Stage(S::NAME)).map(Arc::new).collect();
         // One place a receiver, so that those of quiet queues never hold back those of busy ones.
         let places = (queues.len() * pipeline.limits.receivers_per_queue).max(1);
         let (sender, receiver) = mpsc::channel(places);
@@ -186,7 +187,7 @@ impl<S: Stage> Pipeline<S> {
     async fn tidy(&self, resolved: &Notify, stop: &CancellationToken) {
         let janitor = Janitor {
             queues: &*self.queues,
-            routes: &self.routes,
+            routes: &self.routes.at_start(),
             store: &*self.store,
             resolved,
             visibility_secs: self.limits.visibility_secs,

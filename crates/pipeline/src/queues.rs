@@ -1,9 +1,11 @@
 //! What the pipeline asks of a queue service; implemented over SQS by `cap-aws`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use cap_domain::ids::AccountKey;
 use cap_domain::lane::{StageName, Ticket};
-use cap_domain::routing::QueueName;
+use cap_domain::routing::{QueueName, Routes};
 use cap_domain::time::Timestamp;
 
 /// The most entries of one batch call (Q1).
@@ -153,4 +155,7 @@ pub trait Queues: Send + Sync + 'static {
         receipt_handles: &[&str],
         visibility_secs: u32,
     ) -> Result<Vec<EntryResult>, Unreachable>;
+
+    /// The queues there are now. Only asked for when one is missing that is needed.
+    async fn list_again(&self) -> Result<Arc<Routes>, Unreachable>;
 }

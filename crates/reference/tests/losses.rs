@@ -17,16 +17,21 @@ fn fee(money: &str) -> Value {
     about("fee.charged", money, json!({ "reason": "liquidation" }))
 }
 
-/// An account that is being liquidated, with 10 USDT available and 30, 20 and 10 on hold, and 1 BTC
-/// on hold too.
+/// An account that is being liquidated with a margin of 1 USDT, with 10 USDT available and 30, 20 and 10
+/// on hold, and 1 BTC on hold too, all not payable yet.
 fn liquidated() -> Page {
-    let mut page = Page::with("perpetual", &["70 USDT", "1 BTC"]);
+    let mut page = Page::with("perpetual", &["71 USDT", "1 BTC"]);
+    page.posted(json!({
+        "type": "trade.filled", "trade_id": "t-1", "order_id": "o-9", "symbol": "BTC-USDT",
+        "side": "buy", "quantity": "0.1", "price": "100", "leverage": "10", "margin_mode": "cross",
+        "fee": { "currency": "USDT", "amount": "0" }, "liquidity": "taker",
+    }));
+    page.posted(json!({ "type": "liquidation.started" }));
     for (id, money) in
         [("w-9", "30 USDT"), ("w-1", "20 USDT"), ("w-b", "1 BTC"), ("w-5", "10 USDT")]
     {
         page.take_as(&format!("asked-{id}"), withdrawal(id, money), 0);
     }
-    page.posted(json!({ "type": "liquidation.started" }));
     page
 }
 
@@ -37,12 +42,12 @@ fn cancelled(expected: &Expected) -> String {
 #[test]
 fn the_withdrawal_asked_for_last_goes_first_and_whole_until_the_loss_is_covered() {
     let cases = [
-        ("10 USDT", "", "0.000000 0.000000 0.000000 60.000000 0.000000"),
-        ("10.000001 USDT", "w-5", "9.999999 0.000000 0.000000 50.000000 0.000000"),
-        ("20 USDT", "w-5", "0.000000 0.000000 0.000000 50.000000 0.000000"),
-        ("20.000001 USDT", "w-5 w-1", "19.999999 0.000000 0.000000 30.000000 0.000000"),
-        ("70 USDT", "w-5 w-1 w-9", "0.000000 0.000000 0.000000 0.000000 0.000000"),
-        ("75 USDT", "w-5 w-1 w-9", "0.000000 0.000000 0.000000 0.000000 5.000000"),
+        ("10 USDT", "", "0.000000 0.000000 1.000000 60.000000 0.000000"),
+        ("10.000001 USDT", "w-5", "9.999999 0.000000 1.000000 50.000000 0.000000"),
+        ("20 USDT", "w-5", "0.000000 0.000000 1.000000 50.000000 0.000000"),
+        ("20.000001 USDT", "w-5 w-1", "19.999999 0.000000 1.000000 30.000000 0.000000"),
+        ("70 USDT", "w-5 w-1 w-9", "0.000000 0.000000 1.000000 0.000000 0.000000"),
+        ("75 USDT", "w-5 w-1 w-9", "0.000000 0.000000 1.000000 0.000000 5.000000"),
     ];
     for (loss, gone, left) in cases {
         let mut page = liquidated();
@@ -63,11 +68,11 @@ fn without_a_liquidation_and_for_what_may_be_refused_none_goes() {
     assert_eq!(rejected(&page.take(reserved)), "insufficient_funds");
     page.posted(json!({ "type": "liquidation.ended" }));
     assert_eq!(cancelled(&page.posted(fee("11 USDT"))), "");
-    assert_eq!(page.money("USDT"), "0.000000 0.000000 0.000000 60.000000 1.000000");
+    assert_eq!(page.money("USDT"), "0.000000 0.000000 1.000000 60.000000 1.000000");
     // Old debt is no shortage of this event, and what comes back repays it.
     page.posted(json!({ "type": "liquidation.started" }));
     assert_eq!(cancelled(&page.posted(fee("5 USDT"))), "w-5");
-    assert_eq!(page.money("USDT"), "4.000000 0.000000 0.000000 50.000000 0.000000");
+    assert_eq!(page.money("USDT"), "4.000000 0.000000 1.000000 50.000000 0.000000");
 }
 
 #[test]
@@ -80,7 +85,7 @@ fn only_what_withdrawals_do_not_cover_is_borrowed_on_the_card() {
     assert_eq!(cancelled(&page.posted(fee("20 USDT"))), "w-5");
     // 5 short after the last one: without a rate nothing happens, and nothing is cancelled.
     assert_eq!(page.take(fee("55 USDT")), Expected::Skipped);
-    assert_eq!(page.money("USDT"), "0.000000 0.000000 0.000000 50.000000 0.000000");
+    assert_eq!(page.money("USDT"), "0.000000 0.000000 1.000000 50.000000 0.000000");
     let mut with_rate = fee("55 USDT");
     with_rate["rates"] = json!({ "USDT/USD": "2" });
     assert_eq!(cancelled(&page.posted(with_rate)), "w-1 w-9");
@@ -97,7 +102,7 @@ fn a_withdrawal_that_only_fills_up_what_was_taken_repays_no_card() {
     let mut with_rate = fee("11 USDT");
     with_rate["rates"] = json!({ "USDT/USD": "1" });
     assert_eq!(cancelled(&page.posted(with_rate)), "w-5");
-    assert_eq!(page.money("USDT"), "9.000000 0.000000 0.000000 50.000000 0.000000");
+    assert_eq!(page.money("USDT"), "9.000000 0.000000 1.000000 50.000000 0.000000");
     assert_eq!(page.money("USD"), "0.00 0.00 0.00 0.00 40.00");
 }
 
@@ -125,7 +130,7 @@ fn a_forced_adjustment_takes_them_too_and_a_refused_one_none() {
     let mut page = liquidated();
     assert_eq!(rejected(&page.take(adjusted("reject"))), "insufficient_funds");
     assert_eq!(cancelled(&page.posted(adjusted("force"))), "w-5");
-    assert_eq!(page.money("USDT"), "5.000000 0.000000 0.000000 50.000000 0.000000");
+    assert_eq!(page.money("USDT"), "5.000000 0.000000 1.000000 50.000000 0.000000");
 }
 
 #[test]
@@ -164,4 +169,14 @@ fn each_has_an_outcome_of_its_own_and_is_gone() {
     // Its own request is answered as at first.
     let again = page.take_as("asked-w-5", withdrawal("w-5", "10 USDT"), 0);
     assert!(matches!(again, Expected::Replayed(_)) && again.cancelled().is_empty());
+}
+
+#[test]
+fn what_was_payable_before_the_liquidation_stays_on_hold() {
+    let mut page = Page::with("perpetual", &["30 USDT"]);
+    page.posted(withdrawal("w-1", "20 USDT"));
+    page.posted(json!({ "type": "liquidation.started" }));
+    assert_eq!(cancelled(&page.posted(fee("11 USDT"))), "");
+    assert_eq!(page.money("USDT"), "0.000000 0.000000 0.000000 20.000000 1.000000");
+    page.posted(json!({ "type": "withdrawal.settled", "withdrawal_id": "w-1" }));
 }

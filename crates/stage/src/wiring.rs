@@ -13,7 +13,7 @@ use cap_domain::clearing::Clearing;
 use cap_domain::position::Positions;
 use cap_domain::routing::Routes;
 use cap_pipeline::prepare::{Complete, Prepare};
-use cap_pipeline::{Gate, Limits, Pipeline, StageSource, system_time};
+use cap_pipeline::{Gate, Limits, Pipeline, RouteBook, StageSource, system_time};
 use cap_store::{PostgresLanes, StateTables};
 use sqlx::PgPool;
 
@@ -75,7 +75,7 @@ pub async fn pipeline<S: Wired>(
     let (stage, prepare) = S::wire(connections, &routes).await?;
     Ok(Pipeline {
         stage,
-        routes,
+        routes: Arc::new(RouteBook::new(routes)),
         queues: Arc::new(SqsQueues::new(&connections.aws.sqs, directory)),
         store: Arc::new(PostgresLanes::<S>::new(connections.database.clone())),
         prepare,
@@ -132,7 +132,7 @@ impl Wired for Accounts {
         _connections: &Connections,
         _routes: &Arc<Routes>,
     ) -> Result<(StageSource<Self>, Arc<dyn Prepare<Self>>), WiringError> {
-        let stage = Arc::new(Self);
+        let stage = Arc::new(Self::default());
         Ok((Arc::new(move || Arc::clone(&stage)), Arc::new(Complete)))
     }
 }

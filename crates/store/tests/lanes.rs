@@ -167,7 +167,7 @@ async fn what_a_constraint_refuses_names_the_constraint() {
     let (id, body) = cap_domain::lane::pack(&account, &[unit]).remove(0);
     let arrivals = <Accounts as cap_domain::lane::Stage>::read(&account, message(&id, None, &body));
     let (mut change, _) =
-        decide(&Accounts, &account, load(&pool, &account, &[], &[]).await, &arrivals);
+        decide(&Accounts::default(), &account, load(&pool, &account, &[], &[]).await, &arrivals);
     for balance in change.state_after.balances.values_mut() {
         balance.borrowed = balance.available;
     }

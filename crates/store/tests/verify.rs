@@ -104,7 +104,7 @@ alterations! {
         SAVER, None, "the journal has 3 rows, but there is no lane";
     rules_nobody_knows_are_told: Account
         "update journal set rules_version = 9 where account_id like '%S-1' and seq = 1",
-        SAVER, Some(1), "decided by version 9 of the rules, this release knows version 1";
+        SAVER, Some(1), "decided by version 9 of the rules, which this release does not know";
     a_configuration_nobody_kept_is_told: Clearing
         "delete from configuration",
         SAVER, Some(1), "configuration 1, which decided it, was not kept";
@@ -219,7 +219,7 @@ async fn a_row_that_nobody_sent_is_told() {
     let mut installation = Installation::with_history().await;
     let account = key(SAVER);
     let sent = installation.clear(&account, deposit("7")).await;
-    installation.take(&installation.databases.account, &Accounts, &account, sent).await;
+    installation.take(&installation.databases.account, &Accounts::default(), &account, sent).await;
     let pool = &installation.databases.clearing;
     sqlx::query("delete from journal where seq = 4 and account_id like '%S-1'")
         .execute(pool)
@@ -243,7 +243,8 @@ async fn an_input_that_was_swapped_on_the_way_is_told() {
     let unit = unit.replace("7.000000", "8.000000");
     let (id, body) = cap_domain::lane::pack(&account, &[&unit]).remove(0);
     let arrivals = <Accounts as cap_domain::lane::Stage>::read(&account, message(&id, None, &body));
-    support::settle(&installation.databases.account, &Accounts, &account, arrivals).await;
+    support::settle(&installation.databases.account, &Accounts::default(), &account, arrivals)
+        .await;
     let report = installation.verify().await;
     assert_eq!(report.mismatch_count, 1, "{:?}", report.mismatches);
     assert_eq!(report.mismatches[0].what, "its input is not what row 4 of clearing says");

@@ -10,7 +10,7 @@ use cap_domain::account::Accounts;
 use cap_domain::clearing::Clearing;
 use cap_domain::ids::AccountKey;
 use cap_domain::position::Positions;
-use cap_domain::routing::QueueName;
+use cap_domain::routing::{QueueName, Routes};
 use cap_pipeline::lane_store::{CommitError, LaneChange, LaneStore, LoadError, Loaded, Wanted};
 use cap_pipeline::queues::{EntryResult, Outgoing, Queues, Received, Unreachable};
 use cap_tests::{Stages, World, envelope, limits};
@@ -190,5 +190,9 @@ impl Queues for NeverExtends {
             attempted: "extending".to_owned(),
             cause: "this consumer is stalled".to_owned(),
         })
+    }
+
+    async fn list_again(&self) -> Result<Arc<Routes>, Unreachable> {
+        self.0.list_again().await
     }
 }

@@ -1,4 +1,4 @@
-//! Money between accounts and products of a company (A1, C10): conserved at every instant.
+//! Money between accounts, products and companies (A1, C10): conserved at every instant.
 
 use std::time::Duration;
 
@@ -11,13 +11,15 @@ use serde_json::{Value, json};
 use crate::events::{balance, deposit, opened};
 use crate::tools::capctl;
 
-/// Accounts of both products and several groups, with the scope of their outcomes.
-const ACCOUNTS: [(&str, &str); 5] = [
+/// Accounts of both companies and products and of several groups, with the scope of their outcomes.
+const ACCOUNTS: [(&str, &str); 7] = [
     ("acme/spot/retail/T-1", "acme_spot"),
     ("acme/spot/vip/T-2", "acme_spot"),
     ("acme/perpetual/vip/T-3", "acme_perpetual_vip"),
     ("acme/perpetual/retail/T-4", "acme_perpetual"),
     ("acme/perpetual/vip/T-5", "acme_perpetual_vip"),
+    ("zenith/spot/retail/T-6", "zenith"),
+    ("zenith/perpetual/vip/T-7", "zenith"),
 ];
 
 /// Transfers in the rush.
@@ -54,7 +56,7 @@ async fn open_all(world: &World) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn money_is_conserved_at_every_instant_while_services_crash() {
-    // Given accounts of two products and groups with 5,000 USDT between them
+    // Given accounts of two companies with 7,000 USDT between them
     let (world, stages) = World::running().await;
     open_all(&world).await;
 
@@ -63,6 +65,7 @@ async fn money_is_conserved_at_every_instant_while_services_crash() {
         let (from, _) = ACCOUNTS[n % ACCOUNTS.len()];
         let to = match n % 7 {
             0 => "acme/spot/retail/nobody",
+            3 => "zenith/perpetual/retail/nobody",
             other => ACCOUNTS[(n + other) % ACCOUNTS.len()].0,
         };
         let amount = format!("{}.25", 1 + n % 9);
@@ -88,7 +91,7 @@ async fn money_is_conserved_at_every_instant_while_services_crash() {
     let books = books(&world).await;
     assert!(books.is_zero(), "{books:#?}");
     assert_eq!(sum(&books, "transit"), Decimal::ZERO, "{books:#?}");
-    assert_eq!(sum(&books, "available"), Decimal::from(5_000), "{books:#?}");
+    assert_eq!(sum(&books, "available"), Decimal::from(7_000), "{books:#?}");
     stages.stop().await;
     let verified = capctl(&world, &["verify", "--settled", "--json"]).await;
     let report = String::from_utf8_lossy(&verified.stdout);
@@ -99,66 +102,120 @@ async fn money_is_conserved_at_every_instant_while_services_crash() {
 async fn a_transfer_is_told_on_both_sides_and_what_cannot_land_comes_back() {
     let (world, stages) = World::running().await;
     open_all(&world).await;
-    world.upstream.outcomes("acme_spot", 4).await;
-    world.upstream.outcomes("acme_perpetual", 2).await;
-    let (from, to) = (ACCOUNTS[0].0, ACCOUNTS[3].0);
+    for (scope, outcomes) in
+        [("acme_spot", 4), ("acme_perpetual", 2), ("acme_perpetual_vip", 4), ("zenith", 4)]
+    {
+        world.upstream.outcomes(scope, outcomes).await;
+    }
+    let next = async |scope: &str| world.upstream.outcome(scope).await;
+    let is_posted = |told: &Value, account: &str, available: Option<&str>| {
+        assert_eq!(told["outcome"]["status"], "posted", "{told:#}");
+        assert_eq!(told["header"]["account"], account, "{told:#}");
+        assert_eq!(told["outcome"]["transfer_id"], "t-1", "both sides know it by that: {told:#}");
+        match available {
+            Some(available) => assert_eq!(balance(told, "USDT")["available"], available),
+            None => assert_eq!(told["outcome"]["balances"], json!([]), "{told:#}"),
+        }
+    };
 
-    // It lands in another product
-    world.upstream.publish(&envelope(from, "give", transfer("t-1", to, "40"))).await;
-    let sent = world.upstream.outcome("acme_spot").await;
-    assert_eq!(sent["outcome"]["status"], "posted");
-    assert_eq!(balance(&sent, "USDT")["available"], "960.000000");
-    let landed = world.upstream.outcome("acme_perpetual").await;
-    assert_eq!(landed["outcome"]["status"], "posted", "{landed:#}");
-    assert_eq!(landed["header"]["account"], "T-4");
-    assert_eq!(balance(&landed, "USDT")["available"], "1040.000000");
+    // Between products of a company, and between companies, both ways
+    for (from, to, left, reached) in [
+        (0, 3, "960.000000", "1040.000000"),
+        (0, 6, "920.000000", "1040.000000"),
+        (6, 0, "1000.000000", "960.000000"),
+    ] {
+        let ((from, here), (to, there)) = (ACCOUNTS[from], ACCOUNTS[to]);
+        let name = |account: &str| account.rsplit('/').next().unwrap().to_owned();
+        let give = envelope(
+            from,
+            &format!("give-{from}-{to}").replace('/', "."),
+            transfer("t-1", to, "40"),
+        );
+        world.upstream.publish(&give).await;
+        is_posted(&next(here).await, &name(from), Some(left));
+        is_posted(&next(there).await, &name(to), Some(reached));
+        is_posted(&next(here).await, &name(from), None);
+    }
 
-    // It cannot land: the account does not exist
-    let nowhere = transfer("t-2", "acme/perpetual/retail/nobody", "40");
-    world.upstream.publish(&envelope(from, "lose", nowhere)).await;
-    let sent = world.upstream.outcome("acme_spot").await;
-    assert_eq!(balance(&sent, "USDT")["available"], "920.000000");
-    let refused = world.upstream.outcome("acme_perpetual").await;
-    assert_eq!(refused["outcome"]["reason"]["code"], "account_not_found");
-    let back = world.upstream.outcome("acme_spot").await;
-    assert_eq!(back["outcome"]["status"], "posted", "{back:#}");
-    assert_eq!(balance(&back, "USDT")["available"], "960.000000");
+    // It cannot land: the account does not exist, in the company or in another one
+    let (from, _) = ACCOUNTS[0];
+    for (nobody, there) in [
+        ("acme/perpetual/retail/nobody", "acme_perpetual"),
+        ("zenith/spot/retail/nobody", "zenith"),
+    ] {
+        let nowhere = envelope(from, &format!("lose-{there}"), transfer("t-1", nobody, "40"));
+        world.upstream.publish(&nowhere).await;
+        is_posted(&next("acme_spot").await, "T-1", Some("920.000000"));
+        let refused = next(there).await;
+        assert_eq!(refused["outcome"]["reason"]["code"], "account_not_found");
+        assert_eq!(refused["outcome"]["transfer_id"], "t-1");
+        is_posted(&next("acme_spot").await, "T-1", Some("960.000000"));
+    }
 
-    // Another company: refused at once, until CAP can tell its own arrivals from others
-    let unknown = transfer("t-3", "zenith/spot/retail/T-9", "40");
+    // A company that has no queue: refused at once, it could never come back
+    let unknown = transfer("t-3", "nova/spot/retail/T-9", "40");
     world.upstream.publish(&envelope(from, "miss", unknown)).await;
-    let refused = world.upstream.outcome("acme_spot").await;
+    let refused = next("acme_spot").await;
     assert_eq!(refused["outcome"]["reason"]["code"], "invalid_request");
     assert_eq!(
         refused["outcome"]["reason"]["detail"],
-        "to: zenith_spot_retail_T-9 is of another company, which is not supported yet"
+        "to: there is no queue for nova_spot_retail_T-9"
     );
     stages.stop().await;
+    let verified = capctl(&world, &["verify", "--settled", "--json"]).await;
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_suspended_account_holds_arrivals_until_it_is_redriven() {
-    let (world, stages) = World::running().await;
-    open_all(&world).await;
-    let (from, to) = (ACCOUNTS[0].0, ACCOUNTS[3].0);
-    let queue = ("clearing-acme_perpetual", "retail_T-4");
-    world.upstream.send(queue.0, queue.1, "broken", "no json").await;
-    world.quiet().await;
-    world.upstream.publish(&envelope(from, "give", transfer("t-1", to, "40"))).await;
-    world.quiet().await;
-    let held = books(&world).await;
-    assert!(held.is_zero());
-    assert_eq!(sum(&held, "transit"), Decimal::from(40), "on its way: {held:#?}");
+    // In the company, and in another one; all services crash while the money is on its way
+    for (to, queue, group, key) in [
+        (3, "clearing-acme_perpetual", "retail_T-4", "acme_perpetual_retail_T-4"),
+        (6, "clearing-zenith", "perpetual_vip_T-7", "zenith_perpetual_vip_T-7"),
+    ] {
+        let (world, stages) = World::running().await;
+        open_all(&world).await;
+        let (from, to) = (ACCOUNTS[0].0, ACCOUNTS[to].0);
+        world.upstream.send(queue, group, "broken", "no json").await;
+        world.quiet().await;
+        world.upstream.publish(&envelope(from, "give", transfer("t-1", to, "40"))).await;
+        stages.crash();
+        let stages = world.run_stages().await;
+        world.quiet().await;
+        let held = books(&world).await;
+        assert!(held.is_zero());
+        assert_eq!(sum(&held, "transit"), Decimal::from(40), "on its way: {held:#?}");
+        let empty = envelope(
+            from,
+            "empty",
+            json!({
+                "type": "adjustment.posted", "currency": "USDT", "amount": "-960", "reason": "move",
+                "operator": "ops", "shortfall": "reject",
+            }),
+        );
+        world.upstream.publish(&empty).await;
+        world.upstream.publish(&envelope(from, "close", json!({ "type": "account.closed" }))).await;
+        world.quiet().await;
+        let told = world.upstream.outcome_of("acme_spot", "close").await;
+        let refused = &told["outcome"]["reason"];
+        assert_eq!(refused["code"], "account_not_empty", "{told:#?}");
+        assert_eq!(
+            refused["detail"],
+            format!("still has transfer t-1 of 40.000000 USDT to {key} under way")
+        );
 
-    let account = "acme_perpetual_retail_T-4";
-    let skip = ["parked", "skip", account, "1", "--reason", "no json", "--yes"];
-    let skipped = capctl(&world, &skip).await;
-    assert!(skipped.status.success(), "{skipped:?}");
-    let redriven = capctl(&world, &["redrive", account, "--yes"]).await;
-    assert!(redriven.status.success(), "{redriven:?}");
-    world.quiet().await;
-    let landed = books(&world).await;
-    assert_eq!(sum(&landed, "transit"), Decimal::ZERO, "{landed:#?}");
-    assert_eq!(sum(&landed, "available"), Decimal::from(5_000));
-    stages.stop().await;
+        let skip = ["parked", "skip", key, "1", "--reason", "no json", "--yes"];
+        let skipped = capctl(&world, &skip).await;
+        assert!(skipped.status.success(), "{skipped:?}");
+        let redriven = capctl(&world, &["redrive", key, "--yes"]).await;
+        assert!(redriven.status.success(), "{redriven:?}");
+        world.quiet().await;
+        let landed = books(&world).await;
+        assert!(landed.is_zero());
+        assert_eq!(sum(&landed, "transit"), Decimal::ZERO, "{landed:#?}");
+        assert_eq!(sum(&landed, "available"), Decimal::from(7_000 - 960));
+        stages.stop().await;
+        let verified = capctl(&world, &["verify", "--settled", "--json"]).await;
+        assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stdout));
+    }
 }

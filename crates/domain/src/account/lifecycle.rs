@@ -1,6 +1,7 @@
 //! Opening, closing and the credit line: what an account is, apart from its money.
 
 use super::state::{AccountState, AccountStatus, Credit};
+use super::under_way;
 use crate::event::{Event, EventClass};
 use crate::ids::ExternalId;
 use crate::money::Money;
@@ -40,9 +41,10 @@ pub(super) fn open(account: &mut AccountState, customer: &ExternalId, credit_lim
     account.credit = credit_limit.map(|limit| Credit { limit, enabled: true });
 }
 
-/// Only an account with nothing in it closes; positions were checked before, by their stage.
+/// Only an account with nothing in it or under way closes, so that a transfer that comes back finds it
+/// open; positions were checked before, by their stage.
 pub(super) fn close(account: &mut AccountState) -> Result<(), Refusal> {
-    let left: Vec<String> = account
+    let mut left: Vec<String> = account
         .balances
         .values()
         .filter(|balance| !balance.is_zero())
@@ -54,6 +56,7 @@ pub(super) fn close(account: &mut AccountState) -> Result<(), Refusal> {
             format!("{currency} {}", shares.join(" and "))
         })
         .collect();
+    left.extend(under_way::told(account));
     if !left.is_empty() {
         return Err(Refusal::rejected(
             RejectionCode::AccountNotEmpty,

@@ -9,6 +9,7 @@ mod margin;
 mod posting;
 mod stage;
 mod state;
+mod under_way;
 mod withdrawal;
 
 pub use balance::Balance;
@@ -16,5 +17,6 @@ pub use margin::margin_under_way;
 pub use posting::{Posted, post};
 pub use stage::{AccountRuling, Accounts};
 pub use state::{
-    AccountState, AccountStatus, CancelledWithdrawal, Credit, Leg, Withdrawal, WithdrawalRequest,
+    AccountState, AccountStatus, CancelledWithdrawal, Credit, Leg, UnderWay, Withdrawal,
+    WithdrawalRequest,
 };

@@ -15,12 +15,13 @@ use std::collections::btree_map::Entry;
 
 use super::balance::Balance;
 use super::state::{AccountState, CancelledWithdrawal, Leg};
-use super::withdrawal;
+use super::withdrawal::{self, Takes};
 use crate::division::{Source, Target};
 use crate::money::{Currency, CurrencyCode, Money, MoneyError, Rates};
 use crate::plan::{PlannedAmount, PlannedLeg, Shortfall};
 use crate::refusal::{Poison, Refusal, RejectionCode, Stop};
 use crate::subject::{Subject, SubjectName};
+use crate::time::Timestamp;
 
 /// A plan as it was posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,7 @@ pub(super) struct Posting<'a> {
     /// The event's type, for errors.
     pub(super) kind: &'a str,
     pub(super) rates: &'a Rates,
+    takes: Takes,
     /// The currencies touched.
     pub(super) open: BTreeMap<CurrencyCode, Open>,
     legs: Vec<Leg>,
@@ -77,18 +79,30 @@ impl Open {
     }
 }
 
-/// Posts `plan` to `account`, whole or not at all. `kind` names the event in errors, `rates` are
-/// those it carries.
+/// Posts `plan` to `account`, whole or not at all, while no withdrawal that waits is payable yet.
+/// `kind` names the event in errors, `rates` are those it carries.
 pub fn post(
     account: &mut AccountState,
     kind: &str,
     plan: &[PlannedLeg],
     rates: &Rates,
 ) -> Result<Posted, Stop> {
+    post_at(account, kind, plan, rates, Takes::NotPayableAt(Timestamp::from_millis(0)))
+}
+
+/// The same, by which withdrawals losses take.
+pub(super) fn post_at(
+    account: &mut AccountState,
+    kind: &str,
+    plan: &[PlannedLeg],
+    rates: &Rates,
+    takes: Takes,
+) -> Result<Posted, Stop> {
     let mut posting = Posting {
         account,
         kind,
         rates,
+        takes,
         open: BTreeMap::new(),
         legs: Vec::with_capacity(plan.len() + 1),
         cancelled: Vec::new(),
@@ -224,7 +238,7 @@ impl Posting<'_> {
         }
         let forced = self.open.values().filter(|open| open.policy == Some(Shortfall::Force));
         for currency in forced.map(|open| open.net().currency()).collect::<Vec<_>>() {
-            for withdrawal in withdrawal::last_first(self.account, currency) {
+            for withdrawal in withdrawal::last_first(self.account, currency, self.takes) {
                 if !self.open(currency)?.short()?.is_positive() {
                     break;
                 }

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::balance::Balance;
 use super::posting::Posted;
-use super::state::{AccountState, CancelledWithdrawal, Leg, WithdrawalRequest};
-use super::{lifecycle, margin, posting, withdrawal};
+use super::state::{AccountState, CancelledWithdrawal, Leg, UnderWay, WithdrawalRequest};
+use super::withdrawal::Takes;
+use super::{lifecycle, margin, posting, under_way, withdrawal};
 use crate::division::Source;
 use crate::event::{Event, EventClass};
-use crate::ids::AccountKey;
+use crate::ids::{AccountKey, ExternalId};
 use crate::lane::{
     Arrival, Body, Echo, EchoKind, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage,
     StageName, read_pack,
@@ -22,12 +23,38 @@ use crate::subject::Subject;
 use crate::time::Timestamp;
 use crate::transfer;
 
-/// The version of this stage's `decide`.
-const RULES_VERSION: u16 = 1;
+/// The version of this stage's `decide`. Under the first one, losses during a liquidation took also
+/// withdrawals that were payable.
+const RULES_VERSION: u16 = 2;
 
 /// The account stage. It needs no configuration: amounts say their own scale.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Accounts;
+#[derive(Debug, Clone, Copy)]
+pub struct Accounts {
+    rules_version: u16,
+}
+
+impl Default for Accounts {
+    fn default() -> Self {
+        Self { rules_version: RULES_VERSION }
+    }
+}
+
+impl Accounts {
+    /// The stage as it decided under a version of its rules, to prove what was decided then; none if
+    /// this release does not know it.
+    pub fn under(rules_version: u16) -> Option<Self> {
+        (1..=RULES_VERSION).contains(&rules_version).then_some(Self { rules_version })
+    }
+}
+
+/// A message whose plan is being applied.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    account: &'a AccountKey,
+    item: &'a Item,
+    rules_version: u16,
+    now: Timestamp,
+}
 
 /// What the account stage decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +89,7 @@ impl Stage for Accounts {
     type Ruling = AccountRuling;
 
     fn rules(&self) -> Rules {
-        Rules { version: RULES_VERSION, configuration: 0 }
+        Rules { version: self.rules_version, configuration: 0 }
     }
 
     fn read(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item>> {
@@ -79,7 +106,7 @@ impl Stage for Accounts {
 
     fn decide(
         &self,
-        _account: &AccountKey,
+        account: &AccountKey,
         state: &AccountState,
         message: &Message<Item>,
         now: Timestamp,
@@ -90,15 +117,15 @@ impl Stage for Accounts {
             }
             Body::Planned { event, legs, rates, .. } => (event, legs, rates),
         };
-        let request = || WithdrawalRequest {
-            number: message.input.upstream_seq,
-            request_id: message.input.header.request_id.clone(),
+        let item = &message.input;
+        let asked = Asked { account, item, rules_version: self.rules_version, now };
+        // What is not refused as made up has come back: then it is a fact.
+        let class = match event.as_ref() {
+            Event::TransferReturned { .. } => EventClass::Fact,
+            event => class_here(event, legs),
         };
-        let class = class_here(event, legs);
         let mut after = state.clone();
-        match apply(&mut after, class, event, legs, rates, request, now)
-            .map_err(|stop| stop.of_class(class))
-        {
+        match apply(&mut after, asked, event, legs, rates).map_err(|stop| stop.of_class(class)) {
             Ok(ruling) => Ok((ruling, after)),
             Err(Stop::Refused(refusal)) => Ok((AccountRuling::Refused(refusal), state.clone())),
             Err(Stop::Poisoned(poison)) => Err(poison),
@@ -143,20 +170,19 @@ fn class_here(event: &Event, legs: &[PlannedLeg]) -> EventClass {
     if legs.iter().any(|leg| leg.from == Source::One(Subject::Margin)) {
         EventClass::Fact
     } else {
-        event.kind().class()
+        event.class()
     }
 }
 
 fn apply(
     account: &mut AccountState,
-    class: EventClass,
+    asked: Asked<'_>,
     event: &Event,
     legs: &[PlannedLeg],
     rates: &Rates,
-    request: impl FnOnce() -> WithdrawalRequest,
-    now: Timestamp,
 ) -> Result<AccountRuling, Stop> {
-    lifecycle::check_status(account, event, class)?;
+    let Asked { account: key, item, rules_version, now } = asked;
+    lifecycle::check_status(account, event, class_here(event, legs))?;
     let kind = event.kind().name();
     let mut payable_at = None;
     let mut withdrawn = None;
@@ -168,9 +194,21 @@ fn apply(
         Event::CreditChanged { limit, enabled } => {
             lifecycle::change_credit(account, *limit, *enabled)?
         }
-        Event::TransferRequested { .. } => withdrawal::check_transfer(account)?,
+        Event::TransferRequested { transfer_id, to, amount, acknowledge } => {
+            withdrawal::check_transfer(account)?;
+            if *acknowledge {
+                let arrival = transfer::arrival_id(key, &item.header.request_id)?;
+                under_way::keep(account, arrival, sent(transfer_id, to, *amount))?;
+            }
+        }
+        Event::TransferReturned { transfer_id, to, amount, arrival: Some(arrival), .. }
+        | Event::TransferLanded { transfer_id, to, amount, arrival } => {
+            under_way::finish(account, arrival, &sent(transfer_id, to, *amount))?;
+        }
         Event::WithdrawalRequested { withdrawal_id, amount } => {
-            payable_at = withdrawal::request(account, withdrawal_id, *amount, request(), now)?;
+            let request_id = item.header.request_id.clone();
+            let request = WithdrawalRequest { number: item.upstream_seq, request_id };
+            payable_at = withdrawal::request(account, withdrawal_id, *amount, request, now)?;
         }
         Event::WithdrawalSettled { withdrawal_id } => {
             withdrawn = Some(withdrawal::finish(account, kind, withdrawal_id, Some(now))?);
@@ -200,6 +238,12 @@ fn apply(
         AmountName::WithdrawalAmount => withdrawn,
         _ => None,
     })?;
-    let Posted { legs, balances, cancelled, unpaid } = posting::post(account, kind, &legs, rates)?;
+    let takes = if rules_version == 1 { Takes::All } else { Takes::NotPayableAt(now) };
+    let Posted { legs, balances, cancelled, unpaid } =
+        posting::post_at(account, kind, &legs, rates, takes)?;
     Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled, unpaid })
+}
+
+fn sent(transfer_id: &ExternalId, to: &AccountKey, amount: Money) -> UnderWay {
+    UnderWay { transfer_id: transfer_id.clone(), to: to.clone(), amount }
 }

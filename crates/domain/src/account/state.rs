@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::balance::Balance;
-use crate::ids::{ExternalId, RequestId};
+use crate::ids::{AccountKey, ExternalId, RequestId};
 use crate::money::{CurrencyCode, Money};
 use crate::subject::Subject;
 use crate::time::Timestamp;
@@ -36,6 +36,9 @@ pub struct AccountState {
     pub liquidating: bool,
     /// Withdrawals that are neither settled nor cancelled.
     pub withdrawals: BTreeMap<ExternalId, Withdrawal>,
+    /// Transfers that left and have neither landed nor come back, by the request id under which
+    /// they arrive.
+    pub under_way: BTreeMap<RequestId, UnderWay>,
     /// What it has, by currency.
     pub balances: BTreeMap<CurrencyCode, Balance>,
 }
@@ -50,9 +53,9 @@ pub struct Credit {
     pub enabled: bool,
 }
 
-/// A withdrawal under way.
+/// A withdrawal under way. It is stored: whoever reads it knows nothing of what a later release, that
+/// runs beside it, may add.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Withdrawal {
     /// How much.
     pub amount: Money,
@@ -67,13 +70,23 @@ pub struct Withdrawal {
 
 /// The `withdrawal.requested` of a withdrawal under way.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct WithdrawalRequest {
     /// Its number in the lane of the stage before: it grows with the account's own, and a message
     /// brings it along.
     pub number: u64,
     /// Its request id.
     pub request_id: RequestId,
+}
+
+/// A transfer under way. It is stored, and read as [`Withdrawal`] is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnderWay {
+    /// What its caller knows it by.
+    pub transfer_id: ExternalId,
+    /// Where it is to land.
+    pub to: AccountKey,
+    /// How much.
+    pub amount: Money,
 }
 
 /// A withdrawal that was cancelled because its money was needed for losses during a liquidation.

@@ -15,6 +15,25 @@ const LIQUIDATION_DELAY_SECS: i64 = 30 * 60;
 /// The most withdrawals of one account that may be under way.
 const PENDING_MAX: usize = 100;
 
+/// Which withdrawals losses during a liquidation take.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Takes {
+    /// All, as under the first version of the rules.
+    All,
+    /// Those that are not payable yet at that time. Any other may be on its way through the bank:
+    /// were it taken, its settlement could not be posted.
+    NotPayableAt(Timestamp),
+}
+
+impl Takes {
+    fn includes(self, withdrawal: &Withdrawal) -> bool {
+        match self {
+            Self::All => true,
+            Self::NotPayableAt(now) => withdrawal.payable_at.is_some_and(|at| at > now),
+        }
+    }
+}
+
 /// Registers a withdrawal; during a liquidation with margin in use it is payable later.
 pub(super) fn request(
     account: &mut AccountState,
@@ -77,16 +96,18 @@ pub(super) fn finish(
     Ok(amount)
 }
 
-/// The withdrawals on hold in `currency`, in the order in which losses during a liquidation take
-/// from them: the one requested last first (A8).
+/// The withdrawals on hold in `currency` that losses during a liquidation take from, in that order:
+/// the one requested last first (A8).
 pub(super) fn last_first(
     account: &AccountState,
     currency: Currency,
+    takes: Takes,
 ) -> impl Iterator<Item = CancelledWithdrawal> {
     let mut on_hold: Vec<_> = account
         .withdrawals
         .iter()
         .filter(|(_, withdrawal)| withdrawal.amount.currency() == currency)
+        .filter(|(_, withdrawal)| takes.includes(withdrawal))
         .collect();
     on_hold.sort_by_key(|(id, withdrawal)| {
         let number = withdrawal.request.as_ref().map(|request| request.number);

@@ -53,6 +53,7 @@ fn figures(event: &Event) -> Result<Vec<(AmountName, Money)>, MoneyError> {
         | Event::CreditChanged { .. }
         | Event::WithdrawalSettled { .. }
         | Event::WithdrawalCancelled { .. }
+        | Event::TransferLanded { .. }
         | Event::ContractFilled(_)
         | Event::FundingCharged { .. }
         | Event::FundingUnpaid { .. }

@@ -174,7 +174,9 @@ impl Stage for Clearing {
         }
         // What CAP sends itself is recognised by the journal alone: whoever else claimed its id, it
         // must not get lost.
-        if let Some(holder) = held_by.as_ref().filter(|_| !is_from_cap(&message.kind)) {
+        if let Some(holder) =
+            held_by.as_ref().filter(|_| !EventKind::is_from_cap_by_name(&message.kind))
+        {
             return refused(Refusal::rejected(
                 RejectionCode::RequestIdConflict,
                 conflict(&envelope.header, holder),
@@ -198,7 +200,9 @@ impl Stage for Clearing {
                 match door::read_event(kind, &envelope.event, rulebook, &self.configuration) {
                     Err(error) => invalid(kind, error.to_string()).and_then(refused),
                     Ok((event, rates)) => {
-                        if let Some(refusal) = check_transfer(account, &event, *leads_nowhere) {
+                        if let Some(refusal) =
+                            check_transfer(account, rulebook, &event, *leads_nowhere)
+                        {
                             return refused(refusal);
                         }
                         let legs = plan(&event, legs)?;
@@ -294,19 +298,24 @@ fn kind_of(envelope: &Envelope) -> &str {
     envelope.event.get("type").and_then(serde_json::Value::as_str).unwrap_or_default()
 }
 
-/// A transfer goes to another account of the company, and to one that can be reached: what has no
-/// queue could never come back either. Between companies CAP would have to tell an arrival of its
-/// own from one that a company's upstream made up; until it can, there are none (ADR 9).
-fn check_transfer(account: &AccountKey, event: &Event, leads_nowhere: bool) -> Option<Refusal> {
+/// A transfer goes to another account, and to one that can be reached: what has no queue could
+/// never come back either. Between companies it goes only if its sender keeps it under way, so that
+/// what comes back can be told from what a company's upstream made up (ADR 9).
+fn check_transfer(
+    account: &AccountKey,
+    rulebook: &Rulebook,
+    event: &Event,
+    leads_nowhere: bool,
+) -> Option<Refusal> {
     let company = |account: &AccountKey| account.parts().0;
-    let (field, other) = match event {
-        Event::TransferRequested { to, .. } => ("to", to),
-        Event::TransferArrived { from, .. } => ("from", from),
+    let (field, other, is_kept) = match event {
+        Event::TransferRequested { to, .. } => ("to", to, rulebook.acknowledges),
+        Event::TransferArrived { from, acknowledge, .. } => ("from", from, *acknowledge),
         _ => return None,
     };
     let detail = if other == account {
         format!("{field}: {other} is the account itself")
-    } else if company(other) != company(account) {
+    } else if company(other) != company(account) && !is_kept {
         format!("{field}: {other} is of another company, which is not supported yet")
     } else if leads_nowhere {
         format!("{field}: there is no queue for {other}")
@@ -316,14 +325,10 @@ fn check_transfer(account: &AccountKey, event: &Event, leads_nowhere: bool) -> O
     Some(Refusal::rejected(RejectionCode::InvalidRequest, detail))
 }
 
-fn is_from_cap(kind: &str) -> bool {
-    kind.parse().is_ok_and(EventKind::is_from_cap)
-}
-
 /// Age is measured where the message entered the queue: a backlog expires nothing (C4). What CAP
 /// sends itself has no age: it waits behind its sender's own troubles.
 fn check_age(kind: &str, header: &Header, sent_at: Timestamp) -> Option<Refusal> {
-    if is_from_cap(kind) {
+    if EventKind::is_from_cap_by_name(kind) {
         return None;
     }
     let at = header.initiated_at;

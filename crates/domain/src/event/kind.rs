@@ -37,9 +37,15 @@ macro_rules! kinds {
                     self,
                     Self::TransferArrived
                         | Self::TransferReturned
+                        | Self::TransferLanded
                         | Self::MarginPosted
                         | Self::FundingUnpaid
                 )
+            }
+
+            /// Whether CAP itself sends what calls itself so.
+            pub fn is_from_cap_by_name(name: &str) -> bool {
+                name.parse().is_ok_and(Self::is_from_cap)
             }
 
             /// Whether it may be refused.
@@ -60,7 +66,8 @@ kinds! {
     WithdrawalCancelled Fact "withdrawal.cancelled" "A withdrawal will not be paid.",
     TransferRequested Request "transfer.requested" "Money is to go to another account.",
     TransferArrived Request "transfer.arrived" "Money of another account is to land here: CAP sends it.",
-    TransferReturned Fact "transfer.returned" "A transfer could not land: CAP sends it.",
+    TransferReturned Request "transfer.returned" "A transfer could not land: CAP sends it.",
+    TransferLanded Request "transfer.landed" "A transfer has landed: CAP sends it.",
     OrderReserved Request "order.reserved" "An order wants its money held.",
     OrderReleased Fact "order.released" "An order no longer needs what it held.",
     TradeFilled Fact "trade.filled" "A trade was made.",

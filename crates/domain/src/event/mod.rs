@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use kind::{EventClass, EventKind};
 
-use crate::ids::{AccountKey, ExternalId, Symbol};
+use crate::ids::{AccountKey, ExternalId, RequestId, Symbol};
 use crate::instrument::Contract;
 use crate::money::Money;
 use crate::position::{HedgeSide, MarginMode, PositionMode};
@@ -79,6 +79,10 @@ pub enum Event {
         to: AccountKey,
         /// How much.
         amount: Money,
+        /// Whether its landing will be told, so that the lane can keep it under way until then: not
+        /// under a rulebook without `transfer.landed`.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        acknowledge: bool,
     },
     /// Money of another account is to land here.
     #[serde(rename = "transfer.arrived")]
@@ -89,6 +93,9 @@ pub enum Event {
         from: AccountKey,
         /// How much.
         amount: Money,
+        /// Whether its sender is to be told when it has landed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        acknowledge: bool,
     },
     /// A transfer could not land, and comes back.
     #[serde(rename = "transfer.returned")]
@@ -101,6 +108,22 @@ pub enum Event {
         amount: Money,
         /// Why it could not.
         reason: String,
+        /// The request id of the `transfer.arrived` that was refused; none of a transfer that left
+        /// under a rulebook without `transfer.landed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        arrival: Option<RequestId>,
+    },
+    /// A transfer has landed: it is no longer under way.
+    #[serde(rename = "transfer.landed")]
+    TransferLanded {
+        /// What its caller knows it by.
+        transfer_id: ExternalId,
+        /// Where it landed.
+        to: AccountKey,
+        /// How much.
+        amount: Money,
+        /// The request id of the `transfer.arrived` that was posted.
+        arrival: RequestId,
     },
     /// An order wants its money held.
     #[serde(rename = "order.reserved")]
@@ -309,6 +332,7 @@ impl Event {
             Self::TransferRequested { .. } => EventKind::TransferRequested,
             Self::TransferArrived { .. } => EventKind::TransferArrived,
             Self::TransferReturned { .. } => EventKind::TransferReturned,
+            Self::TransferLanded { .. } => EventKind::TransferLanded,
             Self::OrderReserved { .. } => EventKind::OrderReserved,
             Self::OrderReleased { .. } => EventKind::OrderReleased,
             Self::PairFilled(_) | Self::ContractFilled(_) => EventKind::TradeFilled,
@@ -322,6 +346,26 @@ impl Event {
             Self::LiquidationStarted => EventKind::LiquidationStarted,
             Self::LiquidationEnded => EventKind::LiquidationEnded,
             Self::AdjustmentPosted { .. } => EventKind::AdjustmentPosted,
+        }
+    }
+
+    /// Whether it may be refused. A return that names no arrival cannot be told from others: it is a
+    /// fact, as all returns were when it left.
+    pub const fn class(&self) -> EventClass {
+        match self {
+            Self::TransferReturned { arrival: None, .. } => EventClass::Fact,
+            event => event.kind().class(),
+        }
+    }
+
+    /// What the caller of a transfer knows it by, where the event is of one.
+    pub const fn transfer_id(&self) -> Option<&ExternalId> {
+        match self {
+            Self::TransferRequested { transfer_id, .. }
+            | Self::TransferArrived { transfer_id, .. }
+            | Self::TransferReturned { transfer_id, .. }
+            | Self::TransferLanded { transfer_id, .. } => Some(transfer_id),
+            _ => None,
         }
     }
 

@@ -14,6 +14,7 @@ use super::{
     Arrival, Content, DeadLetter, Echo, EchoKind, Lane, LaneStatus, Memory, Message, Output,
     ParkedMessage, Row, Stage, Suspension, Taken, Ticket,
 };
+use crate::event::EventKind;
 use crate::ids::AccountKey;
 use crate::refusal::Poison;
 use crate::time::Timestamp;
@@ -150,7 +151,7 @@ impl<S: Stage> Turn<'_, S> {
     }
 
     /// The request was journaled before: a redelivery of the same message, a repetition by the
-    /// caller, or another content under the same id.
+    /// caller, or another content under the same id, which of CAP's own messages is poison.
     pub(super) fn repeat(
         &self,
         arrival: &Arrival<S::Input>,
@@ -165,12 +166,16 @@ impl<S: Stage> Turn<'_, S> {
             EchoKind::Repeated
         } else {
             let (id, seq, at) = (&arrival.request_id, row.seq, row.decided_at);
-            EchoKind::Conflict {
-                detail: format!(
-                    "request id {id} was used at {at} for another {} (number {seq} of this lane)",
-                    row.kind
-                ),
+            let detail = format!(
+                "request id {id} was used at {at} for another {} (number {seq} of this lane)",
+                row.kind
+            );
+            // Nobody waits for an answer to what CAP sends itself: parked, support sees it.
+            if EventKind::is_from_cap_by_name(&message.kind) {
+                let kind = message.kind.clone();
+                return Err(Poison::Contradiction { kind, reason: detail });
             }
+            EchoKind::Conflict { detail }
         };
         self.answer(&self.echo(arrival, arrival.sent_at, kind))
     }

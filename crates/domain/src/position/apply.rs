@@ -58,7 +58,7 @@ pub(super) fn apply(
 
 fn check_opened(state: &PositionState, event: &Event) -> Result<(), Stop> {
     let kind = event.kind();
-    match (state.opened, event, kind.class()) {
+    match (state.opened, event, event.class()) {
         (true, ..) | (false, Event::AccountOpened { .. }, _) => Ok(()),
         (false, _, EventClass::Request) => {
             Err(Refusal::rejected(RejectionCode::AccountNotFound, "the account was never opened")

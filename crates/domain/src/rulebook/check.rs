@@ -72,6 +72,7 @@ impl Rulebook {
             version: document.version,
             has_positions,
             hedge_mode: document.hedge_mode,
+            acknowledges: document.events.contains_key(EventKind::TransferLanded.name()),
             instruments,
             currencies: held,
             subjects,
@@ -132,7 +133,12 @@ fn check_transfers(rulebook: &Rulebook) -> Result<(), RulebookError> {
             );
         }
     }
-    Ok(())
+    match rulebook.rule(EventKind::TransferLanded) {
+        Some(Rule::Legs(_)) if rulebook.acknowledges => Ok(()),
+        _ => {
+            wrong("events", "transfer.landed is missing: a transfer would stay under way for ever")
+        }
+    }
 }
 
 fn check_path(document: &RulebookDocument) -> Result<bool, RulebookError> {
@@ -228,8 +234,12 @@ fn check_rules(
         rules.insert(kind, rule);
     }
     for kind in EventKind::ALL.iter().filter(|kind| kind.is_from_cap()) {
-        // A rulebook that is older than transfers between accounts is still a rulebook.
-        rules.entry(*kind).or_insert_with(|| Rule::Refused(format!("there is no rule for {kind}")));
+        // A rulebook that is older than transfers between accounts is still a rulebook. Landing
+        // moves nothing, so there is but one rule for it.
+        rules.entry(*kind).or_insert_with(|| match kind {
+            EventKind::TransferLanded => Rule::Legs(Vec::new()),
+            _ => Rule::Refused(format!("there is no rule for {kind}")),
+        });
     }
     match EventKind::ALL.iter().find(|kind| !rules.contains_key(kind)) {
         Some(kind) => wrong(
@@ -339,6 +349,10 @@ fn check_shortfall(
         }
         (_, Some(_), _) => {
             wrong(place(), format!("only available can fall short and be made good, not {from}"))
+        }
+        // What comes back has happened, though a made-up return is refused: plans were made so.
+        (_, None, EventClass::Request) if kind == EventKind::TransferReturned => {
+            Ok(Some(Shortfall::Force))
         }
         (_, None, EventClass::Request) => Ok(Some(Shortfall::Reject)),
         (_, None, EventClass::Fact) => Ok(Some(Shortfall::Force)),

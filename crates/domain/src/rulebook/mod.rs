@@ -162,6 +162,10 @@ pub struct Rulebook {
     pub instruments: Instruments,
     /// Whether accounts may be opened in hedge mode.
     pub hedge_mode: bool,
+    /// Whether it has a rule for `transfer.landed`, so that transfers can be kept under way until
+    /// their landing is told, and may go to other companies. Rulebooks that are older have none:
+    /// what was decided by them has to replay.
+    pub acknowledges: bool,
     /// The currencies its accounts may hold.
     pub currencies: BTreeSet<CurrencyCode>,
     /// What each subject is in the books.
@@ -206,6 +210,7 @@ impl Rulebook {
         self.rules == other.rules
             && self.subjects == other.subjects
             && self.hedge_mode == other.hedge_mode
+            && self.acknowledges == other.acknowledges
     }
 
     /// Whether all that the other version does is done alike here. What it refused may be done now,

@@ -11,6 +11,7 @@ pub const fn vocabulary(kind: EventKind, instruments: InstrumentKind) -> &'stati
         EventKind::AccountOpened
         | EventKind::AccountClosed
         | EventKind::CreditChanged
+        | EventKind::TransferLanded
         | EventKind::LiquidationStarted
         | EventKind::LiquidationEnded => &[],
         EventKind::DepositReceived

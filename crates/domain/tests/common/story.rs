@@ -242,12 +242,13 @@ impl Story {
         Self::account_under(key, super::configuration())
     }
 
-    fn account_under(key: &str, configuration: Arc<Configuration>) -> Self {
+    /// The same, under a configuration of its own.
+    pub(crate) fn account_under(key: &str, configuration: Arc<Configuration>) -> Self {
         let account_key: AccountKey = key.parse().unwrap();
         Self {
             clearing: LaneOf::new(Clearing::new(configuration), &account_key),
             position: LaneOf::new(Positions, &account_key),
-            account: LaneOf::new(Accounts, &account_key),
+            account: LaneOf::new(Accounts::default(), &account_key),
             account_key,
             now: noon(),
             followed: Vec::new(),

@@ -46,18 +46,26 @@ fn requests_and_facts_are_told_apart_as_the_contract_does() {
             "withdrawal.requested",
             "transfer.requested",
             "transfer.arrived",
+            "transfer.returned",
+            "transfer.landed",
             "order.reserved",
             "margin.changed",
             "leverage.changed",
             "adjustment.posted",
         ]
     );
-    assert_eq!(EventKind::ALL.len(), 23);
+    assert_eq!(EventKind::ALL.len(), 24);
     let from_cap: Vec<&str> =
         EventKind::ALL.iter().filter(|kind| kind.is_from_cap()).map(|kind| kind.name()).collect();
     assert_eq!(
         from_cap,
-        ["transfer.arrived", "transfer.returned", "funding.unpaid", "margin.posted"],
+        [
+            "transfer.arrived",
+            "transfer.returned",
+            "transfer.landed",
+            "funding.unpaid",
+            "margin.posted"
+        ],
         "the others are the contract's"
     );
 }

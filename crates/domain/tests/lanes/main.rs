@@ -10,6 +10,7 @@ mod age;
 mod bad_input;
 mod between_stages;
 mod figures;
+mod forged_transfers;
 mod journal;
 mod margin;
 mod outcomes;
@@ -19,6 +20,7 @@ mod stories;
 mod suspension;
 mod tape;
 mod transfers;
+mod transfers_any_order;
 
 use cap_domain::clearing::{Clearing, Submission};
 use cap_domain::lane::{Arrival, Stage};

@@ -1,7 +1,11 @@
 //! Transfers between accounts (A1, C10): debited here, in transit, credited there, and back again
 //! if they cannot land.
 
+use std::sync::Arc;
+
 use cap_domain::account::AccountRuling;
+use cap_domain::clearing::Clearing;
+use cap_domain::configuration::Configuration;
 use cap_domain::lane::StageName;
 use cap_domain::money::Money;
 use cap_domain::outcome::OutcomeStatus;
@@ -9,12 +13,13 @@ use cap_domain::subject::Subject;
 use serde_json::{Value, json};
 
 use crate::common::events::*;
+use crate::common::shipped;
 use crate::common::story::{Story, Told};
 
-const HERE: &str = "acme_spot_retail_A-1";
-const THERE: &str = "acme_perpetual_vip_Z-9";
+pub(crate) const HERE: &str = "acme_spot_retail_A-1";
+pub(crate) const THERE: &str = "acme_perpetual_vip_Z-9";
 
-fn transfer(to: &str, money: &str) -> Value {
+pub(crate) fn transfer(to: &str, money: &str) -> Value {
     let parts: Vec<&str> = to.split('_').collect();
     let (amount, currency) = money.split_once(' ').unwrap();
     json!({
@@ -24,9 +29,14 @@ fn transfer(to: &str, money: &str) -> Value {
     })
 }
 
-/// What one account's lane sent to the other comes there.
-fn pass_on(from: &mut Story, to: &mut Story) -> Told {
+/// What one account's lane sent to the other, and nothing besides, comes there.
+pub(crate) fn pass_on(from: &mut Story, to: &mut Story) -> Told {
     assert_eq!(from.followed.len(), 1, "one event follows");
+    pass_first(from, to)
+}
+
+/// The first event that one account's lane sent to the other comes there.
+fn pass_first(from: &mut Story, to: &mut Story) -> Told {
     let (account, body) = from.followed.remove(0);
     assert_eq!(account, to.account_key);
     let envelope: Value = serde_json::from_str(&body).unwrap();
@@ -34,8 +44,14 @@ fn pass_on(from: &mut Story, to: &mut Story) -> Told {
     to.tell_sent(&message)
 }
 
+/// What the account keeps under way.
+pub(crate) fn under_way(story: &Story) -> Vec<String> {
+    let kept = story.account.state.under_way.values();
+    kept.map(|kept| format!("{} of {}", kept.transfer_id, kept.amount)).collect()
+}
+
 /// What the account's journal says is in transit: positive if more went in than came out.
-fn in_transit(story: &Story) -> i128 {
+pub(crate) fn in_transit(story: &Story) -> i128 {
     let of = |row: &cap_domain::lane::Row| -> AccountRuling {
         serde_json::from_str(&row.result).unwrap()
     };
@@ -54,21 +70,35 @@ fn in_transit(story: &Story) -> i128 {
 }
 
 #[test]
-fn money_goes_to_an_account_of_another_product() {
-    let mut here = Story::account(HERE).opened().holding("USDT 100 available");
-    let mut there = Story::account(THERE).opened();
-    let sent = here.posted(&transfer(THERE, "30 USDT"));
-    assert_eq!(here.money(), "USDT 70 available");
-    assert_eq!(in_transit(&here), 30_000_000, "debited here, not yet credited there");
-    let landed = pass_on(&mut here, &mut there);
-    assert_eq!(landed.status(), OutcomeStatus::Posted, "{}", landed.body);
-    assert_eq!(
-        (here.money(), there.money()),
-        ("USDT 70 available".to_owned(), "USDT 30 available".to_owned())
-    );
-    assert_eq!(in_transit(&here) + in_transit(&there), 0);
-    assert_eq!(landed.message.header.traceparent, sent.message.header.traceparent, "one trace");
-    assert!(there.followed.is_empty(), "nothing goes back");
+fn money_goes_to_an_account_of_another_product_or_company() {
+    for far in [THERE, "zenith_spot_retail_A-1"] {
+        let mut here = Story::account(HERE).opened().holding("USDT 100 available");
+        let mut there = Story::account(far).opened();
+        let sent = here.posted(&transfer(far, "30 USDT"));
+        assert_eq!(here.money(), "USDT 70 available");
+        assert_eq!(in_transit(&here), 30_000_000, "debited here, not yet credited there");
+        assert_eq!(under_way(&here), ["t-1 of 30.000000 USDT"]);
+        let landed = pass_on(&mut here, &mut there);
+        assert_eq!(landed.status(), OutcomeStatus::Posted, "{}", landed.body);
+        assert_eq!(
+            (here.money(), there.money()),
+            ("USDT 70 available".to_owned(), "USDT 30 available".to_owned())
+        );
+        assert_eq!(in_transit(&here) + in_transit(&there), 0);
+        let told = pass_on(&mut there, &mut here);
+        assert_eq!(told.status(), OutcomeStatus::Posted, "{}", told.body);
+        assert!(under_way(&here).is_empty(), "its landing was told, and moved nothing");
+        assert_eq!(here.money(), "USDT 70 available");
+        assert!(here.followed.is_empty() && there.followed.is_empty(), "and that is the end of it");
+        for outcome in [&sent, &landed, &told] {
+            let transfer_id = outcome.message.outcome.transfer_id.as_ref().unwrap();
+            assert_eq!(transfer_id.as_str(), "t-1", "{}", outcome.body);
+            let trace = &outcome.message.header.traceparent;
+            assert_eq!(trace, &sent.message.header.traceparent, "one trace");
+        }
+        here.clearing.prove();
+        there.clearing.prove();
+    }
 }
 
 #[test]
@@ -90,6 +120,7 @@ fn what_cannot_land_comes_back() {
     };
     for (mut there, code) in [
         (Story::account(THERE), "account_not_found"),
+        (Story::account("zenith_perpetual_vip_Z-9"), "account_not_found"),
         (closed_account(), "account_closed"),
         (Story::account("acme_nowhere_retail_A-2"), "invalid_request"),
     ] {
@@ -105,6 +136,9 @@ fn what_cannot_land_comes_back() {
         let back = pass_on(&mut there, &mut here);
         assert_eq!(back.status(), OutcomeStatus::Posted, "{}", back.body);
         assert_eq!(here.money(), "USDT 100 available");
+        assert!(under_way(&here).is_empty() && here.followed.is_empty());
+        let told = [&refused, &back].map(|told| told.message.outcome.transfer_id.clone().unwrap());
+        assert!(told.iter().all(|id| id.as_str() == "t-1"), "told on both sides");
         assert_eq!(in_transit(&here) + in_transit(&there), 0);
         assert!(here.suspended().is_empty() && there.suspended().is_empty());
     }
@@ -176,27 +210,6 @@ fn a_transfer_that_makes_no_sense_is_refused_with_the_figures() {
 }
 
 #[test]
-fn nothing_comes_from_another_company_or_goes_back_to_one() {
-    // As its own upstream could make it up: CAP must not pay it back where it never came from.
-    let mut there = Story::account(THERE);
-    let from = json!({
-        "company": "zenith", "product": "spot", "customer_group": "retail", "account": "A-1",
-    });
-    let told = there.tell(&json!({
-        "type": "transfer.arrived", "transfer_id": "t-1", "from": from, "currency": "USDT",
-        "amount": "1000000.000000",
-    }));
-    assert_eq!(told.status(), OutcomeStatus::Rejected, "{}", told.body);
-    assert!(there.followed.is_empty(), "{:?}", there.followed);
-    let mut here = Story::account(HERE).opened().holding("USDT 100 available");
-    let told = here.tell(&transfer("zenith_spot_retail_A-1", "1 USDT"));
-    assert_eq!(
-        told.detail(),
-        "to: zenith_spot_retail_A-1 is of another company, which is not supported yet"
-    );
-}
-
-#[test]
 fn nothing_is_transferred_out_of_a_liquidation_with_margin_in_use() {
     let mut here = Story::account(HERE).opened().holding("USDT 100 available, 5 margin");
     here.posted(&json!({ "type": "liquidation.started" }));
@@ -204,4 +217,84 @@ fn nothing_is_transferred_out_of_a_liquidation_with_margin_in_use() {
     assert_eq!(told.code(), "invalid_request");
     here.posted(&json!({ "type": "liquidation.ended" }));
     here.posted(&transfer(THERE, "1 USDT"));
+}
+
+#[test]
+fn an_account_with_a_transfer_under_way_does_not_close() {
+    let mut here = Story::account(HERE).opened().holding("USDT 50 available");
+    let mut there = Story::account(THERE).opened();
+    here.posted(&transfer(THERE, "30 USDT"));
+    here.posted(&transfer(THERE, "20 USDT"));
+    let told = here.tell(&closed());
+    assert_eq!(told.code(), "account_not_empty");
+    let told = told.detail().to_owned();
+    assert!(told.starts_with("still has 2 transfers under way, one of them t-1 of "), "{told}");
+    assert!(told.ends_with(&format!(" to {THERE}")), "{told}");
+    pass_first(&mut here, &mut there);
+    pass_on(&mut there, &mut here);
+    assert_eq!(
+        here.tell(&closed()).detail(),
+        format!("still has transfer t-1 of 20.000000 USDT to {THERE} under way")
+    );
+    pass_on(&mut here, &mut there);
+    pass_on(&mut there, &mut here);
+    here.posted(&closed());
+}
+
+#[test]
+fn so_many_transfers_are_under_way_and_no_more() {
+    let mut here = Story::account(HERE).opened().holding("USDT 200 available");
+    let mut there = Story::account(THERE).opened();
+    for _ in 0..100 {
+        here.posted(&transfer(THERE, "1 USDT"));
+    }
+    let told = here.tell(&transfer(THERE, "1 USDT"));
+    assert_eq!(
+        (told.code().as_str(), told.detail()),
+        ("invalid_request", "transfer_id: 100 transfers are under way, more are not allowed")
+    );
+    pass_first(&mut here, &mut there);
+    pass_on(&mut there, &mut here);
+    here.posted(&transfer(THERE, "1 USDT"));
+}
+
+/// The shipped configuration as it was before `transfer.landed`.
+fn configuration_before() -> Arc<Configuration> {
+    let mut document = shipped();
+    for rulebook in document["rulebooks"].as_array_mut().unwrap() {
+        rulebook["events"].as_object_mut().unwrap().remove("transfer.landed").unwrap();
+    }
+    Arc::new(Configuration::check(1, serde_json::from_value(document).unwrap()).unwrap())
+}
+
+#[test]
+fn under_a_rulebook_without_landings_all_is_as_it_was() {
+    let before = |key: &str| Story::account_under(key, configuration_before());
+    let mut here = before(HERE).opened().holding("USDT 100 available");
+    let mut there = before(THERE).opened();
+    let foreign = "zenith_spot_retail_A-1";
+    assert_eq!(
+        here.tell(&transfer(foreign, "1 USDT")).detail(),
+        format!("to: {foreign} is of another company, which is not supported yet")
+    );
+    here.posted(&transfer(THERE, "30 USDT"));
+    assert!(!here.followed[0].1.contains("acknowledge"), "{}", here.followed[0].1);
+    assert_eq!(pass_on(&mut here, &mut there).status(), OutcomeStatus::Posted);
+    assert!(under_way(&here).is_empty() && there.followed.is_empty());
+    let mut nobody = before("acme_spot_retail_N-1");
+    here.posted(&transfer("acme_spot_retail_N-1", "5 USDT"));
+    pass_on(&mut here, &mut nobody);
+    assert!(!nobody.followed[0].1.contains("arrival"), "{}", nobody.followed[0].1);
+    assert_eq!(pass_on(&mut nobody, &mut here).status(), OutcomeStatus::Posted);
+    assert_eq!(here.money(), "USDT 70 available");
+    for text in [&here, &there].map(|story| format!("{:?}", story.clearing.journal)) {
+        assert!(!text.contains("acknowledge") && !text.contains("arrival"), "{text}");
+    }
+    // Landings of what left under a newer one are taken all the same.
+    let mut newer = Story::account(HERE).opened().holding("USDT 100 available");
+    newer.posted(&transfer(THERE, "30 USDT"));
+    pass_on(&mut newer, &mut there);
+    newer.clearing.stage = Clearing::new(configuration_before());
+    assert_eq!(pass_on(&mut there, &mut newer).status(), OutcomeStatus::Posted);
+    assert!(under_way(&newer).is_empty());
 }

@@ -15,6 +15,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use crate::common::currency;
+use crate::common::story::noon;
 use crate::net_rule::{held, own, planned, replayed};
 
 /// How many cases each property is tried on.
@@ -43,14 +44,15 @@ fn accounts() -> impl Strategy<Value = AccountState> {
     )
 }
 
-/// Accounts with withdrawals on hold, most of them being liquidated.
+/// Accounts with withdrawals on hold, most of them being liquidated, and most withdrawals waiting.
 fn accounts_paying_out() -> impl Strategy<Value = AccountState> {
-    let withdrawals = prop::collection::vec(amounts(), 0..6);
+    let withdrawals = prop::collection::vec((amounts(), prop::bool::weighted(0.7)), 0..6);
     (accounts(), withdrawals).prop_map(|(mut account, withdrawals)| {
-        for (n, amount) in withdrawals.into_iter().enumerate() {
+        for (n, (amount, waits)) in withdrawals.into_iter().enumerate() {
             let request_id = format!("r-{n}").parse().unwrap();
             let request = Some(WithdrawalRequest { number: n as u64, request_id });
-            let withdrawal = Withdrawal { amount, payable_at: None, request };
+            let payable_at = waits.then(noon);
+            let withdrawal = Withdrawal { amount, payable_at, request };
             account.withdrawals.insert(ExternalId::new(&format!("w-{n}")).unwrap(), withdrawal);
             let balance = account.balances.get_mut(&amount.currency().code).unwrap();
             balance.withdrawing = balance.withdrawing.plus(amount).unwrap();
@@ -195,7 +197,8 @@ proptest! {
             let (was, moves) = (net(&before.balances, currency.code), moved(&plan, currency.code));
             let mut short = (-(was + moves)).min(-moves).max(0);
             let mut newest_first: Vec<_> = before.withdrawals.iter()
-                .filter(|(_, withdrawal)| withdrawal.amount.currency() == currency).collect();
+                .filter(|(_, withdrawal)| withdrawal.amount.currency() == currency)
+                .filter(|(_, withdrawal)| withdrawal.payable_at.is_some()).collect();
             newest_first.reverse();
             let mut due = Vec::new();
             for (id, withdrawal) in newest_first {

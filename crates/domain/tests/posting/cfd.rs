@@ -199,6 +199,7 @@ fn a_transfer_leaves_from_cash_and_lands_in_it_after_what_is_owed() {
     };
     here.posted(&transfer("t-1", "cfd", "80"));
     pass_on(&mut here, &mut there);
+    pass_on(&mut there, &mut here); // that it has landed
     assert_eq!(
         (here.money(), there.money()),
         ("USD 20 available".to_owned(), "USD 5 bonus, 50 cash".to_owned())

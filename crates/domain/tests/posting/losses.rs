@@ -1,7 +1,7 @@
 //! Losses during a liquidation take from withdrawals on hold before anything is borrowed, and each
 //! withdrawal so cancelled is answered (W1, W2 of the decisions on liquidations).
 
-use cap_domain::account::{AccountRuling, AccountState, Withdrawal, post};
+use cap_domain::account::{AccountRuling, AccountState, Accounts, Withdrawal, post};
 use cap_domain::money::Rates;
 use cap_domain::outcome::OutcomeMessage;
 use cap_domain::plan::{PlannedAmount, PlannedLeg, Shortfall};
@@ -13,16 +13,18 @@ use crate::common::events::*;
 use crate::common::story::Story;
 use crate::common::{balances, money, show_balances, show_legs};
 
-/// An account that is being liquidated: 50 USDT available, 30 and then 20 on hold, half a BTC too.
+/// An account that is being liquidated with 1 USDT of margin in use: 50 USDT available, 30 and then
+/// 20 on hold, half a BTC too, all of it payable in half an hour.
 fn liquidated() -> Story {
-    let mut story = Story::of("spot");
+    let mut story = Story::of("perpetual");
     story.posted(&opened());
-    story.posted(&deposit("100 USDT"));
+    story.posted(&deposit("101 USDT"));
     story.posted(&deposit("0.5 BTC"));
+    story.posted(&perpetual("buy", "0.1", "100"));
+    story.posted(&liquidation_started());
     story.posted(&withdrawal("w-9", "30 USDT"));
     story.posted(&withdrawal("w-2", "20 USDT"));
     story.posted(&withdrawal("w-3", "0.5 BTC"));
-    story.posted(&liquidation_started());
     story
 }
 
@@ -39,32 +41,32 @@ fn posted(story: &Story) -> (String, String) {
 fn a_loss_takes_the_withdrawals_requested_last_until_it_is_covered() {
     let cases = [
         // What is available covers it.
-        ("50 USDT", "BTC 0.5 withdrawing; USDT 50 withdrawing", "", ""),
+        ("50 USDT", "BTC 0.5 withdrawing; USDT 1 margin, 50 withdrawing", "", ""),
         // 5 are short: w-2, requested last, goes wholly; 15 stay available.
         (
             "55 USDT",
-            "BTC 0.5 withdrawing; USDT 15 available, 30 withdrawing",
+            "BTC 0.5 withdrawing; USDT 15 available, 1 margin, 30 withdrawing",
             "withdrawing → available 20 USDT",
             "w-2",
         ),
         // 20 are short, and w-2 is just enough.
         (
             "70 USDT",
-            "BTC 0.5 withdrawing; USDT 30 withdrawing",
+            "BTC 0.5 withdrawing; USDT 1 margin, 30 withdrawing",
             "withdrawing → available 20 USDT",
             "w-2",
         ),
         // One unit more takes w-9 as well.
         (
             "70.000001 USDT",
-            "BTC 0.5 withdrawing; USDT 29.999999 available",
+            "BTC 0.5 withdrawing; USDT 29.999999 available, 1 margin",
             "withdrawing → available 20 USDT; withdrawing → available 30 USDT",
             "w-2, w-9",
         ),
         // What they do not cover is owed; BTC on hold is another currency.
         (
             "120 USDT",
-            "BTC 0.5 withdrawing; USDT 20 borrowed",
+            "BTC 0.5 withdrawing; USDT 1 margin, 20 borrowed",
             "withdrawing → available 20 USDT; withdrawing → available 30 USDT; borrowed → available 20 USDT",
             "w-2, w-9",
         ),
@@ -84,7 +86,7 @@ fn nothing_is_taken_from_withdrawals_unless_a_fact_is_short_during_a_liquidation
     let mut story = liquidated();
     story.posted(&liquidation_ended());
     story.posted(&fee("55 USDT"));
-    assert_eq!(story.money(), "BTC 0.5 withdrawing; USDT 50 withdrawing, 5 borrowed");
+    assert_eq!(story.money(), "BTC 0.5 withdrawing; USDT 1 margin, 50 withdrawing, 5 borrowed");
     assert_eq!(posted(&story).1, "");
 
     // A request that may be refused is refused, or borrows.
@@ -92,18 +94,23 @@ fn nothing_is_taken_from_withdrawals_unless_a_fact_is_short_during_a_liquidation
     assert_eq!(story.tell(&reserved("55 USDT")).code(), "insufficient_funds");
     story.posted(&credit_changed("5 USDT", true));
     story.posted(&reserved_borrowing("55 USDT"));
-    assert_eq!(story.money(), "BTC 0.5 withdrawing; USDT 55 frozen, 50 withdrawing, 5 borrowed");
+    assert_eq!(
+        story.money(),
+        "BTC 0.5 withdrawing; USDT 55 frozen, 1 margin, 50 withdrawing, 5 borrowed"
+    );
 
     // What was owed before the loss is not its shortage.
-    let mut story = Story::spot().holding("USDT 20 available");
+    let mut story = Story::perpetual().holding("USDT 20 available, 1 margin");
+    story.posted(&liquidation_started());
     story.posted(&withdrawal("w-1", "20 USDT"));
+    story.posted(&liquidation_ended());
     story.posted(&fee("7 USDT"));
     story.posted(&liquidation_started());
     story.posted(&deposit("1 USDT"));
-    assert_eq!(story.money(), "USDT 20 withdrawing, 6 borrowed");
+    assert_eq!(story.money(), "USDT 1 margin, 20 withdrawing, 6 borrowed");
     // 2 more are short: 20 come back, and repay all that is owed.
     story.posted(&fee("2 USDT"));
-    assert_eq!(story.money(), "USDT 12 available");
+    assert_eq!(story.money(), "USDT 12 available, 1 margin");
 }
 
 #[test]
@@ -111,7 +118,7 @@ fn withdrawals_are_taken_before_the_card_lends_or_needs_a_rate() {
     let mut story = liquidated();
     story.posted(&credit_changed("500 USD", true));
     story.posted(&fee("90 USDT"));
-    assert_eq!(story.money(), "BTC 0.5 withdrawing; USDT 10 available");
+    assert_eq!(story.money(), "BTC 0.5 withdrawing; USDT 10 available, 1 margin");
     let told = story.tell(&fee("15 USDT"));
     assert_eq!(
         came_of(&told),
@@ -121,7 +128,7 @@ fn withdrawals_are_taken_before_the_card_lends_or_needs_a_rate() {
     let mut story = liquidated();
     story.posted(&credit_changed("500 USD", true));
     story.posted(&at_rates(fee("105 USDT"), "USD/USDT 1"));
-    assert_eq!(story.money(), "BTC 0.5 withdrawing; USD 5 borrowed");
+    assert_eq!(story.money(), "BTC 0.5 withdrawing; USD 5 borrowed; USDT 1 margin");
     assert_eq!(posted(&story).1, "w-2, w-9");
 }
 
@@ -130,6 +137,7 @@ fn a_withdrawal_that_was_taken_is_gone() {
     let mut story = liquidated();
     story.posted(&fee("55 USDT"));
     story.posted(&withdrawal("w-2", "1 USDT"));
+    story.now = story.now.plus_seconds(1_800);
     story.posted(&settled("w-9"));
     let mut story = liquidated();
     story.posted(&fee("55 USDT"));
@@ -143,8 +151,8 @@ fn a_withdrawal_that_was_taken_is_gone() {
 fn a_loss_on_a_position_takes_from_withdrawals() {
     let mut story = Story::perpetual().holding("USDT 100 available");
     story.posted(&perpetual("buy", "1", "100"));
-    story.posted(&withdrawal("w-1", "90 USDT"));
     story.posted(&liquidation_started());
+    story.posted(&withdrawal("w-1", "90 USDT"));
     // Margin 10 comes back, 30 are lost: 20 short, 90 come back.
     story.posted(&perpetual("sell", "1", "70"));
     assert_eq!(story.money(), "USDT 70 available");
@@ -162,11 +170,11 @@ fn each_cancelled_withdrawal_is_answered_before_the_event_that_took_it() {
     let expected = |request_id: &str, withdrawal: &str, amount: &str| {
         json!({
             "header": {
-                "version": 1, "request_id": request_id, "company": "acme", "product": "spot",
+                "version": 1, "request_id": request_id, "company": "acme", "product": "perpetual",
                 "customer_group": "retail", "account": "A-1001", "traceparent": trace,
             },
             "outcome": {
-                "status": "rejected", "stage": "account", "lane_seq": 8,
+                "status": "rejected", "stage": "account", "lane_seq": 9,
                 "decided_at": "2026-11-21T12:01:00.000Z",
                 "reason": {
                     "code": "insufficient_funds",
@@ -177,13 +185,13 @@ fn each_cancelled_withdrawal_is_answered_before_the_event_that_took_it() {
             },
         })
     };
-    // r-4 requested w-9, r-5 requested w-2.
+    // r-6 requested w-9, r-7 requested w-2.
     let found: Vec<Value> = all.iter().map(json).collect();
     assert_eq!(
         found,
         [
-            expected("r-5", "w-2", "20.000000"),
-            expected("r-4", "w-9", "30.000000"),
+            expected("r-7", "w-2", "20.000000"),
+            expected("r-6", "w-9", "30.000000"),
             json(&told.message)
         ]
     );
@@ -220,8 +228,9 @@ fn every_outcome_of_one_message_has_a_deduplication_id_of_its_own_and_keeps_it()
 
 #[test]
 fn withdrawals_that_an_earlier_release_stored_are_the_oldest() {
-    let old = r#"{"amount":{"currency":"USDT","amount":"10.000000"}}"#;
-    let old: Withdrawal = serde_json::from_str(old).unwrap();
+    let payable_at = "2026-11-21T12:30:00.000Z";
+    let old = json!({ "amount": money("10 USDT"), "payable_at": payable_at }).to_string();
+    let old: Withdrawal = serde_json::from_str(&old).unwrap();
     assert_eq!(old.request, None);
     let mut account = AccountState {
         liquidating: true,
@@ -230,7 +239,9 @@ fn withdrawals_that_an_earlier_release_stored_are_the_oldest() {
     };
     let requested = |number| {
         let request = json!({ "number": number, "request_id": format!("r-{number}") });
-        let withdrawal = json!({ "amount": money("10 USDT"), "request": request });
+        let withdrawal = json!({
+            "amount": money("10 USDT"), "payable_at": payable_at, "request": request,
+        });
         serde_json::from_value::<Withdrawal>(withdrawal).unwrap()
     };
     let withdrawals =
@@ -256,4 +267,37 @@ fn withdrawals_that_an_earlier_release_stored_are_the_oldest() {
     );
     assert!(account.withdrawals.is_empty());
     assert_eq!(show_balances(account.balances.values()), "USDT 5 available");
+}
+
+#[test]
+fn what_the_bank_may_be_paying_is_not_taken() {
+    // Requested before the liquidation; and during it, but half an hour ago.
+    let mut story = Story::perpetual().holding("USDT 60 available, 1 margin");
+    story.posted(&withdrawal("w-1", "30 USDT"));
+    story.posted(&liquidation_started());
+    story.posted(&withdrawal("w-2", "20 USDT"));
+    story.now = story.now.plus_seconds(1_799);
+    story.posted(&withdrawal("w-3", "10 USDT"));
+    story.now = story.now.plus_seconds(1);
+    story.posted(&fee("35 USDT"));
+    assert_eq!(posted(&story).1, "w-3");
+    assert_eq!(story.money(), "USDT 1 margin, 50 withdrawing, 25 borrowed");
+    story.posted(&settled("w-1"));
+    story.posted(&settled("w-2"));
+    assert!(story.suspended().is_empty());
+}
+
+#[test]
+fn what_was_taken_under_the_first_version_of_the_rules_replays() {
+    let mut story = Story::of("perpetual");
+    story.account.stage = Accounts::under(1).unwrap();
+    story.posted(&opened());
+    story.posted(&deposit("30 USDT"));
+    story.posted(&withdrawal("w-1", "30 USDT"));
+    story.posted(&liquidation_started());
+    story.posted(&fee("5 USDT"));
+    assert_eq!(posted(&story).1, "w-1", "requested before the liquidation, and taken all the same");
+    assert!(story.account.journal.iter().all(|row| row.rules_version == 1));
+    story.account.prove();
+    assert!(Accounts::under(0).is_none() && Accounts::under(3).is_none());
 }

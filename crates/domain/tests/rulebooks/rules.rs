@@ -215,5 +215,15 @@ fn a_transfer_moves_through_transit_and_no_other_way() {
             Set("/rulebooks/0/events/transfer.returned", json!({ "refused": "no" })),
             "rulebooks/spot.json: events.transfer.returned: a transfer moves from transit to available here",
         ),
+        (
+            "nobody would be told that it has landed",
+            Remove("/rulebooks/0/events/transfer.landed"),
+            "rulebooks/spot.json: events: transfer.landed is missing: a transfer would stay under way",
+        ),
+        (
+            "nobody could be told that it has landed",
+            Set("/rulebooks/0/events/transfer.landed", json!({ "refused": "no" })),
+            "rulebooks/spot.json: events: transfer.landed is missing: a transfer would stay under way",
+        ),
     ]);
 }

@@ -57,7 +57,7 @@ impl Funds {
         self.held.iter().filter(|(_, held)| held.borrowed() > 0).map(|(currency, _)| *currency)
     }
 
-    pub(super) fn has_margin(&self) -> bool {
+    pub(crate) fn has_margin(&self) -> bool {
         self.held.values().any(|held| held.margin > 0)
     }
 

@@ -20,12 +20,14 @@ pub(crate) struct Withdrawal {
 /// All withdrawals under way of one account, by id.
 pub(crate) type Withdrawals = BTreeMap<String, Withdrawal>;
 
-/// Takes the one of `currency` that was asked for last.
+/// Takes the one of `currency` that was asked for last, of those that are not payable yet: any other may
+/// be on its way through the bank.
 pub(super) fn take_last(
     withdrawals: &mut Withdrawals,
     currency: Currency,
 ) -> Option<(String, Withdrawal)> {
     let of_currency = withdrawals.iter().filter(|(_, held)| held.amount.currency == currency);
+    let of_currency = of_currency.filter(|(_, held)| held.delayed);
     let (id, _) = of_currency.max_by_key(|(id, held)| (held.number, *id))?;
     withdrawals.remove_entry(&id.clone())
 }

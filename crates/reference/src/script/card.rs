@@ -91,23 +91,29 @@ impl Author {
         Value::Object(rates)
     }
 
-    /// The next step to a loss that takes withdrawals: some are asked for, the liquidation starts,
-    /// and more is charged than is available.
-    pub(super) fn toward_losses(&self, number: usize, dice: &mut StdRng) -> Draft {
+    /// The next step to a loss that takes withdrawals: margin comes into use, the liquidation starts,
+    /// some are asked for, and more is charged than is available. Where there is no margin, none
+    /// waits, and none is taken.
+    pub(super) fn toward_losses(&mut self, number: usize, dice: &mut StdRng) -> Draft {
+        if self.account.has_positions() && !self.model.book().funds.has_margin() {
+            return self.contract_filled(number, dice);
+        }
+        if !self.model.book().liquidating {
+            return self.liquidated();
+        }
         let book = self.model.book();
         let few = book.withdrawals.len() < WITHDRAWALS_ENOUGH;
-        if book.withdrawals.is_empty() || (few && happens(dice, 400)) {
+        let wait = book.withdrawals.values().any(|held| held.delayed);
+        let none = if self.account.has_positions() { !wait } else { book.withdrawals.is_empty() };
+        if none || (few && happens(dice, 400)) {
             let currency = any_currency(dice);
             return match self.held(currency).available() {
                 0 => self.deposit(number, dice),
                 available => withdrawal(number, currency, part(dice, available), dice),
             };
         }
-        if !book.liquidating {
-            return self.liquidated();
-        }
-        let currencies: Vec<Currency> =
-            book.withdrawals.values().map(|held| held.amount.currency).collect();
+        let waiting = book.withdrawals.values().filter(|held| held.delayed || !wait);
+        let currencies: Vec<Currency> = waiting.map(|held| held.amount.currency).collect();
         let currency = one_of(dice, &currencies);
         let held = self.held(currency);
         let short = match dice.random_range(0..4) {

@@ -1,8 +1,9 @@
 //! Who decided a row: the stage under the rules and the configuration that the row names.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use cap_domain::account::Accounts;
 use cap_domain::clearing::Clearing;
 use cap_domain::configuration::Configuration;
 use cap_domain::lane::{Row, Rules, Stage};
@@ -24,6 +25,30 @@ impl<S: Stage> Decider<S> for Constant<S> {
     fn of(&self, row: &Row) -> Result<&S, String> {
         check(self.0.rules(), row)?;
         Ok(&self.0)
+    }
+}
+
+/// Account under every version of its rules.
+pub(super) struct Versions(BTreeMap<u16, Accounts>);
+
+impl Default for Versions {
+    fn default() -> Self {
+        let known = (0..=Accounts::default().rules().version)
+            .filter_map(|version| Some((version, Accounts::under(version)?)));
+        Self(known.collect())
+    }
+}
+
+impl Decider<Accounts> for Versions {
+    fn of(&self, row: &Row) -> Result<&Accounts, String> {
+        let version = row.rules_version;
+        let accounts = self.0.get(&version).ok_or_else(|| {
+            format!(
+                "it was decided by version {version} of the rules, which this release does not know"
+            )
+        })?;
+        check(accounts.rules(), row)?;
+        Ok(accounts)
     }
 }
 

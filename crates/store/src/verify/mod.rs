@@ -5,6 +5,9 @@
 //!   that decided it decide again, and lane and state the fold of it all;
 //! - the stages with each other: everything a stage sent on was decided on downstream, once and
 //!   unaltered, or is parked, or is still in transit;
+//! - lanes with each other: what account sent into another lane arrived there, once and unaltered, is
+//!   parked, or is on its way; nothing came out of transit that did not go in; and over all
+//!   companies transit is what the transfers under way come to;
 //! - positions with money: where both have come to the same point, an account's margin is the sum
 //!   over its positions.
 //!
@@ -14,11 +17,12 @@
 mod arrival;
 mod decider;
 mod fold;
+mod lookup;
 mod margin;
 mod report;
 mod stage;
+mod transfers;
 
-use cap_domain::account::Accounts;
 use cap_domain::ids::AccountKey;
 use cap_domain::position::Positions;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -26,7 +30,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use crate::error::QueryError;
 use crate::snapshot::snapshot;
 
-use decider::{Constant, Revisions};
+use decider::{Constant, Revisions, Versions};
 pub use report::{MISMATCHES_LISTED_MAX, Mismatch, VerifyReport};
 
 /// The databases of an installation.
@@ -74,7 +78,8 @@ pub async fn verify(
     let revisions = Revisions::read(&mut snapshots.clearing).await?;
     stage::prove(&mut snapshots.clearing, &revisions, only, &mut report).await?;
     stage::prove(&mut snapshots.position, &Constant(Positions), only, &mut report).await?;
-    stage::prove(&mut snapshots.account, &Constant(Accounts), only, &mut report).await?;
+    stage::prove(&mut snapshots.account, &Versions::default(), only, &mut report).await?;
     arrival::prove(&mut snapshots, options, &mut report).await?;
+    transfers::prove(&mut snapshots, options, &mut report).await?;
     Ok(report)
 }

@@ -112,10 +112,26 @@ impl Installation {
     }
 
     /// Takes one event through all stages.
-    pub(crate) async fn submit(&mut self, account: &str, event: Value) {
+    pub(crate) async fn submit(&mut self, account: &str, event: Value) -> Vec<Output> {
         let account = key(account);
         let sent = self.clear(&account, event).await;
-        self.deliver(&account, sent).await;
+        self.deliver(&account, sent).await
+    }
+
+    /// Takes the events that account sent into other lanes there; what is said in the end.
+    pub(crate) async fn pass_on(&self, sent: Vec<Output>) -> Vec<Output> {
+        let mut said = Vec::new();
+        for output in sent {
+            let Output::Event { account, deduplication_id, body } = output else { continue };
+            let id = RequestId::new(&deduplication_id).unwrap();
+            let arrivals = <Clearing as cap_domain::lane::Stage>::read(
+                &account,
+                message(&format!("m-{id}"), Some(&id), &body),
+            );
+            let cleared = settle(&self.databases.clearing, &self.clearing, &account, arrivals);
+            said.extend(self.deliver(&account, outputs(cleared.await)).await);
+        }
+        said
     }
 
     /// Takes one event through clearing; what clearing says is not delivered.
@@ -147,17 +163,18 @@ impl Installation {
         )
     }
 
-    /// Takes what a stage said to the next, and so on to the end.
-    pub(crate) async fn deliver(&self, account: &AccountKey, sent: Vec<Output>) {
+    /// Takes what a stage said to the next, and so on to the end; what is said there.
+    pub(crate) async fn deliver(&self, account: &AccountKey, sent: Vec<Output>) -> Vec<Output> {
         let mut sent = sent;
         while let Some(Output::Forward { to, .. }) = sent.first() {
             sent = match to {
                 StageName::Position => {
                     self.take(&self.databases.position, &Positions, account, sent).await
                 }
-                _ => self.take(&self.databases.account, &Accounts, account, sent).await,
+                _ => self.take(&self.databases.account, &Accounts::default(), account, sent).await,
             };
         }
+        sent
     }
 
     /// Takes what a stage said to the next one only.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use cap_domain::account::Accounts;
 use cap_domain::clearing::Clearing;
-use cap_domain::event::Event;
+use cap_domain::event::{Event, EventKind};
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{
     Body, Content, Lane, LaneStatus, ParkedMessage, RawMessage, Stage, StageName,
@@ -30,6 +30,9 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(10);
 /// What skipping a fill at account leaves behind.
 const APART: &str = "position has applied this fill already: skipped, position and money are apart, and `verify` will say so; rather repair what keeps it from being posted, and redrive";
 
+/// What skipping leaves behind that CAP sent itself.
+const ON_ITS_WAY: &str = "CAP sent this to itself for a transfer: skipped, its money stays in transit or its sender keeps it under way for ever, and `verify` will say so; rather repair what keeps it from being applied, and redrive";
+
 #[derive(Debug, Serialize)]
 struct Skipped {
     account: AccountKey,
@@ -51,7 +54,11 @@ pub(super) async fn skip(arguments: &SkipArguments, by: &str) -> anyhow::Result<
     let account = find_account(stages.iter().map(|(_, pool)| pool), &arguments.account).await?;
     let (stage, pool) = only_suspended(&account, stages).await?;
     let skipped = parked(&pool, &account, *parked_seq).await?.message;
-    let warning = is_fill_of_a_position(stage, &account, &skipped).then_some(APART);
+    let is_fill = is_fill_of_a_position(stage, &account, &skipped);
+    let is_from_cap = || {
+        kind(stage, &account, &skipped).is_some_and(|kind| EventKind::is_from_cap_by_name(&kind))
+    };
+    let warning = if is_fill { Some(APART) } else { is_from_cap().then_some(ON_ITS_WAY) };
     consent::ask(&question(&account, stage, &skipped, warning), *yes)?;
 
     let entry = Entry {

@@ -50,7 +50,8 @@ impl Road {
         account: &AccountKey,
         now: Timestamp,
     ) -> Result<Self, DryRunError> {
-        let accounts = RehearsedLane::load(Accounts, &databases.account, account, now).await?;
+        let accounts =
+            RehearsedLane::load(Accounts::default(), &databases.account, account, now).await?;
         let positions = RehearsedLane::load(Positions, &databases.position, account, now).await?;
         let rules = Clearing::new(Arc::clone(configuration));
         let clearing = RehearsedLane::load(rules, &databases.clearing, account, now).await?;

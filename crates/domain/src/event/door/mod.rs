@@ -93,6 +93,7 @@ pub fn read_event(
         EventKind::LeverageChanged => door.leverage_changed(),
         EventKind::MarginPosted => door.margin_posted(),
         EventKind::FundingUnpaid => door.funding_unpaid(),
+        EventKind::TransferLanded => bare(door.transfer_landed()),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cap_domain::account::{AccountState, Balance, Credit, Withdrawal};
-use cap_domain::ids::ExternalId;
+use cap_domain::account::{AccountState, Balance, Credit, UnderWay, Withdrawal};
+use cap_domain::ids::{ExternalId, RequestId};
 use cap_domain::money::Money;
 
 use crate::state::compare;
@@ -21,6 +21,8 @@ pub(super) fn of(stored: &AccountState, replayed: &AccountState) -> Vec<String> 
     compare(&mut said, "liquidating", &stored.liquidating, &replayed.liquidating, bool::to_string);
     let withdrawals = as_stored(stored, replayed);
     compare(&mut said, "withdrawals", &stored.withdrawals, &withdrawals, show_withdrawals);
+    let kept = (&stored.under_way, &replayed.under_way);
+    compare(&mut said, "transfers_under_way", kept.0, kept.1, show_under_way);
     let codes: BTreeSet<_> = stored.balances.keys().chain(replayed.balances.keys()).collect();
     for code in codes {
         match (stored.balances.get(code), replayed.balances.get(code)) {
@@ -59,6 +61,13 @@ fn show_withdrawals(withdrawals: &BTreeMap<ExternalId, Withdrawal>) -> String {
     let each = withdrawals.iter().map(|(id, withdrawal)| {
         let by = withdrawal.request.as_ref().map(|request| format!(" by {}", request.request_id));
         format!("{id} of {}{}", withdrawal.amount, by.unwrap_or_default())
+    });
+    format!("[{}]", each.collect::<Vec<_>>().join(", "))
+}
+
+fn show_under_way(under_way: &BTreeMap<RequestId, UnderWay>) -> String {
+    let each = under_way.iter().map(|(arrival, kept)| {
+        format!("{} of {} to {} as {arrival}", kept.transfer_id, kept.amount, kept.to)
     });
     format!("[{}]", each.collect::<Vec<_>>().join(", "))
 }

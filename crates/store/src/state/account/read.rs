@@ -45,6 +45,7 @@ struct AccountRecord {
     credit_enabled: Option<bool>,
     liquidating: bool,
     withdrawals: String,
+    transfers_under_way: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -75,6 +76,8 @@ impl AccountRecord {
             liquidating: self.liquidating,
             withdrawals: serde_json::from_str(&self.withdrawals)
                 .map_err(|error| format!("withdrawals: {error}"))?,
+            under_way: serde_json::from_str(self.transfers_under_way.as_deref().unwrap_or("{}"))
+                .map_err(|error| format!("transfers_under_way: {error}"))?,
             balances: Default::default(),
         })
     }
@@ -124,7 +127,7 @@ async fn account_records(
 ) -> Result<Vec<AccountRecord>, QueryError> {
     let records =
         "select account_id, status, customer, credit_currency, credit_decimals, credit_limit,
-            credit_enabled, liquidating, withdrawals
+            credit_enabled, liquidating, withdrawals, transfers_under_way
         from account where account_id = any($1)";
     let records = sqlx::query_as(records).bind(accounts).fetch_all(connection).await;
     records.map_err(failed("reading accounts"))

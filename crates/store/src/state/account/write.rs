@@ -39,8 +39,9 @@ pub(super) async fn states(
 
 fn account_changed(change: &LaneChange<Accounts>) -> bool {
     let (before, after) = (&change.state_before, &change.state_after);
-    (before.status, &before.customer, before.credit, before.liquidating, &before.withdrawals)
-        != (after.status, &after.customer, after.credit, after.liquidating, &after.withdrawals)
+    (before.status, &before.customer, before.credit, before.liquidating)
+        != (after.status, &after.customer, after.credit, after.liquidating)
+        || (&before.withdrawals, &before.under_way) != (&after.withdrawals, &after.under_way)
 }
 
 async fn write_accounts(
@@ -49,13 +50,17 @@ async fn write_accounts(
 ) -> Result<(), CommitError> {
     let count = changes.len();
     let (mut withdrawals, mut closed_at) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    let mut limits = Vec::with_capacity(count);
+    let (mut limits, mut under_way) = (Vec::with_capacity(count), Vec::with_capacity(count));
     for change in changes {
         let state = &change.state_after;
         let json = serde_json::to_string(&state.withdrawals);
         withdrawals.push(
             json.map_err(|error| CommitError::Refused(format!("writing withdrawals: {error}")))?,
         );
+        let json = serde_json::to_string(&state.under_way);
+        under_way.push(json.map_err(|error| {
+            CommitError::Refused(format!("writing transfers under way: {error}"))
+        })?);
         limits.push(state.credit.map(|credit| numeric(credit.limit)).transpose()?);
         let closed = if state.status == AccountStatus::Closed { decided_at(change) } else { None };
         closed_at.push(closed.map(timestamptz).transpose()?);
@@ -83,6 +88,7 @@ async fn write_accounts(
         .bind(states().map(|state| state.liquidating).collect::<Vec<_>>())
         .bind(withdrawals)
         .bind(closed_at)
+        .bind(under_way)
         .execute(connection)
         .await
         .map(|_| ())
