@@ -38,7 +38,7 @@ fn what_no_account_could_survive_is_refused() {
             finer,
             "currencies.json: USDT: had 6 decimals, and balances have; 8 cannot be read with them",
         ),
-        (moved, "rulebooks/spot.json: version: 2 does not follow 2, and the rules are others"),
+        (moved, "rulebooks/spot.json: version: 3 does not follow 3, and the rules are others"),
     ];
     for (next, reason) in cases {
         assert_eq!(after_shipped(next), Err(reason.to_owned()));
