@@ -101,7 +101,7 @@ async fn a_bad_configuration_is_refused_with_file_place_and_reason() {
     let file = folder.join("rulebooks/spot.json");
     let good = std::fs::read_to_string(&file).unwrap();
     let cases = [
-        ("\"version\": 2", "\"version\": \"one\"", "version: invalid type: string \"one\""),
+        ("\"version\": 3", "\"version\": \"one\"", "version: invalid type: string \"one\""),
         ("external:bank", "external bank", "\"external bank\" is not a subject"),
         ("event.amount", "event.amuont", "event.amuont"),
         ("{", "[", " at line 2 column"),

@@ -108,7 +108,7 @@ async fn a_rulebook_is_rehearsed_on_what_happened() {
     // When the same rules are rehearsed, nothing would differ
     let shipped = repository().join("config/rulebooks/spot.json");
     let shipped = std::fs::read_to_string(shipped).unwrap();
-    std::fs::write(&file, shipped.replace("\"version\": 2", "\"version\": 3")).unwrap();
+    std::fs::write(&file, shipped.replace("\"version\": 3", "\"version\": 4")).unwrap();
     let same = report(&capctl(&world, &rehearse).await);
     assert_eq!((&same["events"], &same["differ"]), (&json!(5), &json!(0)), "{same:#}");
 
@@ -117,7 +117,7 @@ async fn a_rulebook_is_rehearsed_on_what_happened() {
     let elsewhere = charged.replace("house:fees", "house:interest");
     let other = shipped.replace(charged, &elsewhere);
     assert_ne!(other, shipped);
-    std::fs::write(&file, other.replace("\"version\": 2", "\"version\": 3")).unwrap();
+    std::fs::write(&file, other.replace("\"version\": 3", "\"version\": 4")).unwrap();
     let differ = report(&capctl(&world, &rehearse).await);
     assert_eq!((&differ["events"], &differ["differ"]), (&json!(5), &json!(1)), "{differ:#}");
     let fee = &differ["differences"][0];
