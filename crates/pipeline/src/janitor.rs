@@ -101,8 +101,8 @@ impl<S: Stage> Janitor<'_, S> {
                 received.iter().zip(resolved).partition(|(_, resolved)| *resolved);
             let done: Vec<&str> =
                 done.iter().map(|(letter, _)| letter.receipt_handle.as_str()).collect();
-            if !done.is_empty() && self.queues.delete(queue, &done).await.is_ok() {
-                removed += done.len();
+            if !done.is_empty() {
+                removed += self.remove(queue, &done).await;
             }
             kept.extend(left.into_iter().map(|(letter, _)| letter.receipt_handle.clone()));
         };
@@ -131,6 +131,17 @@ impl<S: Stage> Janitor<'_, S> {
             .iter()
             .map(|number| number.as_ref().and_then(|_| answers.next()).unwrap_or_default());
         Some(resolved.collect())
+    }
+
+    /// Deletes letters; how many are gone. Those that stay are found again.
+    async fn remove(&self, queue: &QueueName, done: &[&str]) -> usize {
+        match self.queues.delete(queue, done).await {
+            Ok(results) => results.iter().filter(|result| result.is_ok()).count(),
+            Err(error) => {
+                tracing::debug!(%error, "letters of resolved messages not removed yet");
+                0
+            }
+        }
     }
 
     async fn give_back(&self, queue: &QueueName, kept: &[String]) {
