@@ -64,7 +64,9 @@ async fn look(arena: &Arena, url: &str) -> anyhow::Result<Vec<Message>> {
     let mut letters = Vec::new();
     for _ in 0..RECEIVES_MAX {
         let call = arena.aws.sqs.receive_message().queue_url(url).max_number_of_messages(10);
-        let call = call.visibility_timeout(VISIBILITY_SECS).message_attribute_names("All");
+        // At once: a long poll would wait until those seen before come back.
+        let call = call.wait_time_seconds(0).visibility_timeout(VISIBILITY_SECS);
+        let call = call.message_attribute_names("All");
         let call = call.message_system_attribute_names(MessageSystemAttributeName::MessageGroupId);
         let received = call.send().await?.messages.unwrap_or_default();
         if received.is_empty() {
