@@ -12,10 +12,14 @@ use cap_tests::{binaries, repository};
 /// Seeds in one process; others than those that `cargo xtask chaos` begins with.
 const SEEDS: std::ops::RangeInclusive<u64> = 9_001..=9_008;
 
-/// Seeds with real processes.
-const PROCESS_SEEDS: std::ops::RangeInclusive<u64> = 9_001..=9_001;
+/// Seeds with real processes: one alone may be over before much has gone wrong. The last of them
+/// has no DynamoDB.
+const PROCESS_SEEDS: std::ops::RangeInclusive<u64> = 9_003..=9_005;
 
-fn assert_holds(tally: &Tally, seeds: usize, kinds_of_trouble: usize, flag: &str) {
+/// Kinds of trouble that seeds of either sort together must have seen.
+const TROUBLES_MIN: usize = 11;
+
+fn assert_holds(tally: &Tally, seeds: usize, flag: &str) {
     for (seed, findings) in &tally.failed {
         let violations = &findings.violations;
         eprintln!(
@@ -27,7 +31,7 @@ fn assert_holds(tally: &Tally, seeds: usize, kinds_of_trouble: usize, flag: &str
     assert_eq!(tally.broken_down, [], "an arena broke down");
     assert_eq!(tally.seeds, seeds, "every seed was run");
     assert!(tally.outcomes >= tally.published, "every message was answered at least once");
-    assert!(tally.struck.len() >= kinds_of_trouble, "trouble was made: {:?}", tally.struck);
+    assert!(tally.struck.len() >= TROUBLES_MIN, "trouble was made: {:?}", tally.struck);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -36,7 +40,7 @@ async fn every_invariant_holds_whatever_goes_wrong() {
     let postgres = cluster.await.unwrap().unwrap();
     let (url, configuration) = (postgres.url("postgres"), repository().join("config"));
     let simulated = in_process(&url, &configuration, SEEDS, |_| {}).await.unwrap();
-    assert_holds(&simulated, SEEDS.count(), 11, "");
+    assert_holds(&simulated, SEEDS.count(), "");
 
     let logs = tempfile::tempdir().unwrap();
     let yard = Arc::new(Yard {
@@ -46,7 +50,6 @@ async fn every_invariant_holds_whatever_goes_wrong() {
         postgres: tokio::sync::Mutex::new(postgres),
     });
     let killed = with_processes(&yard, &configuration, PROCESS_SEEDS, None, |_| {}).await.unwrap();
-    // One seed alone is over in seconds: not every kind of trouble finds the time.
-    assert_holds(&killed, PROCESS_SEEDS.count(), 5, " --processes");
+    assert_holds(&killed, PROCESS_SEEDS.count(), " --processes");
     assert!(yard.kill_points.hits().values().sum::<u64>() > 0, "processes were killed");
 }

@@ -1,5 +1,7 @@
 //! What must hold after a run, whatever went wrong in it.
 
+mod positions;
+
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context;
@@ -7,7 +9,7 @@ use cap_domain::account::{Accounts, Balance};
 use cap_domain::clearing::Clearing;
 use cap_domain::ids::AccountKey;
 use cap_domain::lane::{Lane, LaneStatus, StageName};
-use cap_domain::position::{HedgeSide, PositionKey, Positions};
+use cap_domain::position::Positions;
 use cap_pipeline::lane_store::{LaneStore, Wanted};
 use cap_reference::model::{Expected, Model, first_tellings};
 use cap_reference::script::{Account, Message, Script, Stage};
@@ -210,27 +212,8 @@ async fn check_books(
             }
         }
     }
-    for (name, due) in &told.model.positions() {
-        let is_it = |found: &PositionKey| {
-            found.symbol.as_str() == due.symbol
-                && found.side.map(HedgeSide::as_str) == due.position_side.as_deref()
-        };
-        let position = position_state.positions.iter().find(|(found, _)| is_it(found));
-        let quantity = position.map_or_else(
-            || "0".to_owned(),
-            |(_, position)| position.quantity.normalize().to_string(),
-        );
-        let margin =
-            position.map_or_else(|| due.margin.clone(), |(_, position)| position.margin.amount());
-        if (&quantity, &margin) != (&due.quantity, &due.margin) {
-            wrong(
-                invariant::BOOKS,
-                format!(
-                    "{name} is {quantity} with margin {margin}, the model has {} with {}",
-                    due.quantity, due.margin
-                ),
-            );
-        }
+    for what in positions::differences(&told.model.positions(), &position_state)? {
+        wrong(invariant::BOOKS, what);
     }
     Ok(())
 }

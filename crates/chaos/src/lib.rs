@@ -13,6 +13,8 @@ pub mod crowd;
 mod evidence;
 pub mod fleet;
 pub mod gremlin;
+mod letters;
+mod quiet;
 pub mod seed;
 pub mod support;
 pub mod transfers;

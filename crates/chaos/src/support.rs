@@ -9,7 +9,7 @@ use anyhow::Context;
 use cap_domain::ids::AccountKey;
 use cap_domain::lane::{Lane, LaneStatus, StageName};
 use cap_pipeline::system_time;
-use cap_reference::script::{Nature, Script};
+use cap_reference::script::{Account, Nature, Script};
 use cap_store::audit::Entry;
 use cap_store::inspect::{Parked, list_lanes, show_lane, show_parked};
 use cap_store::operate::{OperateError, skip};
@@ -17,6 +17,7 @@ use capctl::redrive::{Redrive, Through};
 use tokio_util::sync::CancellationToken;
 
 use crate::arena::{Arena, stage_name};
+use crate::letters;
 use crate::trouble::{Trouble, lock};
 use crate::yard::Yard;
 
@@ -147,7 +148,7 @@ impl Support {
         };
         match self.nature(account, &parked) {
             Some(nature) if nature.is_skipped() && self.is_found_at(nature, account, stage) => {
-                if self.trouble.strikes("poison redriven in vain", 200) {
+                if self.trouble.happens("poison redriven in vain", 200) {
                     self.redrive(stage, account).await?;
                 } else {
                     self.skip(stage, account, lane, &parked).await?;
@@ -247,8 +248,12 @@ impl Support {
             shown_last: None,
             patience: GIVEN_UP_AFTER,
         };
-        if self.trouble.strikes("native redrive", 120) {
-            return self.move_letters(stage, account).await;
+        if self.trouble.happens("native redrive", 120) {
+            return letters::move_all(&self.arena, stage, &self.scope(account)?).await;
+        }
+        if self.trouble.happens("letters moved by hand", 120) {
+            let scope = self.scope(account)?;
+            return letters::move_by_hand(&self.arena, stage, &scope, account).await;
         }
         if let Some(yard) = &self.yard
             && self.trouble.below(3) > 0
@@ -256,18 +261,18 @@ impl Support {
             self.trouble.count("capctl redrive");
             return yard.redrive(&self.arena.installation, stage, account, &self.trouble).await;
         }
-        if self.trouble.strikes("redrive killed half-way", 250) {
+        if self.trouble.happens("redrive killed half-way", 250) {
             let patience = Duration::from_millis(self.trouble.below(40));
             let _ = tokio::time::timeout(patience, once().run(|_| {})).await;
             return Ok(());
         }
-        if self.trouble.strikes("canary", 150) {
+        if self.trouble.happens("canary", 150) {
             let next = show_lane(self.arena.database(stage), account).await?;
             let next = next.map_or(1, |lane| lane.redriven_seq + 1);
             let canary = Redrive { through: Through::Number(next), ..once() };
             return self.patiently(canary).await;
         }
-        if self.trouble.strikes("two redrives at once", 250) {
+        if self.trouble.happens("two redrives at once", 250) {
             let (one, other) = tokio::join!(self.patiently(once()), self.patiently(once()));
             return one.and(other);
         }
@@ -284,17 +289,8 @@ impl Support {
         Ok(())
     }
 
-    /// AWS's own redrive of a whole dead-letter queue.
-    async fn move_letters(&self, stage: StageName, account: &AccountKey) -> anyhow::Result<()> {
-        let of = |one: &&cap_reference::script::Account| one.key() == account.as_str();
-        let scope = self.script.accounts.iter().find(of).context("an account of ours")?.scope();
-        let arn = |queue: &str| {
-            let name = format!("{}-{queue}.fifo", self.arena.installation.prefix);
-            self.arena.stack.broker.engine().arn_of(&name)
-        };
-        let (source, letters) = (format!("{stage}-{scope}"), format!("{stage}-{scope}-dlq"));
-        let call = self.arena.aws.sqs.start_message_move_task().source_arn(arn(&letters));
-        call.destination_arn(arn(&source)).send().await?;
-        Ok(())
+    fn scope(&self, account: &AccountKey) -> anyhow::Result<String> {
+        let of = |one: &&Account| one.key() == account.as_str();
+        Ok(self.script.accounts.iter().find(of).context("an account of ours")?.scope())
     }
 }

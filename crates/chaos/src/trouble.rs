@@ -99,6 +99,16 @@ impl Trouble {
         true
     }
 
+    /// Whether `what` happens now, calm or not, and counts it if it does: what people do clumsily
+    /// they do at any time.
+    pub fn happens(&self, what: &'static str, per_mille: u64) -> bool {
+        let happens = self.below(1_000) < per_mille;
+        if happens {
+            self.count(what);
+        }
+        happens
+    }
+
     /// Counts `what`.
     pub fn count(&self, what: &'static str) {
         *lock(&self.struck).entry(what).or_default() += 1;

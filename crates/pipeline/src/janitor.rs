@@ -101,8 +101,8 @@ impl<S: Stage> Janitor<'_, S> {
                 received.iter().zip(resolved).partition(|(_, resolved)| *resolved);
             let done: Vec<&str> =
                 done.iter().map(|(letter, _)| letter.receipt_handle.as_str()).collect();
-            if !done.is_empty() && self.queues.delete(queue, &done).await.is_ok() {
-                removed += done.len();
+            if !done.is_empty() {
+                removed += remove(self.queues, queue, &done).await;
             }
             kept.extend(left.into_iter().map(|(letter, _)| letter.receipt_handle.clone()));
         };
@@ -143,6 +143,17 @@ impl<S: Stage> Janitor<'_, S> {
     }
 }
 
+/// Deletes letters; how many are gone. Those that stay are found again.
+async fn remove(queues: &dyn Queues, queue: &QueueName, done: &[&str]) -> usize {
+    match queues.delete(queue, done).await {
+        Ok(results) => results.iter().filter(|result| result.is_ok()).count(),
+        Err(error) => {
+            tracing::debug!(%error, "letters of resolved messages not removed yet");
+            0
+        }
+    }
+}
+
 /// The number under which the message of a letter was parked at this stage.
 fn number<S: Stage>(letter: &Received) -> Option<(AccountKey, u64)> {
     // A copy that SQS moved here by itself may stand for outputs that were never sent.
@@ -151,4 +162,65 @@ fn number<S: Stage>(letter: &Received) -> Option<(AccountKey, u64)> {
     let account = letter.attribute(attribute::ACCOUNT_ID)?.parse().ok()?;
     let parked_seq = letter.attribute(attribute::PARKED_SEQ)?.parse().ok()?;
     is_ours.then_some((account, parked_seq))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::queues::{EntryFailure, EntryResult, Outgoing, Unreachable};
+
+    /// Queues whose receipts are over, but for those called `fresh`.
+    struct Overdue;
+
+    #[async_trait]
+    impl Queues for Overdue {
+        async fn receive(
+            &self,
+            _: &QueueName,
+            _: u32,
+            _: u32,
+        ) -> Result<Vec<Received>, Unreachable> {
+            Ok(Vec::new())
+        }
+
+        async fn send(
+            &self,
+            _: &QueueName,
+            _: &[Outgoing],
+        ) -> Result<Vec<EntryResult>, Unreachable> {
+            Ok(Vec::new())
+        }
+
+        async fn delete(
+            &self,
+            _: &QueueName,
+            receipt_handles: &[&str],
+        ) -> Result<Vec<EntryResult>, Unreachable> {
+            let over = || EntryFailure {
+                code: "InvalidParameterValue".to_owned(),
+                message: "The receipt handle has expired.".to_owned(),
+                sender_fault: true,
+            };
+            let delete = |handle: &&str| if *handle == "fresh" { Ok(()) } else { Err(over()) };
+            Ok(receipt_handles.iter().map(delete).collect())
+        }
+
+        async fn extend(
+            &self,
+            _: &QueueName,
+            _: &[&str],
+            _: u32,
+        ) -> Result<Vec<EntryResult>, Unreachable> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn only_letters_that_are_gone_count_as_removed() {
+        let queue = QueueName::from_name("", "clearing-acme-dlq.fifo").unwrap();
+        assert_eq!(remove(&Overdue, &queue, &["fresh", "over", "fresh"]).await, 2);
+        assert_eq!(remove(&Overdue, &queue, &["over"]).await, 0);
+    }
 }
