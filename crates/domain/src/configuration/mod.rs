@@ -136,6 +136,9 @@ impl Configuration {
                     "path: another path would leave a gap in the numbers of every lane",
                 ));
             }
+            if let Some(code) = was.currencies.difference(&is.currencies).next() {
+                return Err(wrong(file, format!("currencies: {code} is gone, and accounts may hold it")));
+            }
             if is.version < was.version || (is.version == was.version && !is.same_rules(was)) {
                 let reason = format!(
                     "version: {} does not follow {}, and the rules are others",
