@@ -11,6 +11,7 @@ mod outages;
 mod parameters;
 mod processes;
 mod redrive;
+mod rejection_codes;
 mod repetition;
 mod rivals;
 mod rolling;
