@@ -148,6 +148,10 @@ pub enum QueueCommand {
 #[derive(Debug, Clone, Subcommand)]
 pub enum ConfigCommand {
     /// Check a folder of configuration files as a whole and make it the next revision.
+    ///
+    /// What open positions live by cannot change (C6). A push that changes such a thing while none is
+    /// open waits some seconds, until what was under way is seen to have opened none; if it has, or
+    /// that cannot be seen, the revision is taken back.
     Push {
         /// Holds currencies.json, instruments.json and rulebooks/<product>.json.
         directory: PathBuf,

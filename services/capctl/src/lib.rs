@@ -15,6 +15,7 @@ pub mod consent;
 pub mod databases;
 pub mod dry_run;
 pub mod operator;
+pub mod parameters;
 pub mod proof;
 pub mod redrive;
 pub mod rehearsal;

@@ -8,6 +8,7 @@ mod crashes;
 mod crowd;
 mod events;
 mod outages;
+mod overtaken;
 mod parameters;
 mod processes;
 mod redrive;
