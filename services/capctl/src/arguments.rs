@@ -1,6 +1,7 @@
 //! What can be asked of `capctl`.
 
 mod account;
+mod job;
 mod support;
 
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use crate::answer::EXIT_FAILED;
 use crate::operator::{self, NobodyNamed};
 use crate::settings;
 pub use account::{AccountArgument, InvalidAccount};
+pub use job::{JobArguments, JobCommand};
 pub use support::{AuditArguments, RedriveArguments, RepairArguments, Shortfall, SkipArguments};
 
 /// Operates an installation of CAP: databases, queues, configuration, support and proof.
@@ -71,6 +73,12 @@ pub enum Command {
         /// The file; - is stdin.
         file: PathBuf,
     },
+    /// Zeroing and corporate actions: files that become ordinary adjustments.
+    ///
+    /// Every line of the file is checked first; if one is wrong, nothing is sent. Each becomes one
+    /// adjustment, posted once however often the job is run.
+    #[command(subcommand)]
+    Job(JobCommand),
     /// List lanes.
     Lanes {
         /// Only lanes of this status: active, suspended or redriving.

@@ -3,6 +3,7 @@
 mod audit;
 mod config;
 mod dry_run;
+mod job;
 mod lanes;
 mod migrate;
 mod parked;
@@ -42,6 +43,8 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
             rulebook::rehearse(file, *since).await
         }
         Command::Publish { file } => publish::publish(file, by()?).await,
+        Command::Job(command) if command.job().dry_run => job::dry_run(command).await,
+        Command::Job(command) => job::run(command, by()?).await,
         Command::Lanes { status, stage, after, limit } => {
             lanes::list(*status, *stage, after.as_ref(), *limit).await
         }

@@ -14,6 +14,7 @@ pub mod connection;
 pub mod consent;
 pub mod databases;
 pub mod dry_run;
+pub mod job;
 pub mod operator;
 pub mod parameters;
 pub mod proof;

@@ -7,6 +7,7 @@ mod bad_input;
 mod crashes;
 mod crowd;
 mod events;
+mod jobs;
 mod outages;
 mod overtaken;
 mod parameters;

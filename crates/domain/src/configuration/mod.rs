@@ -137,7 +137,10 @@ impl Configuration {
                 ));
             }
             if let Some(code) = was.currencies.difference(&is.currencies).next() {
-                return Err(wrong(file, format!("currencies: {code} is gone, and accounts may hold it")));
+                return Err(wrong(
+                    file,
+                    format!("currencies: {code} is gone, and accounts may hold it"),
+                ));
             }
             if is.version < was.version || (is.version == was.version && !is.same_rules(was)) {
                 let reason = format!(
