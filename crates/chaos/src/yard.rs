@@ -119,6 +119,7 @@ impl Yard {
         };
         let running = Command::new(self.binaries.join("capctl"))
             .args(["redrive", account.as_str(), "--stage", stage.as_str(), "--yes", "--json"])
+            .args(["--operator", "chaos"])
             .envs(installation.environment.iter().map(|(name, value)| (name, value)))
             .env("CAP_FAILPOINTS", failpoints)
             .stdin(Stdio::null())

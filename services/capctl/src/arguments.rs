@@ -1,6 +1,7 @@
 //! What can be asked of `capctl`.
 
 mod account;
+mod job;
 mod support;
 
 use std::path::PathBuf;
@@ -13,12 +14,11 @@ use cap_domain::time::Timestamp;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::answer::EXIT_FAILED;
+use crate::operator::{self, NobodyNamed};
 use crate::settings;
 pub use account::{AccountArgument, InvalidAccount};
+pub use job::{JobArguments, JobCommand};
 pub use support::{AuditArguments, RedriveArguments, RepairArguments, Shortfall, SkipArguments};
-
-/// The longest name of an operator, in characters.
-const OPERATOR_CHARS_MAX: usize = 64;
 
 /// Operates an installation of CAP: databases, queues, configuration, support and proof.
 #[derive(Debug, Clone, Parser)]
@@ -28,21 +28,30 @@ pub struct Arguments {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// Who makes this change, for the audit log.
+    /// Who makes this change, for the audit log; if nobody is named, the user of the process.
     #[arg(
         long,
         global = true,
         env = "USER",
         hide_env_values = true,
         value_name = "NAME",
-        default_value = "unknown",
-        value_parser = operator
+        value_parser = operator::read
     )]
-    pub operator: String,
+    operator: Option<String>,
 
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Arguments {
+    /// Who makes the change (T25).
+    ///
+    /// # Errors
+    /// If nobody is named, and the system does not say whose process this is either.
+    pub fn operator(&self) -> Result<&str, NobodyNamed> {
+        self.operator.as_deref().filter(|name| !name.is_empty()).ok_or(NobodyNamed)
+    }
 }
 
 /// A command.
@@ -64,6 +73,12 @@ pub enum Command {
         /// The file; - is stdin.
         file: PathBuf,
     },
+    /// Zeroing and corporate actions: files that become ordinary adjustments.
+    ///
+    /// Every line of the file is checked first; if one is wrong, nothing is sent. Each becomes one
+    /// adjustment, posted once however often the job is run.
+    #[command(subcommand)]
+    Job(JobCommand),
     /// List lanes.
     Lanes {
         /// Only lanes of this status: active, suspended or redriving.
@@ -141,6 +156,10 @@ pub enum QueueCommand {
 #[derive(Debug, Clone, Subcommand)]
 pub enum ConfigCommand {
     /// Check a folder of configuration files as a whole and make it the next revision.
+    ///
+    /// What open positions live by cannot change (C6). A push that changes such a thing while none is
+    /// open waits some seconds, until what was under way is seen to have opened none; if it has, or
+    /// that cannot be seen, the revision is taken back.
     Push {
         /// Holds currencies.json, instruments.json and rulebooks/<product>.json.
         directory: PathBuf,
@@ -210,16 +229,6 @@ pub enum ParkedCommand {
     Skip(SkipArguments),
 }
 
-/// Who makes a change: what cannot be a name is nobody.
-fn operator(text: &str) -> Result<String, String> {
-    let name: String = text.trim().chars().filter(|c| !c.is_control()).collect();
-    match name.chars().count() {
-        0 => Ok("unknown".to_owned()),
-        1..=OPERATOR_CHARS_MAX => Ok(name),
-        chars => Err(format!("has {chars} characters, {OPERATOR_CHARS_MAX} is the most")),
-    }
-}
-
 /// Reads the process's arguments.
 ///
 /// # Errors
@@ -227,11 +236,16 @@ fn operator(text: &str) -> Result<String, String> {
 /// is the one that stands for books that are wrong.
 pub fn read() -> Result<Arguments, ExitCode> {
     let matches = Arguments::command().after_help(settings::help()).try_get_matches();
-    matches.and_then(|matches| Arguments::from_arg_matches(&matches)).map_err(|error| {
+    let read = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
+    let mut arguments = read.map_err(|error| {
         // Where stderr is gone, nobody is left to be told.
         let _ = error.print();
         if error.use_stderr() { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS }
-    })
+    })?;
+    if arguments.operator().is_err() {
+        arguments.operator = operator::of_process();
+    }
+    Ok(arguments)
 }
 
 #[cfg(test)]
@@ -264,12 +278,19 @@ mod tests {
     }
 
     #[test]
+    fn an_operator_without_a_name_is_nobody() {
+        for nobody in ["", "  ", "\t\n"] {
+            let line = ["capctl", "lanes", "--operator", nobody];
+            let arguments = Arguments::try_parse_from(line).unwrap();
+            assert_eq!(arguments.operator(), Err(NobodyNamed), "{nobody:?}");
+        }
+    }
+
+    #[test]
     fn global_flags_stand_anywhere() {
         let arguments =
             read("capctl parked show A-1 3 --stage position --operator ann --json").unwrap();
         assert!(arguments.json);
-        assert_eq!(arguments.operator, "ann");
-        assert_eq!(operator(""), Ok("unknown".to_owned()));
-        assert!(operator(&"x".repeat(65)).is_err());
+        assert_eq!(arguments.operator(), Ok("ann"));
     }
 }

@@ -20,6 +20,13 @@ async fn every_command_has_a_purpose() {
         ),
         ("config show", "Show a revision of the configuration"),
         ("publish", "Publish envelopes, one JSON a line, in the order of every account"),
+        ("job", "Zeroing and corporate actions: files that become ordinary adjustments"),
+        ("job adjust", "Post the adjustments of a file, one a line"),
+        (
+            "job zero",
+            "Bring balances of a list of accounts to zero: what they owe, or what they have",
+        ),
+        ("job action", "Post a corporate action: of each holding, a ratio of it in a currency"),
         ("lanes", "List lanes"),
         ("lane show", "Show where an account's lane stands in every stage"),
         ("parked", "List, show and skip parked messages"),
@@ -93,7 +100,9 @@ async fn a_command_needs_only_its_own_settings() {
         assert!(!told.contains("CLEARING_DATABASE_URL"), "{command}: {told}");
     }
     // What changes something outside of any lane is written down in clearing's database.
-    for command in ["queue create acme", "config push config", "publish -"] {
+    for command in
+        ["queue create acme", "config push config", "publish -", "job adjust file.csv --job j-1"]
+    {
         let told = Tool::default().refused(command, 1).await;
         assert!(told.contains("CLEARING_DATABASE_URL is not set"), "{command}: {told}");
         assert!(!told.contains("ACCOUNT_DATABASE_URL"), "{command}: {told}");

@@ -80,6 +80,22 @@ async fn configurations_are_numbered(tool: &Tool) {
     assert_eq!(first["document"]["currencies"]["USDT"], 6);
     let told = tool.refused("config show --revision 9", 1).await;
     assert!(told.contains("there is no revision 9: they are numbered from 1 to 2"), "{told}");
+    who_is_not_named_is_the_user_of_the_process(tool, &push).await;
+}
+
+async fn who_is_not_named_is_the_user_of_the_process(tool: &Tool, push: &str) {
+    let system = std::process::Command::new("id").arg("-un").output().unwrap();
+    let user = String::from_utf8(system.stdout).unwrap().trim().to_owned();
+    for named in [None, Some("  ")] {
+        let mut environment = tool.environment.clone();
+        environment.retain(|(name, _)| name != "USER");
+        environment.extend(named.map(|name| ("USER".to_owned(), name.to_owned())));
+        let unnamed = Tool { environment };
+        assert_eq!(unnamed.json(push).await["pushed_by"], user.as_str(), "{named:?}");
+    }
+    let audit = tool.json("audit --limit 2").await;
+    let entries = audit["entries"].as_array().unwrap();
+    assert!(entries.iter().all(|entry| entry["operator"] == user.as_str()), "{audit:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -12,7 +12,7 @@ use crate::events::{PERPETUAL, SPOT, deposit, funded, perpetual_fill};
 use crate::tools::capctl;
 
 /// A copy of the shipped configuration in which `from` is `to` in one file.
-fn changed(folder: &Path, file: &str, from: &str, to: &str) {
+pub(crate) fn changed(folder: &Path, file: &str, from: &str, to: &str) {
     let shipped = repository().join("config");
     std::fs::create_dir_all(folder.join("rulebooks")).unwrap();
     let files = [

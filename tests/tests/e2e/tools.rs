@@ -9,6 +9,9 @@ use tokio::process::Command;
 
 use crate::events::{PERPETUAL, SPOT, deposit, funded, perpetual_fill, reserve};
 
+/// Who runs the tools, where a test names nobody else.
+const OPERATOR: (&str, &str) = ("USER", "e2e");
+
 /// Runs `capctl` against the installation.
 pub(crate) async fn capctl(world: &World, arguments: &[&str]) -> Output {
     capctl_with(world, arguments, &[]).await
@@ -24,6 +27,7 @@ pub(crate) async fn capctl_with(
     Command::new(binaries().join("capctl"))
         .args(arguments)
         .envs(environment)
+        .env(OPERATOR.0, OPERATOR.1)
         .envs(extra.iter().copied())
         .stdin(std::process::Stdio::null())
         .output()

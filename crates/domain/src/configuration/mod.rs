@@ -145,6 +145,12 @@ impl Configuration {
                     format!("subjects: {subject} is gone, and accounts may hold money in it");
                 return Err(wrong(file, reason));
             }
+            if let Some(code) = was.currencies.difference(&is.currencies).next() {
+                return Err(wrong(
+                    file,
+                    format!("currencies: {code} is gone, and accounts may hold it"),
+                ));
+            }
             if is.version < was.version || (is.version == was.version && !is.same_rules(was)) {
                 let reason = format!(
                     "version: {} does not follow {}, and the rules are others",

@@ -16,7 +16,8 @@ fn the_same_revision_again_and_one_with_more_in_it_are_taken() {
     assert_eq!(after_shipped(shipped()), Ok(()));
     let mut more = patched(&Set("/currencies/EUR", json!(2)));
     more["instruments"]["spot"]["pairs"].as_array_mut().unwrap().push(json!("ETH/BTC"));
-    assert_eq!(after_shipped(more), Ok(()));
+    more["rulebooks"][0]["currencies"].as_array_mut().unwrap().push(json!("EUR"));
+    assert_eq!(after_shipped(more), Ok(()), "a product may hold one currency more");
 }
 
 #[test]
@@ -32,7 +33,11 @@ fn what_no_account_could_survive_is_refused() {
     let cfd = without_bonus["rulebooks"][2].to_string().replace("\"bonus\"", "\"rebates\"");
     without_bonus["rulebooks"][2] = serde_json::from_str(&cfd).unwrap();
     without_bonus["rulebooks"][2]["version"] = json!(2);
+    let mut without_hkd = shipped();
+    let held = without_hkd["rulebooks"][0]["currencies"].as_array_mut().unwrap();
+    held.retain(|code| code != "HKD");
     let cases = [
+        (without_hkd, "rulebooks/spot.json: currencies: HKD is gone, and accounts may hold it"),
         (
             without_bonus,
             "rulebooks/cfd.json: subjects: bonus is gone, and accounts may hold money in it",

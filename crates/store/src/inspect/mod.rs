@@ -6,4 +6,7 @@ mod positions;
 
 pub use lanes::{FOUND_LANES_MAX, find_lanes, list_lanes, show_lane};
 pub use parked::{Parked, Resolution, list_parked, show_parked};
-pub use positions::open_positions;
+pub use positions::{
+    ACCOUNTS_PAGE_MAX, accounts_with_open_positions, filled_under_earlier, lane_numbers,
+    numbers_taken, open_positions,
+};

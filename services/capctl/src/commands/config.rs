@@ -8,19 +8,16 @@ use cap_aws::ConfigurationStore;
 use cap_aws::configuration::{ConfigurationStoreError, PushedConfiguration};
 use cap_aws::files::read_configuration;
 use cap_domain::clearing::Clearing;
-use cap_domain::configuration::{
-    Changed, Configuration, ConfigurationDocument, InstrumentsDocument,
-};
+use cap_domain::configuration::{ConfigurationDocument, InstrumentsDocument};
 use cap_domain::position::Positions;
 use cap_domain::time::Timestamp;
 use cap_service::environment;
-use cap_store::inspect::open_positions;
 use serde::Serialize;
-use sqlx::PgPool;
 
 use crate::answer::Answer;
 use crate::audit_log::AuditLog;
 use crate::databases::pool;
+use crate::parameters::{Push, PushError, Waits};
 use crate::settings::{DatabaseUrl, Prefix};
 use crate::table::{Align, Table};
 
@@ -46,19 +43,25 @@ pub(super) async fn push(directory: &Path, by: &str, now: Timestamp) -> anyhow::
     type Wanted = (Databases, Prefix);
     let ((clearing, positions), Prefix(prefix)) =
         environment::read::<Wanted>(&environment::process)?;
-    let positions = pool(&positions.url)?;
+    let (clearing, positions) = (pool(&clearing.url)?, pool(&positions.url)?);
     let document = read_configuration(directory).context("the configuration is refused")?;
     let command = format!("config push {}", directory.display());
-    let log = AuditLog::open(pool(&clearing.url)?, by, command).await?;
-    let pushed = push_unless_open(&store(&prefix).await, &positions, &document, by, now).await;
-    let pushed = pushed.map_err(|error| match error.downcast::<ConfigurationStoreError>() {
+    let log = AuditLog::open(clearing.clone(), by, command).await?;
+    let push = Push {
+        store: &store(&prefix).await,
+        clearing: &clearing,
+        positions: &positions,
+        document: &document,
+        by,
+        waits: Waits::default(),
+    };
+    let pushed = push.push(|| now).await.map_err(|error| match error {
         // The error names its file as the folder has it.
-        Ok(ConfigurationStoreError::Refused(error)) => {
+        PushError::NotPushed(ConfigurationStoreError::Refused(error)) => {
             let file = directory.join(error.document);
             anyhow!("the configuration is refused: {}: {}", file.display(), error.reason)
         }
-        Ok(error) => error.into(),
-        Err(error) => error,
+        error => error.into(),
     });
     let revision = log.conclude(pushed, |revision| format!("revision {revision}")).await?;
     tracing::info!(operator = by, revision, "pushed a configuration");
@@ -69,47 +72,6 @@ pub(super) async fn push(directory: &Path, by: &str, now: Timestamp) -> anyhow::
         currencies: document.currencies.len(),
         products: document.rulebooks.iter().map(|rulebook| rulebook.product.to_string()).collect(),
     })
-}
-
-/// Pushes `document`, unless it changes what open positions live by (C6). Looked at again once it is
-/// in force: if a fill opened one meanwhile, the revision is taken back. (Whatever a position was
-/// opened under, it keeps until it is closed.)
-async fn push_unless_open(
-    store: &ConfigurationStore,
-    positions: &PgPool,
-    document: &ConfigurationDocument,
-    by: &str,
-    now: Timestamp,
-) -> anyhow::Result<u64> {
-    let previous = store.latest().await?;
-    let next = Configuration::check(0, document.clone()).map_err(ConfigurationStoreError::from)?;
-    // What this release cannot read, it cannot compare with either.
-    let changed = match previous.map(|previous| Configuration::check(0, previous.document)) {
-        Some(Ok(previous)) => next.changed_since(&previous),
-        Some(Err(_)) | None => Vec::new(),
-    };
-    check_nothing_open(positions, &changed).await?;
-    let revision = store.push(document, by, now).await?;
-    if let Err(error) = check_nothing_open(positions, &changed).await {
-        let again = store.take_back(revision, by, now).await?;
-        return Err(error.context(format!(
-            "positions were opened meanwhile: revision {revision} was taken back by {again}"
-        )));
-    }
-    Ok(revision)
-}
-
-async fn check_nothing_open(positions: &PgPool, changed: &[Changed]) -> anyhow::Result<()> {
-    for changed in changed {
-        let Changed { product, symbol } = changed;
-        let open = open_positions(positions, product, symbol.as_ref()).await?;
-        if open > 0 {
-            let are = if open == 1 { "is" } else { "are" };
-            let s = if open == 1 { "" } else { "s" };
-            bail!("{changed} cannot change: there {are} {open} open position{s} (C6)");
-        }
-    }
-    Ok(())
 }
 
 pub(super) async fn show(revision: Option<u64>) -> anyhow::Result<Answer> {

@@ -50,7 +50,7 @@ pub(super) async fn rehearse(account: &AccountKey, waiting: &[Waiting]) -> anyho
 }
 
 /// What clearing decides by: the latest revision, as it takes it up itself.
-async fn in_force() -> anyhow::Result<Configuration> {
+pub(super) async fn in_force() -> anyhow::Result<Configuration> {
     let Prefix(prefix) = environment::read(&environment::process)?;
     let store = ConfigurationStore::new(cap_aws::connect().await.dynamodb, &prefix);
     let latest = store.latest().await?;

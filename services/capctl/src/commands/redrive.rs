@@ -46,12 +46,7 @@ pub(super) struct Waiting {
 }
 
 pub(super) async fn redrive(arguments: &RedriveArguments, by: &str) -> anyhow::Result<Answer> {
-    let stages = of_stages(arguments.stage)?;
-    let account = find_account(stages.iter().map(|(_, pool)| pool), &arguments.account).await?;
-    let waiting = waiting(&account, stages, arguments).await?;
-    if arguments.dry_run {
-        return dry_run::rehearse(&account, &waiting).await;
-    }
+    let (account, waiting) = asked_for(arguments).await?;
     let connection = connection::from_environment().await?;
     let mut report =
         Report { account: account.clone(), done: true, redrives: Vec::new(), left: Vec::new() };
@@ -66,6 +61,19 @@ pub(super) async fn redrive(arguments: &RedriveArguments, by: &str) -> anyhow::R
         report.redrives.push(StageRedriven { stage, redriven });
     }
     Ok(Answer::new(&report)?.done(report.done))
+}
+
+/// Tells what the redrive would do; nothing is changed, so nobody is named.
+pub(super) async fn dry_run(arguments: &RedriveArguments) -> anyhow::Result<Answer> {
+    let (account, waiting) = asked_for(arguments).await?;
+    dry_run::rehearse(&account, &waiting).await
+}
+
+async fn asked_for(arguments: &RedriveArguments) -> anyhow::Result<(AccountKey, Vec<Waiting>)> {
+    let stages = of_stages(arguments.stage)?;
+    let account = find_account(stages.iter().map(|(_, pool)| pool), &arguments.account).await?;
+    let waiting = waiting(&account, stages, arguments).await?;
+    Ok((account, waiting))
 }
 
 /// The lanes that are to be redriven, the last stage first: what an earlier one sends on then finds

@@ -31,6 +31,7 @@ impl Terminal {
         let child = Command::new("script")
             .args(["-q", "-f", "-e", "-c", &command, "/dev/null"])
             .envs(environment.map(|(name, value)| (name, value)))
+            .env("USER", "e2e")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
