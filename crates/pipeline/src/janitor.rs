@@ -166,7 +166,10 @@ fn number<S: Stage>(letter: &Received) -> Option<(AccountKey, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use async_trait::async_trait;
+    use cap_domain::routing::Routes;
 
     use super::*;
     use crate::queues::{EntryFailure, EntryResult, Outgoing, Unreachable};
@@ -176,6 +179,10 @@ mod tests {
 
     #[async_trait]
     impl Queues for Overdue {
+        async fn list_again(&self) -> Result<Arc<Routes>, Unreachable> {
+            Ok(Arc::default())
+        }
+
         async fn receive(
             &self,
             _: &QueueName,
