@@ -8,7 +8,7 @@
 //! ([`check`]), once to send ([`post`]). A line's request id is made of the job's id and of what the
 //! line is about ([`request_id`]), never of its number, so the same file under the same job id
 //! changes nothing, whatever lines were put in, taken out or moved meanwhile; and a line that says
-//! something else now is refused by CAP as `request_id_conflict` (ADR 11). CAP has no branch for any
+//! something else now is refused by CAP as `request_id_conflict` (ADR 13). CAP has no branch for any
 //! of this: its journal sees adjustments.
 
 mod adjustment;
