@@ -130,9 +130,9 @@ pub enum Command {
     Trace {
         /// The request's id.
         request_id: RequestId,
-        /// Its account.
+        /// Its account; if left out, every lane of clearing is asked for the request.
         #[arg(long)]
-        account: AccountArgument,
+        account: Option<AccountArgument>,
     },
 }
 

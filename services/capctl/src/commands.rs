@@ -62,6 +62,6 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         Command::Audit(arguments) => audit::audit(arguments).await,
         Command::Verify { account, settled } => verify::verify(account.as_ref(), *settled).await,
         Command::TrialBalance => trial_balance::trial_balance().await,
-        Command::Trace { request_id, account } => trace::trace(account, request_id).await,
+        Command::Trace { request_id, account } => trace::trace(account.as_ref(), request_id).await,
     }
 }

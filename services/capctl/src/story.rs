@@ -1,19 +1,23 @@
 //! The story of one request: event → plan → position change → posting → outcome, as the journals
 //! have it.
 //!
-//! Guarantees that every figure is read, not computed again: a story tells what was decided, and
-//! `verify` proves that it was decided rightly. The journals are found by key, so a story needs the
-//! account.
+//! Every decision is read, not made again: a story tells what was decided, and `verify` proves that it was
+//! decided rightly. What was there before it, and the numbers behind a plan's names, no row has:
+//! they are the fold of the rows in front of it ([`before`]). The journals are found by key, so a
+//! story needs the account.
 
+mod before;
 mod telling;
 
 use anyhow::{Context as _, bail};
-use cap_domain::account::{AccountRuling, Accounts};
+use cap_domain::account::{AccountRuling, Accounts, Balance};
 use cap_domain::clearing::{Clearing, ClearingRuling};
 use cap_domain::ids::{AccountKey, RequestId};
-use cap_domain::lane::{Row, Stage, StageName};
+use cap_domain::lane::{Output, Row, Stage, StageName};
+use cap_domain::money::Money;
 use cap_domain::outcome::{Outcome, OutcomeMessage};
-use cap_domain::position::{PositionRuling, Positions};
+use cap_domain::plan::AmountName;
+use cap_domain::position::{PositionChange, PositionRuling, Positions};
 use cap_domain::time::Timestamp;
 use cap_store::inspect::{list_parked, show_lane};
 use cap_store::journal::row_of_request;
@@ -41,16 +45,42 @@ pub struct Story {
     pub ending: String,
     /// What upstream sent; none while clearing has not journaled it.
     pub event: Option<EventTold>,
+    /// The figures of the plan that are not zero, by the names that the rulebook has for them.
+    pub figures: Vec<Figure>,
     /// What clearing decided.
     pub clearing: Option<Chapter<ClearingRuling>>,
+    /// The positions of the event's symbol before it; none if there is no symbol, or nobody can tell.
+    pub positions_before: Option<Vec<PositionChange>>,
     /// What position decided; none also where the product has no positions.
     pub position: Option<Chapter<PositionRuling>>,
+    /// The balances of the currencies it touched, before it; none if nobody can tell.
+    pub balances_before: Option<Vec<Balance>>,
     /// What account posted.
     pub posting: Option<Chapter<AccountRuling>>,
+    /// What CAP sent itself after it: each has a story of its own.
+    pub followed_by: Vec<Followed>,
     /// Where it was parked, and what became of that.
     pub parked: Vec<ParkedTold>,
     /// What upstream was told.
     pub outcome: Option<Outcome>,
+}
+
+/// One figure of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// Its name in rulebooks; the first word says which stage computed it.
+    pub name: AmountName,
+    /// What it came to.
+    pub amount: Money,
+}
+
+/// An event that CAP sent itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Followed {
+    /// Into whose lane.
+    pub account: AccountKey,
+    /// Its request id.
+    pub request_id: String,
 }
 
 /// What upstream sent.
@@ -124,18 +154,37 @@ pub async fn tell(
     };
     let clearing = first.as_ref().map(chapter::<Clearing>).transpose()?;
     let position = middle.as_ref().map(chapter::<Positions>).transpose()?;
+    let figures = before::figures(databases, account, first.as_ref(), middle.as_ref()).await?;
+    let positions_before = before::positions(databases, account, middle.as_ref()).await?;
+    let balances_before = before::balances(databases, account, last.as_ref()).await?;
+    let followed_by = last.as_ref().map(|row| followed_by(account, row)).transpose()?;
     let ending = ending(outcome.as_ref(), &parked, clearing.as_ref(), position.is_some());
     Ok(Story {
         account: account.clone(),
         request_id: request_id.clone(),
         ending,
         event: first.as_ref().map(event).transpose()?,
+        figures,
         clearing,
+        positions_before,
         position,
+        balances_before,
         posting: last.as_ref().map(chapter::<Accounts>).transpose()?,
+        followed_by: followed_by.unwrap_or_default(),
         parked,
         outcome,
     })
+}
+
+fn followed_by(account: &AccountKey, row: &Row) -> anyhow::Result<Vec<Followed>> {
+    let outputs = Accounts::outputs(account, row)?.into_iter();
+    let followed = outputs.filter_map(|output| match output {
+        Output::Event { account, deduplication_id, .. } => {
+            Some(Followed { account, request_id: deduplication_id })
+        }
+        Output::Forward { .. } | Output::Outcome { .. } => None,
+    });
+    Ok(followed.collect())
 }
 
 fn event(row: &Row) -> anyhow::Result<EventTold> {

@@ -135,7 +135,6 @@ async fn what_cannot_be_read_is_refused_before_anything_is_asked() {
         ("lanes --stage payment", "\"payment\" is not a stage: clearing, position or account"),
         ("lane show a/b", "account \"a_b\" is not company_product_group_account"),
         ("config show --revision 0", "0 is not in 1.."),
-        ("trace r-1", "--account <ACCOUNT>"),
         ("parked skip A-1 1", "--reason <REASON>"),
         ("repair A-1 --currency usdt --amount 1 --reason r", "currency \"usdt\" is not 2 to 12"),
         ("redrive A-1 --canary --through 3", "'--canary' cannot be used with '--through"),

@@ -109,9 +109,11 @@ async fn a_request_is_told_from_event_to_outcome(tool: &Tool) {
     let story = tool.text(&format!("trace perp-fill --account {PERPETUAL}")).await;
     for part in [
         "perp-fill · trade.filled · acme_perpetual_retail_A-1",
-        "planned by rulebook version",
-        "position.margin_from_reserve",
+        "planned by rulebook version 3, by its rule for trade.filled",
+        "nothing was held before",
+        "position.margin_from_reserve  400.000000 USDT",
         "BTC-USDT is long 0.1 at 40000, margin 400.000000",
+        "had USDT: available 600.000000, frozen 400.000000",
         "then USDT: available 598.000000, margin 400.000000",
         "ending    posted",
     ] {
@@ -122,6 +124,9 @@ async fn a_request_is_told_from_event_to_outcome(tool: &Tool) {
         words.windows(5).any(|leg| leg == ["frozen", "→", "margin", "400.000000", "USDT"]),
         "{story}"
     );
+    assert_eq!(tool.text("trace perp-fill").await, story, "the request's id is enough");
+    let told = tool.refused("trace nobody", 1).await;
+    assert!(told.contains("name its --account"), "{told}");
     let story =
         tool.json(&format!("trace spot-hopeless --account {}", SPOT.replace('_', "/"))).await;
     assert_eq!(story["outcome"]["reason"]["code"], "insufficient_funds", "{story}");

@@ -3,6 +3,7 @@
 mod plan;
 mod stage;
 
+pub use plan::figures;
 pub use stage::{
     Clearing, ClearingRuling, EXPIRY_MILLIS, FUTURE_MILLIS_MAX, REPAIR_KIND, Submission,
 };

@@ -30,7 +30,11 @@ const fn shortfall_of(event: &Event) -> Shortfall {
     }
 }
 
-fn figures(event: &Event) -> Result<Vec<(AmountName, Money)>, MoneyError> {
+/// The figures that an event itself brings, by name; those that are zero as well.
+///
+/// # Errors
+/// If one is out of range.
+pub fn figures(event: &Event) -> Result<Vec<(AmountName, Money)>, MoneyError> {
     Ok(match event {
         Event::DepositReceived { amount, .. }
         | Event::WithdrawalRequested { amount, .. }

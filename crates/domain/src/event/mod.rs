@@ -369,16 +369,21 @@ impl Event {
         }
     }
 
-    /// The contract's symbol, where the event is about one.
-    pub const fn symbol(&self) -> Option<&Symbol> {
+    /// The contract, where the event is about one.
+    pub const fn contract(&self) -> Option<&Contract> {
         match self {
-            Self::ContractFilled(fill) => Some(&fill.contract.symbol),
+            Self::ContractFilled(fill) => Some(&fill.contract),
             Self::FundingCharged { contract, .. }
             | Self::FundingUnpaid { contract, .. }
             | Self::MarginChanged { contract, .. }
             | Self::LeverageChanged { contract, .. }
-            | Self::MarginPosted { contract, .. } => Some(&contract.symbol),
+            | Self::MarginPosted { contract, .. } => Some(contract),
             _ => None,
         }
+    }
+
+    /// The contract's symbol, where the event is about one.
+    pub fn symbol(&self) -> Option<&Symbol> {
+        self.contract().map(|contract| &contract.symbol)
     }
 }

@@ -2,6 +2,7 @@
 
 mod apply;
 mod change;
+mod figures;
 mod fill;
 mod funding;
 mod liquidation;
@@ -12,6 +13,7 @@ mod state;
 mod terms;
 
 pub use change::{PositionChange, PositionSide};
+pub use figures::figures;
 pub use fill::{Filled, fill};
 pub use funding::funding;
 pub use liquidation::{Backing, Exposure, isolated_liquidation_price, liquidation_price};

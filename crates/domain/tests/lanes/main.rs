@@ -13,6 +13,7 @@ mod figures;
 mod forged_transfers;
 mod journal;
 mod margin;
+mod named_figures;
 mod outcomes;
 mod redrive;
 mod repetition;

@@ -1,9 +1,11 @@
 //! What support asks of a stage's database: lanes, what is parked in them, open positions.
 
+mod history;
 mod lanes;
 mod parked;
 mod positions;
 
+pub use history::{HISTORY_ROWS_MAX, state_before};
 pub use lanes::{FOUND_LANES_MAX, find_lanes, list_lanes, show_lane};
 pub use parked::{Parked, Resolution, list_parked, show_parked};
 pub use positions::{

@@ -11,7 +11,7 @@ use cap_domain::refusal::Refusal;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Chapter, Story, by_position};
+use super::{Chapter, Figure, Followed, Story, by_position};
 use crate::table::{Align, shortened};
 
 /// The most characters of one field of an event.
@@ -34,11 +34,19 @@ impl fmt::Display for Story {
         }
         if let Some(chapter) = &self.clearing {
             self.opening(f, "clearing", chapter)?;
-            clearing(f, &chapter.ruling)?;
+            clearing(f, &chapter.ruling, kind)?;
+            self.figures_of(f, "event.")?;
+            if let ClearingRuling::Planned { legs, .. } = &chapter.ruling {
+                planned(f, legs)?;
+            }
         }
         match (&self.position, &self.clearing) {
             (Some(chapter), _) => {
                 self.opening(f, "position", chapter)?;
+                if let Some(before) = &self.positions_before {
+                    held_before(f, before)?;
+                }
+                self.figures_of(f, "position.")?;
                 position(f, &chapter.ruling)?;
             }
             (None, Some(chapter)) if !by_position(&chapter.ruling) => {
@@ -48,7 +56,13 @@ impl fmt::Display for Story {
         }
         if let Some(chapter) = &self.posting {
             self.opening(f, "account", chapter)?;
+            for balance in self.balances_before.iter().flatten() {
+                balance_told(f, "had", balance)?;
+            }
             posting(f, &chapter.ruling)?;
+            for Followed { account, request_id } in &self.followed_by {
+                writeln!(f, "            followed by {request_id} for {account}")?;
+            }
         }
         for parked in &self.parked {
             let now = if parked.waits { "waits" } else { "was resolved" };
@@ -61,6 +75,16 @@ impl fmt::Display for Story {
 }
 
 impl Story {
+    /// The figures that one stage computed, by their names.
+    fn figures_of(&self, f: &mut fmt::Formatter<'_>, stage: &str) -> fmt::Result {
+        let of_stage = |figure: &&Figure| figure.name.text().starts_with(stage);
+        let figures: Vec<&Figure> = self.figures.iter().filter(of_stage).collect();
+        let width = figures.iter().map(|figure| figure.name.text().len()).max().unwrap_or_default();
+        figures.iter().try_for_each(|Figure { name, amount }| {
+            writeln!(f, "            {:<width$}  {amount}", name.text())
+        })
+    }
+
     fn opening<R>(
         &self,
         f: &mut fmt::Formatter<'_>,
@@ -95,14 +119,17 @@ pub(crate) fn outcome(outcome: &Outcome) -> String {
     }
 }
 
-fn clearing(f: &mut fmt::Formatter<'_>, ruling: &ClearingRuling) -> fmt::Result {
+fn clearing(f: &mut fmt::Formatter<'_>, ruling: &ClearingRuling, kind: &str) -> fmt::Result {
     match ruling {
-        ClearingRuling::Planned { rulebook, legs, rates, .. } => {
-            writeln!(f, "            planned by rulebook version {rulebook}")?;
+        ClearingRuling::Planned { rulebook, rates, .. } => {
+            writeln!(
+                f,
+                "            planned by rulebook version {rulebook}, by its rule for {kind}"
+            )?;
             if !rates.is_empty() {
                 writeln!(f, "            at the rates {rates}")?;
             }
-            planned(f, legs)
+            Ok(())
         }
         ClearingRuling::Refused { refusal, .. } => refused(f, refusal),
     }
@@ -183,10 +210,23 @@ fn moved(f: &mut fmt::Formatter<'_>, align: Align, moves: &[(&str, &str, String)
     })
 }
 
+/// What was held of the symbol before.
+fn held_before(f: &mut fmt::Formatter<'_>, before: &[PositionChange]) -> fmt::Result {
+    if before.is_empty() {
+        return writeln!(f, "            nothing was held before");
+    }
+    before.iter().try_for_each(|held| writeln!(f, "            before: {}", in_words(held)))
+}
+
 fn changed(f: &mut fmt::Formatter<'_>, position: &PositionChange) -> fmt::Result {
+    let realised_profit = &position.realised_profit;
+    writeln!(f, "            {}, realised {realised_profit}", in_words(position))
+}
+
+fn in_words(position: &PositionChange) -> String {
     let PositionChange { symbol, side, quantity, entry_price, margin, .. } = position;
     let of_two = position.position_side.map(|of_two| format!(" {of_two}")).unwrap_or_default();
-    let held = match side {
+    match side {
         PositionSide::Flat => format!("{symbol}{of_two} is closed"),
         PositionSide::Long | PositionSide::Short => {
             let price = entry_price.map(|price| format!(" at {price}")).unwrap_or_default();
@@ -196,18 +236,20 @@ fn changed(f: &mut fmt::Formatter<'_>, position: &PositionChange) -> fmt::Result
             let side = word(side);
             format!("{symbol} is {side} {quantity}{price}, margin {margin}{liquidation}")
         }
-    };
-    let realised_profit = &position.realised_profit;
-    writeln!(f, "            {held}, realised {realised_profit}")
+    }
 }
 
 /// What an account has afterwards: the shares that are not empty.
 pub(crate) fn balance_after(f: &mut fmt::Formatter<'_>, balance: &Balance) -> fmt::Result {
+    balance_told(f, "then", balance)
+}
+
+fn balance_told(f: &mut fmt::Formatter<'_>, when: &str, balance: &Balance) -> fmt::Result {
     let there = balance.shares().filter(|(_, money)| !money.is_zero());
     let there: Vec<String> =
         there.map(|(name, money)| format!("{name} {}", money.amount())).collect();
     let told = if there.is_empty() { "nothing".to_owned() } else { there.join(", ") };
-    writeln!(f, "            then {}: {told}", balance.available.currency())
+    writeln!(f, "            {when} {}: {told}", balance.available.currency())
 }
 
 /// The word that the contract has for `value`.
