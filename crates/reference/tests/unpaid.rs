@@ -138,9 +138,9 @@ fn the_sides_of_a_hedge_account_are_netted_and_the_side_that_pays_decides() {
 fn beyond_the_margin_withdrawals_go_before_anything_is_owed_and_are_told_with_what_took_them() {
     let mut page = Page::with("perpetual", &["235 USDT"]);
     page.posted(isolated("BTC-USDT", "buy 0.1 @ 20000"));
+    page.posted(json!({ "type": "liquidation.started" }));
     let asked = about("withdrawal.requested", "30 USDT", json!({ "withdrawal_id": "w-1" }));
     page.take_as("asked-w-1", asked, 0);
-    page.posted(json!({ "type": "liquidation.started" }));
     // 5 of 215 from available, 200 from the margin, and 10 of the 30 on hold.
     let before = page.model.seq(Stage::Account);
     let expected = page.take_as("f-1", funding("BTC-USDT", "0.1075", "20000"), 0);

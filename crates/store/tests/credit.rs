@@ -6,16 +6,19 @@ mod support;
 
 use cap_domain::lane::StageName;
 use cap_store::trial_balance::trial_balance;
-use serde_json::json;
-use support::{Installation, deposit};
+use serde_json::{Value, json};
+use support::{Installation, TRADER, deposit};
 
 const BORROWER: &str = "acme_spot_retail_B-1";
+
+fn withdrawal(id: &str, amount: &str) -> Value {
+    json!({"type": "withdrawal.requested", "withdrawal_id": id, "currency": "HKD", "amount": amount})
+}
 
 /// 200 USDT are short, which 200.19 USD buy with 0.009829 to spare; and two withdrawals on hold.
 async fn borrowing() -> Installation {
     let mut installation = Installation::with_history().await;
     let credit = json!({"currency": "USD", "limit": "500"});
-    let withdrawal = |id: &str, amount: &str| json!({"type": "withdrawal.requested", "withdrawal_id": id, "currency": "HKD", "amount": amount});
     for event in [
         json!({"type": "account.opened", "customer": "c-9", "credit": credit}),
         deposit("100"),
@@ -50,14 +53,21 @@ async fn the_house_exchange_is_not_zero_and_the_trial_balance_is() {
 
 #[tokio::test]
 async fn withdrawals_that_losses_took_are_gone_and_the_proof_agrees() {
-    let mut installation = borrowing().await;
-    installation.submit(BORROWER, json!({"type": "liquidation.started"})).await;
-    let fee = json!({"type": "fee.charged", "currency": "HKD", "amount": "5", "reason": "custody"});
-    installation.submit(BORROWER, fee).await;
+    // Asked for during the liquidation, with margin in use, they wait; so losses may take them.
+    let mut installation = Installation::with_history().await;
+    for event in [
+        json!({"type": "liquidation.started"}),
+        json!({"type": "deposit.received", "currency": "HKD", "amount": "50", "reference": "tx-2"}),
+        withdrawal("w-1", "30"),
+        withdrawal("w-2", "20"),
+        json!({"type": "fee.charged", "currency": "HKD", "amount": "5", "reason": "custody"}),
+    ] {
+        installation.submit(TRADER, event).await;
+    }
     let pool = installation.pool(StageName::Account);
     let withdrawals = "select withdrawals from account where account_id = $1";
     let withdrawals: String =
-        sqlx::query_scalar(withdrawals).bind(BORROWER).fetch_one(pool).await.unwrap();
+        sqlx::query_scalar(withdrawals).bind(TRADER).fetch_one(pool).await.unwrap();
     assert!(withdrawals.contains("w-1") && !withdrawals.contains("w-2"), "{withdrawals}");
     assert_eq!(installation.verify().await.mismatches, []);
     assert!(trial_balance(pool).await.unwrap().is_zero());
