@@ -7,6 +7,7 @@ mod support;
 
 use cap_domain::lane::StageName;
 use cap_domain::position::{MarginMode, PositionKey, PositionMode, PositionState, Positions};
+use cap_store::verify::VerifyOptions;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use support::{Installation, TRADER, deposit, fill, key, load, opened};
@@ -126,8 +127,13 @@ async fn margin_that_is_put_aside_and_not_with_its_position_yet_is_counted() {
     // What follows of it is an event for clearing, which nobody delivers here.
     let event = json!({"type": "margin.changed", "symbol": "BTC-USDT", "position_side": "long", "amount": "25"});
     installation.submit(TRADER, event).await;
-    let report = installation.verify().await;
+    let flowing = VerifyOptions { settled: false, account: None };
+    let report = installation.verify_with(&flowing).await;
     assert_eq!(report.mismatches, [], "account has it, and says what for");
+    let told = installation.verify().await.mismatches;
+    let [lost] = told.as_slice() else { panic!("{told:#?}") };
+    assert!(lost.what.starts_with("its margin.posted margin:"), "{}", lost.what);
+    assert!(lost.what.ends_with(&format!("never arrived at {TRADER}")), "{}", lost.what);
 
     let pool = installation.pool(StageName::Account);
     let alteration = "update balance set margin = margin - 25, available = available + 25 where currency = 'USDT'";
@@ -135,6 +141,17 @@ async fn margin_that_is_put_aside_and_not_with_its_position_yet_is_counted() {
     let says = "margin is 1615 USDT, the sum over its positions 1615 USDT, and 25 USDT is under way to them";
     let told = installation.verify().await.mismatches;
     assert!(told.iter().any(|mismatch| mismatch.what == says), "{told:#?}");
+}
+
+#[tokio::test]
+async fn margin_that_nobody_put_aside_is_told_as_made_up() {
+    let mut installation = hedged().await;
+    let made_up = json!({"type": "margin.posted", "symbol": "BTC-USDT", "position_side": "long", "currency": "USDT", "amount": "25"});
+    installation.submit(TRADER, made_up).await;
+    let told = installation.verify().await.mismatches;
+    let says =
+        |what: &str| what.starts_with("its margin.posted r-") && what.contains("was made up");
+    assert!(told.iter().any(|mismatch| says(&mismatch.what)), "{told:#?}");
 }
 
 /// Writes the trader's position as a task of the release before does.

@@ -77,9 +77,13 @@ impl Posting<'_> {
         let owed = self.net_of(line)?.negated();
         let Some(exchange) = self.rates.between(moved.currency(), line) else { return Ok(()) };
         let there = self.net_of(moved.currency())?;
-        let declared = match self.open.get(&moved.currency().code) {
-            Some(open) => open.came_into_declared()?,
-            None => Money::zero(moved.currency()),
+        let nothing = Money::zero(moved.currency());
+        let (declared, gained) = match self.open.get(&moved.currency().code) {
+            Some(open) => {
+                let gained = open.net().minus(open.net_before)?;
+                (open.came_into_declared()?, gained.or_zero().min(there.or_zero())?)
+            }
+            None => (nothing, nothing),
         };
         let most = moved.min(there.plus(declared)?)?;
         if !owed.is_positive() || !most.is_positive() {
@@ -93,7 +97,8 @@ impl Posting<'_> {
         if exchange.of(repaid)?.is_zero() {
             return Ok(());
         }
-        self.free(repaid.minus(there)?)?;
+        // What was available before stays: what was credited repays.
+        self.free(repaid.minus(gained)?)?;
         self.exchange(&exchange, repaid)
     }
 

@@ -94,6 +94,15 @@ fn through_the_exchange_it_repays_what_is_owed_on_the_card() {
                 "USD 40 borrowed",
                 "external:bank → bonus 7.8 HKD; external:bank → cash 70.2 HKD; bonus → available 7.8 HKD; cash → available 70.2 HKD; available → house:exchange 78 HKD; house:exchange → available 10 USD; available → borrowed 10 USD",
             ),
+            // What was available before stays: what is credited repays.
+            (
+                "HKD 1000 available; USD 50 borrowed",
+                Some("500 USD"),
+                at_rates(deposit("78 HKD"), "USD/HKD 7.8"),
+                "posted",
+                "HKD 1000 available; USD 40 borrowed",
+                "external:bank → bonus 7.8 HKD; external:bank → cash 70.2 HKD; bonus → available 7.8 HKD; cash → available 70.2 HKD; available → house:exchange 78 HKD; house:exchange → available 10 USD; available → borrowed 10 USD",
+            ),
             // Without the rate it stays where it was credited.
             (
                 "USD 50 borrowed",

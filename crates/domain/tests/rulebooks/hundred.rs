@@ -107,9 +107,13 @@ fn break_leg(document: &Value, rulebook: usize, kind: &str, leg: usize) -> Vec<B
             "is not an amount of",
         ),
         replaced(changed("to", shipped["from"].clone()), place.clone(), "to itself"),
-        with(None, None, legs.clone(), "is moved by no leg"),
         with(Some(shipped.clone()), Some(shipped.clone()), legs, "is moved by 2 legs"),
     ];
+    // The one figure that a rulebook may leave out: it is forced then.
+    if shipped["amount"] != "position.isolated_funding_paid" {
+        let legs = format!("events.{kind}.legs");
+        broken.push(with(None, None, legs, "is moved by no leg"));
+    }
     let shortfall = format!("{place}.shortfall");
     broken.push(if shipped["from"] == "available" {
         let mut silent = shipped.clone();

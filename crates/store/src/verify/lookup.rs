@@ -41,7 +41,14 @@ pub(super) async fn page(
         " from journal where (account_id, seq) > ($1, $2) and kind = any($3) and account_id <= $4
         order by account_id, seq limit 500"
     );
-    let kinds = [EventKind::TransferRequested.name(), EventKind::TransferArrived.name()];
+    let kinds = [
+        EventKind::TransferRequested,
+        EventKind::TransferArrived,
+        EventKind::MarginChanged,
+        EventKind::LeverageChanged,
+        EventKind::FundingCharged,
+    ];
+    let kinds = kinds.map(EventKind::name);
     let rows: Vec<JournalRecord> = sqlx::query_as(rows)
         .bind(after_account)
         .bind(bigint(after_seq))

@@ -1,5 +1,5 @@
-//! Proving transfers: what one lane of account sent into another lane arrived there, once and unaltered,
-//! and nothing came out of transit that did not go in.
+//! Proving what CAP sends itself: what one lane of account sent into another lane, or into its own for a
+//! position, arrived there, once and unaltered, and nothing came out of transit that did not go in.
 //!
 //! Forwards it walks the rows that lead on to another lane, a page at a time, and asks for what each led to
 //! by its key; backwards one statement asks the account database for what nobody sent. Account's

@@ -31,7 +31,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(10);
 const APART: &str = "position has applied this fill already: skipped, position and money are apart, and `verify` will say so; rather repair what keeps it from being posted, and redrive";
 
 /// What skipping leaves behind that CAP sent itself.
-const ON_ITS_WAY: &str = "CAP sent this to itself for a transfer: skipped, its money stays in transit or its sender keeps it under way for ever, and `verify` will say so; rather repair what keeps it from being applied, and redrive";
+const ON_ITS_WAY: &str = "CAP sent this to itself: skipped, money stays in transit or in margin that no position has, or funding stays unpaid, or a transfer is kept under way for ever, and `verify` will say so; rather repair what keeps it from being applied, and redrive";
 
 #[derive(Debug, Serialize)]
 struct Skipped {
