@@ -57,13 +57,24 @@ impl PostgresCluster {
     /// # Errors
     /// See [`PostgresError`].
     pub fn start_temporary() -> Result<Self, PostgresError> {
+        Self::start_temporary_with(&[])
+    }
+
+    /// As [`start_temporary`](Self::start_temporary), with server settings that win over the usual
+    /// ones: names and values as in `postgresql.conf`.
+    ///
+    /// # Errors
+    /// See [`PostgresError`].
+    pub fn start_temporary_with(
+        settings: &'static [(&'static str, &'static str)],
+    ) -> Result<Self, PostgresError> {
         let binaries = Binaries::find(&SearchPath::system())?;
         let temporary = tempfile::Builder::new()
             .prefix("cap-postgres-")
             .tempdir()
             .map_err(|source| PostgresError::io("creating a temporary directory", source))?;
         let directory = temporary.path().to_path_buf();
-        Self::open(binaries, &directory, Some(temporary))
+        Self::open(binaries, &directory, Some(temporary), settings)
     }
 
     /// As [`start`](Self::start), with programs found on another search path.
@@ -74,13 +85,14 @@ impl PostgresCluster {
         let binaries = Binaries::find(search)?;
         std::fs::create_dir_all(directory)
             .map_err(|source| PostgresError::io("creating the cluster's directory", source))?;
-        Self::open(binaries, directory, None)
+        Self::open(binaries, directory, None, &[])
     }
 
     fn open(
         binaries: Binaries,
         directory: &Path,
         temporary: Option<TempDir>,
+        settings: &'static [(&'static str, &'static str)],
     ) -> Result<Self, PostgresError> {
         let directory = directory
             .canonicalize()
@@ -90,6 +102,7 @@ impl PostgresCluster {
             data: directory.join("data"),
             log: directory.join("postgres.log"),
             remove_after_kill: temporary.is_some().then(|| directory.clone()),
+            settings,
         };
         keep_previous_log(&place.log)?;
         let owner = Owner::choose(&place.data)?;

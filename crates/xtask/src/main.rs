@@ -1,5 +1,6 @@
-//! Developer commands: `cargo xtask demo | up | test | chaos | planted | crowd | ci`.
+//! Developer commands: `cargo xtask demo | up | test | bench | chaos | planted | crowd | ci`.
 
+mod bench;
 mod build;
 mod chaos;
 mod ci;
@@ -51,6 +52,8 @@ enum Command {
         /// Only tests whose name contains this.
         filter: Option<String>,
     },
+    /// Measure CAP beside what else would do it; ten to sixty minutes, alone on the machine.
+    Bench(bench::Bench),
     /// Run CAP under faults and crashes and compare it with the reference model.
     Chaos(chaos::Chaos),
     /// Plant known bugs into a copy of the last commit, one by one, and see that chaos finds each.
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Demo { trades, json, built } => demo::run(trades.as_deref(), json, built),
         Command::Up { env_file, built } => up::run(env_file, built),
         Command::Test { filter } => test::run(filter.as_deref()),
+        Command::Bench(bench) => bench::run(&bench),
         Command::Chaos(chaos) => chaos::run(&chaos),
         Command::Planted(planted) => planted::run(&planted),
         Command::Crowd(crowd) => crowd::run(&crowd),

@@ -56,6 +56,8 @@ pub(super) struct Place {
     pub(super) log: PathBuf,
     /// Removed by the guard when this process is killed: the directory of a temporary cluster.
     pub(super) remove_after_kill: Option<PathBuf>,
+    /// Settings that win over [`SETTINGS`].
+    pub(super) settings: &'static [(&'static str, &'static str)],
 }
 
 /// A running server, a child of this process.
@@ -97,7 +99,7 @@ impl Postmaster {
 
         let mut command = owner.command(&binaries.program("postgres"));
         command.arg("-D").arg(&place.data).arg("-p").arg(port.to_string());
-        for (name, value) in SETTINGS {
+        for (name, value) in SETTINGS.iter().chain(place.settings) {
             command.arg("-c").arg(format!("{name}={value}"));
         }
         // Its own process group: Ctrl-C in a terminal must reach the services first.

@@ -1,0 +1,108 @@
+//! The clearing stage with its journal, with and without claims on request ids in DynamoDB.
+
+use std::sync::Arc;
+
+use cap_domain::clearing::Clearing;
+use cap_domain::routing::{Channel, QueueName, Routes, Scope};
+use cap_pipeline::prepare::Complete;
+use cap_pipeline::{Limits, system_time};
+use cap_stack::Stack;
+use cap_stage::{Connections, Wired};
+
+use super::{ACCOUNTS, PER_SECOND};
+use crate::arena::Arena;
+use crate::ledger::QueueMessage;
+use crate::report::{Bound, Figure, Section};
+use crate::stage::FedStage;
+use crate::traffic::{COMPANY, Mix, Spread, Traders};
+use crate::{Plan, Told};
+
+/// What is left of the rate with claims.
+const WITH_CLAIMS_MIN: f64 = 0.75;
+
+/// Messages of a round.
+const MESSAGES: usize = 80_000;
+
+/// The installation whose table of claims is used.
+const PREFIX: &str = "bench-claims";
+
+pub(crate) async fn clearing(
+    arena: &Arena,
+    plan: &Plan,
+    told: &Told<'_>,
+) -> anyhow::Result<Section> {
+    let mut section =
+        Section::new("clearing", "the clearing stage alone, spot fills on 10,000 accounts");
+    told("spot fill through clearing: DynamoDB");
+    let stack = Stack::start_with(arena.postgres_url()).await?;
+    stack.install(PREFIX, &arena.configuration).await?;
+    let mut with = Side::open(arena, &stack, "with_claims", true).await?;
+    let mut without = Side::open(arena, &stack, "without_claims", false).await?;
+    let messages = plan.scaled(MESSAGES);
+    for round in 0..=plan.rounds {
+        told(&format!("spot fill through clearing, {}", plan.name_of(round)));
+        without.round(arena, messages, round > 0).await?;
+        with.round(arena, messages, round > 0).await?;
+    }
+    let with = with.close(arena, "spot fill with claims").await?;
+    let without = without.close(arena, "spot fill without claims").await?;
+    let left = with.over(&without, "with claims over without");
+    section.tell(with);
+    section.tell(without);
+    section.check(left, Bound::AtLeast(WITH_CLAIMS_MIN));
+    Ok(section)
+}
+
+struct Side {
+    traders: Traders,
+    fed: FedStage,
+    database: &'static str,
+    rates: Vec<f64>,
+}
+
+impl Side {
+    async fn open(
+        arena: &Arena,
+        stack: &Stack,
+        database: &'static str,
+        claims: bool,
+    ) -> anyhow::Result<Self> {
+        let pool = arena.database::<Clearing>(database).await?;
+        let stage = Arc::new(arena.clearing()?);
+        let prepare = if claims {
+            let scope: Scope = format!("{COMPANY}_spot").parse()?;
+            let names = Channel::ALL.map(|channel| QueueName::new(channel, scope.clone()));
+            let connections = Connections {
+                aws: stack.connect().await,
+                database: pool.clone(),
+                prefix: PREFIX.to_owned(),
+            };
+            Clearing::wire(&connections, &Arc::new(Routes::new(names))).await?.1
+        } else {
+            Arc::new(Complete)
+        };
+        let mut fed = FedStage::start(stage, prepare, pool, "spot", Limits::default())?;
+        let traders = Traders::new(Mix::SpotFill, Spread::Uniform, 0, ACCOUNTS, database);
+        fed.take(queued(traders.opening(system_time()))).await?;
+        Ok(Self { traders, fed, database, rates: Vec::new() })
+    }
+
+    async fn round(&mut self, arena: &Arena, messages: usize, counts: bool) -> anyhow::Result<()> {
+        let events = queued(self.traders.events(messages, system_time()));
+        arena.settle().await?;
+        let took = self.fed.take(events).await?;
+        if counts {
+            self.rates.push(messages as f64 / took.as_secs_f64());
+        }
+        Ok(())
+    }
+
+    async fn close(self, arena: &Arena, name: &str) -> anyhow::Result<Figure> {
+        arena.drop_database(self.fed.stop().await?, self.database).await?;
+        Ok(Figure::new(name, PER_SECOND, self.rates))
+    }
+}
+
+fn queued(envelopes: Vec<crate::traffic::Envelope>) -> Vec<QueueMessage> {
+    envelopes.iter().map(QueueMessage::of_envelope).collect()
+}
