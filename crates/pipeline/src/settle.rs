@@ -4,7 +4,7 @@
 //! the database refuses is split until the guilty message is alone and poisoned, and while the
 //! database is unreachable everything waits and nothing is parked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cap_domain::ids::AccountKey;
@@ -193,10 +193,9 @@ impl<S: Stage> Settler<'_, S> {
             }
         }
         // Q20: what expired meanwhile may already be in another consumer's hands.
-        let still_ours = |account: &AccountKey| {
-            lanes.iter().any(|work| work.account == *account && work.is_ours())
-        };
-        planned.retain(|(change, _)| still_ours(&change.account));
+        let lost: HashSet<&AccountKey> =
+            lanes.iter().filter(|work| !work.is_ours()).map(|work| &work.account).collect();
+        planned.retain(|(change, _)| !lost.contains(&change.account));
         let (changes, steps): (Vec<LaneChange<S>>, Vec<Vec<Step>>) = planned.into_iter().unzip();
         let accounts: Vec<AccountKey> =
             changes.iter().map(|change| change.account.clone()).collect();
