@@ -124,7 +124,9 @@ impl Book {
 
     /// Takes a valid event. After a stop the book is of no use: the caller works on a copy.
     pub(super) fn take(&mut self, reading: &Reading, asked: Asked<'_>) -> Result<Posted, Stop> {
-        if matches!(reading.event, Event::Opened { hedge: true, .. }) && !self.product.has_positions() {
+        if matches!(reading.event, Event::Opened { hedge: true, .. })
+            && !self.product.has_positions()
+        {
             return Err(Stop::Rejected("invalid_request"));
         }
         if matches!(&reading.event, Event::TransferRequested { to, .. } if *to == self.account) {

@@ -128,15 +128,15 @@ impl Model {
     pub fn run(&mut self, errand: &Errand) -> Taken<Done> {
         let mut after = self.book.clone();
         let came = match &errand.what {
-            What::Own(own, rates) => after.follow(own, rates).map(Arrival::Landed),
+            What::Own(own, rates) => after.follow(own, rates).map(Arrival::landed),
             What::Arrived(transfer) => after.receive(transfer),
-            What::Landed(transfer) => after.settle(transfer, false).map(Arrival::Landed),
-            What::Returned(transfer) => after.settle(transfer, true).map(Arrival::Landed),
+            What::Landed(transfer) => after.settle(transfer, false).map(Arrival::landed),
+            What::Returned(transfer) => after.settle(transfer, true).map(Arrival::landed),
         };
         let expected = match came {
             Ok(Arrival::Landed(posted)) => {
                 self.book = after;
-                Done::Posted(self.followed_up(errand, posted))
+                Done::Posted(self.followed_up(errand, *posted))
             }
             Ok(Arrival::Refused(code)) => Done::Rejected(self.rejected(code)),
             Err(_) => {

@@ -44,10 +44,10 @@ use book::{Asked, Book, Posted, Stop};
 pub use cancelled::CancelledWithdrawal;
 pub(crate) use contract::{Contract, QUANTITY_DECIMALS};
 pub(crate) use currency::{Currency, written};
-pub(crate) use event::Amount;
 pub use due::{Due, first_tellings};
-pub use errand::{Done, Errand, Taken};
 use errand::What;
+pub use errand::{Done, Errand, Taken};
+pub(crate) use event::Amount;
 use event::{Event, Unreadable};
 pub(crate) use event::{MarginMode, PositionSide};
 use exchange::Rates;
@@ -93,11 +93,7 @@ pub struct Model {
 impl Model {
     /// An account nobody has heard of.
     pub fn new(account: &Account) -> Self {
-        Self {
-            book: Book::new(account),
-            asked: BTreeMap::new(),
-            seqs: BTreeMap::new(),
-        }
+        Self { book: Book::new(account), asked: BTreeMap::new(), seqs: BTreeMap::new() }
     }
 
     /// Takes the account's next message and says what must come of it, with what CAP sends itself for
@@ -253,7 +249,7 @@ impl Model {
     /// Numbers a message in every stage on the account's path up to `last`; the number in the last.
     fn numbered_through(&mut self, last: Stage) -> u64 {
         for stage in Stage::ALL.into_iter().filter(|stage| *stage <= last) {
-            if stage != Stage::Position || self.book.product.has_positions() {
+            if stage != Stage::Position || self.book.product.goes_by_positions() {
                 *self.seqs.entry(stage).or_default() += 1;
             }
         }

@@ -28,6 +28,12 @@ impl Product {
         matches!(self, Self::Perpetual | Self::Cfd)
     }
 
+    /// Whether its messages go by the position stage: of a product that is not there they take the whole
+    /// path, which no document says.
+    pub(super) const fn goes_by_positions(self) -> bool {
+        self.has_positions() || matches!(self, Self::Unknown)
+    }
+
     pub(crate) const fn currencies(self) -> &'static [Currency] {
         match self {
             Self::Spot | Self::Perpetual => &Currency::ALL,

@@ -30,9 +30,15 @@ pub(super) struct Transfer {
 /// What becomes of a transfer that arrives.
 #[derive(Debug)]
 pub(super) enum Arrival {
-    Landed(Posted),
+    Landed(Box<Posted>),
     /// It cannot land, for the reason of this code.
     Refused(&'static str),
+}
+
+impl Arrival {
+    pub(super) fn landed(posted: Posted) -> Self {
+        Self::Landed(Box::new(posted))
+    }
 }
 
 impl Fields {
@@ -89,7 +95,7 @@ impl Book {
             }
             Status::Unopened => "account_not_found",
             Status::Closed => "account_closed",
-            Status::Open => return self.credit(transfer.amount).map(Arrival::Landed),
+            Status::Open => return self.credit(transfer.amount).map(Arrival::landed),
         };
         Ok(Arrival::Refused(refused))
     }

@@ -49,8 +49,7 @@ impl Author {
         let book = self.model.book();
         let side = one_of(dice, &PositionSide::BOTH);
         let open = book.positions.iter().find(|(_, held)| held.quantity != 0);
-        let (usual, price) =
-            if self.is_cfd() { ("EUR-USD", "1.1") } else { ("BTC-USDT", "60000") };
+        let (usual, price) = if self.is_cfd() { ("EUR-USD", "1.1") } else { ("BTC-USDT", "60000") };
         let mut event = json!({
             "type": "trade.filled", "trade_id": format!("t-{number}"),
             "order_id": format!("m-{number}"), "symbol": usual, "side": "buy",

@@ -100,8 +100,7 @@ impl Author {
         let sides = self.model.book().positions.values();
         let sides = sides.filter(|side| side.contract.symbol == held.contract.symbol);
         let worth = value(&held.contract, sides.map(|side| side.quantity).sum(), mark);
-        let (spendable, payable) =
-            (self.held(currency).spendable(), self.held(currency).payable());
+        let (spendable, payable) = (self.held(currency).spendable(), self.held(currency).payable());
         let margin = held.margin;
         let unpaid = match dice.random_range(0..6) {
             0 => margin,

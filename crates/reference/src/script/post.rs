@@ -11,7 +11,7 @@ use super::{Message, Step};
 use crate::model::{Errand, Model, Taken};
 
 /// How often something comes that is under way, before the next message.
-const ARRIVALS_PER_MILLE: u32 = 300;
+const ARRIVALS_PER_MILLE: u32 = 120;
 
 /// What is on its way, and the steps so far.
 #[derive(Debug)]

@@ -58,13 +58,21 @@ fn destination(account: &Account) -> Value {
 
 /// Something that no transfer says.
 fn break_transfer(event: &mut Value, dice: &mut StdRng) {
-    let whole = [("transfer_id", None), ("to", None), ("to", Some(json!("A-1"))), ("amount", Some(json!("0")))];
+    let whole = [
+        ("transfer_id", None),
+        ("to", None),
+        ("to", Some(json!("A-1"))),
+        ("amount", Some(json!("0"))),
+    ];
     if happens(dice, 500) {
         let (field, wrong) = whole[dice.random_range(0..whole.len())].clone();
         return break_field(event, field, wrong);
     }
     let field = one_of(dice, &["company", "product", "customer_group", "account", "colour"]);
-    let wrong = one_of(dice, &[Some("no_name"), Some(""), Some("far-too-long-for-any-name-of-an-account"), None]);
+    let wrong = one_of(
+        dice,
+        &[Some("no_name"), Some(""), Some("far-too-long-for-any-name-of-an-account"), None],
+    );
     let wrong = if field == "colour" { Some("red") } else { wrong };
     break_field(&mut event["to"], field, wrong.map(|wrong| json!(wrong)));
 }

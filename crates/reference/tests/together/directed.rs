@@ -5,7 +5,8 @@ use cap_reference::script::Account;
 use serde_json::{Value, json};
 
 use crate::common;
-use crate::world::{World, envelope, sound};
+use crate::envelopes::{envelope, sound};
+use crate::world::World;
 
 /// So many transfers of an account may be under way (ADR 9).
 const UNDER_WAY_MAX: usize = 100;
@@ -128,7 +129,9 @@ fn an_account_closes_once_its_transfer_has_landed_and_not_before() {
     page.posted(SPOT, closed);
     page.posted(CFD, transfer(SPOT, "2 USDT"));
     let refused = page.next();
-    assert!(matches!(refused, Done::Rejected(Expected::Rejected { ref code, .. }) if code == "account_closed"));
+    assert!(
+        matches!(refused, Done::Rejected(Expected::Rejected { ref code, .. }) if code == "account_closed")
+    );
     assert_eq!(page.money(CFD, "USDT"), "3.000000 cash");
     assert!(matches!(page.next(), Done::Posted(_)));
     assert_eq!(page.money(CFD, "USDT"), "5.000000 cash");

@@ -10,7 +10,9 @@
 #[path = "../../../domain/tests/common/mod.rs"]
 mod common;
 mod directed;
+mod envelopes;
 mod ledger;
+mod side;
 mod tally;
 mod world;
 
@@ -25,6 +27,9 @@ const CASES: u64 = 2_000;
 /// How many long ones.
 const LONG_CASES: u64 = 20;
 
+/// How many of accounts that change their margins all the time.
+const MARGIN_CASES: u64 = 120;
+
 /// A few accounts for a short time, most of which open.
 fn short() -> Shape {
     Shape { accounts: 6, messages: 40, strangers_per_mille: 40, ..Shape::together() }
@@ -32,6 +37,22 @@ fn short() -> Shape {
 
 fn long() -> Shape {
     Shape { accounts: 8, messages: 800, strangers_per_mille: 0, ..Shape::together() }
+}
+
+/// Few accounts that mind their margins, so that much is between a change and its arrival.
+fn of_margins() -> Shape {
+    Shape {
+        accounts: 3,
+        messages: 200,
+        margin_per_mille: 300,
+        isolated_per_mille: 800,
+        transfers_per_mille: 40,
+        losses_per_mille: 0,
+        late_per_mille: 900,
+        strangers_per_mille: 0,
+        passers_by_per_mille: 0,
+        ..Shape::together()
+    }
 }
 
 fn go_through(seeds: impl Iterator<Item = u64>, shape: &Shape) -> Tally {
@@ -50,11 +71,17 @@ fn go_through(seeds: impl Iterator<Item = u64>, shape: &Shape) -> Tally {
 #[test]
 fn short_lives_of_all_products_are_what_the_model_says_and_conserve_money() {
     let tally = go_through(0..CASES, &short());
-    tally.assert_everything_happened();
+    tally.assert_everything_happened(&tally::OF_SHORT_LIVES);
 }
 
 #[test]
 fn long_lives_of_all_products_are_what_the_model_says_and_conserve_money() {
     let tally = go_through(10_000..10_000 + LONG_CASES, &long());
-    tally.assert_everything_happened();
+    tally.assert_everything_happened(&tally::OF_LONG_LIVES);
+}
+
+#[test]
+fn margin_and_unpaid_funding_that_come_late_find_what_is_open_by_then() {
+    let tally = go_through(20_000..20_000 + MARGIN_CASES, &of_margins());
+    tally.assert_happened(&tally::OF_MARGINS);
 }
