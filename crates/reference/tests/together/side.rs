@@ -101,6 +101,25 @@ impl Side {
         assert_eq!(ours, sums, "contra subjects: {place}");
     }
 
+    /// What the account has less what it owes, by currency.
+    pub(crate) fn held(&self) -> Vec<(String, i128)> {
+        let balances = self.story.account.state.balances.values();
+        let shares = balances.flat_map(|balance| balance.shares());
+        let sign = |name: &str| if name == "borrowed" { -1 } else { 1 };
+        let of = |(name, money): (_, cap_domain::money::Money)| {
+            let name: String = ToString::to_string(&name);
+            (money.currency().to_string(), sign(&name) * units(&money.amount()))
+        };
+        shares.map(of).collect()
+    }
+
+    /// What its legs have brought to contra subjects, by currency.
+    pub(crate) fn outside(&self) -> Vec<(String, i128)> {
+        let sums = self.ledger.sums.iter();
+        let contra = sums.filter(|((_, subject), _)| subject.contains(':') || subject == "transit");
+        contra.map(|((currency, _), units)| (currency.clone(), *units)).collect()
+    }
+
     /// Positions are the model's; the margin they have, by currency.
     fn check_positions(&self, place: &str) -> BTreeMap<String, i128> {
         let mut margin: BTreeMap<String, i128> = BTreeMap::new();

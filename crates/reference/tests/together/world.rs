@@ -201,12 +201,24 @@ impl World {
             let seed = self.seed;
             let side = self.side(&account);
             for balance in side.story.account.state.balances.values() {
-                assert!(balance.margin.is_zero(), "seed {seed} {} {balance:?}", account.key());
+                assert!(balance.margin.is_zero(), "seed {seed} {account:?} {balance:?}");
             }
             side.story.clearing.prove();
             side.story.position.prove();
             side.story.account.prove();
         }
+        self.check_sum();
+    }
+
+    /// What all accounts have and what the world outside of them has come to nothing together.
+    fn check_sum(&self) {
+        let mut sums: BTreeMap<String, i128> = BTreeMap::new();
+        for side in self.sides.values() {
+            for (currency, units) in side.held().into_iter().chain(side.outside()) {
+                *sums.entry(currency).or_default() += units;
+            }
+        }
+        assert!(sums.values().all(|sum| *sum == 0), "seed {}: {sums:?}", self.seed);
     }
 }
 
