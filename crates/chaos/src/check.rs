@@ -205,7 +205,8 @@ async fn check_books(
     for (code, due) in &due {
         let Some(found) = found.get(code) else { continue };
         let found = serde_json::to_value(found)?;
-        for (name, amount) in due.amounts() {
+        let declared = due.declared.iter().map(|(name, amount)| (*name, amount.as_str()));
+        for (name, amount) in due.amounts().into_iter().chain(declared) {
             if found[name] != amount {
                 let held = &found[name];
                 wrong(invariant::BOOKS, format!("{code} {name} is {held}, the model has {amount}"));

@@ -148,11 +148,12 @@ fn compare_ends(model: &Model, story: &Story, account: &Account, seed: u64) {
     assert_eq!(ours, theirs, "{place}");
 }
 
-/// Linear positions of one-way accounts in the end; of others, every outcome was compared.
+/// Linear positions of one-way perpetual accounts in the end; of others, every outcome was compared.
 fn compare_positions(model: &Model, story: &Story, account: &Account, seed: u64) {
     let place = format!("seed {seed} {}", account.key());
     let ours = model.positions();
-    if ours.values().any(|held| held.position_side.is_some() || held.symbol == "BTC-USD") {
+    let linear = |symbol: &str| matches!(symbol, "BTC-USDT" | "ETH-USDT");
+    if ours.values().any(|held| held.position_side.is_some() || !linear(&held.symbol)) {
         return;
     }
     let theirs = &story.position.state.positions;
@@ -178,6 +179,9 @@ fn shown(balance: &Balance) -> Value {
     let mut shown = json!({ "currency": balance.currency });
     for (name, amount) in balance.amounts() {
         shown[name] = json!(amount);
+    }
+    for (name, amount) in &balance.declared {
+        shown[*name] = json!(amount);
     }
     shown
 }
@@ -293,6 +297,12 @@ fn cards_in_other_currencies() {
 #[test]
 fn losses_that_take_withdrawals() {
     compare_scripts_of(&Shape { losses_per_mille: 120, ..Shape::default() });
+}
+
+#[test]
+fn contracts_for_difference() {
+    compare_scripts_of(&Shape { cfd_per_mille: 1_000, ..Shape::default() });
+    compare_scripts_of(&Shape { cfd_per_mille: 1_000, ..Shape::everything() });
 }
 
 #[test]

@@ -11,8 +11,10 @@ use super::fill::Holding;
 use super::funds::Funds;
 use super::margin::OwnEvent;
 use super::posting::{Contra, Posting, Share};
+use super::product::Product;
+use super::transfer::Transfer;
 use super::withdrawals::{Withdrawal, Withdrawals, take_last};
-use crate::script::Stage;
+use crate::script::{Account, Stage};
 
 /// Whether the account can be posted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,9 @@ pub(super) struct Asked<'a> {
 /// One account.
 #[derive(Debug, Clone)]
 pub(crate) struct Book {
-    pub(super) has_positions: bool,
+    /// Whose it is.
+    pub(super) account: Account,
+    pub(crate) product: Product,
     pub(crate) status: Status,
     pub(crate) hedge: bool,
     pub(crate) credit: Option<Credit>,
@@ -44,6 +48,8 @@ pub(crate) struct Book {
     pub(crate) withdrawals: Withdrawals,
     pub(crate) funds: Funds,
     pub(crate) positions: BTreeMap<Place, Holding>,
+    /// Transfers that left and have neither landed nor come back, by the number of their request.
+    pub(super) under_way: BTreeMap<u64, Transfer>,
 }
 
 /// What an event came to.
@@ -57,6 +63,8 @@ pub(super) struct Posted {
     pub(super) cancelled: Vec<(String, Withdrawal)>,
     /// What CAP sends itself then.
     pub(super) own: Option<OwnEvent>,
+    /// The transfer that leaves.
+    pub(super) sent: Option<Transfer>,
 }
 
 /// Why an event came to nothing.
@@ -80,16 +88,19 @@ impl Stop {
 }
 
 impl Book {
-    pub(super) fn new(has_positions: bool) -> Self {
+    pub(super) fn new(account: &Account) -> Self {
+        let product = Product::of(&account.product);
         Self {
-            has_positions,
+            account: account.clone(),
+            product,
             status: Status::Unopened,
             hedge: false,
             credit: None,
             liquidating: false,
             withdrawals: Withdrawals::new(),
-            funds: Funds::default(),
+            funds: Funds::new(product),
             positions: BTreeMap::new(),
+            under_way: BTreeMap::new(),
         }
     }
 
@@ -113,8 +124,13 @@ impl Book {
 
     /// Takes a valid event. After a stop the book is of no use: the caller works on a copy.
     pub(super) fn take(&mut self, reading: &Reading, asked: Asked<'_>) -> Result<Posted, Stop> {
-        if matches!(reading.event, Event::Opened { hedge: true, .. }) && !self.has_positions {
+        if matches!(reading.event, Event::Opened { hedge: true, .. })
+            && !self.product.has_positions()
+        {
             return Err(Stop::Rejected("invalid_request"));
+        }
+        if matches!(&reading.event, Event::TransferRequested { to, .. } if *to == self.account) {
+            return Err(Stop::INVALID);
         }
         self.check_status(&reading.event)?;
         let result = self.apply(reading, asked);
@@ -141,7 +157,7 @@ impl Book {
             return Err(Stop::Rejected(code));
         }
         // The position stage saw no opening either; of closings it knows nothing.
-        let found_early = self.has_positions && self.status == Status::Unopened;
+        let found_early = self.product.has_positions() && self.status == Status::Unopened;
         Err(Stop::Poisoned { at: if found_early { Stage::Position } else { Stage::Account } })
     }
 
@@ -156,7 +172,7 @@ impl Book {
                 self.credit = credit.map(|limit| Credit { limit, enabled: true });
             }
             Event::Closed => {
-                if self.has_position() || !self.funds.is_empty() {
+                if self.has_position() || !self.funds.is_empty() || !self.under_way.is_empty() {
                     return Err(Stop::Rejected("account_not_empty"));
                 }
                 self.status = Status::Closed;
@@ -193,6 +209,11 @@ impl Book {
             Event::WithdrawalCancelled { id } => {
                 let withdrawal = self.ended(id)?;
                 posting.transfer(withdrawal.amount, Share::Withdrawing, Share::Net);
+            }
+            Event::TransferRequested { id, to, amount } => {
+                shortfall = Shortfall::Reject;
+                let sent = self.send(&mut posting, id, to, *amount, asked.lane_seq)?;
+                posted.sent = Some(sent);
             }
             Event::Reserved { amount, may_borrow } => {
                 shortfall = if *may_borrow { Shortfall::Borrow } else { Shortfall::Reject };
@@ -243,7 +264,7 @@ impl Book {
 
     /// Adds and takes, then closes what is short: first out of withdrawals, if the account is being
     /// liquidated and the event is a loss that happened (W1), then by borrowing.
-    fn post(
+    pub(super) fn post(
         &mut self,
         posting: &Posting,
         terms: &Terms<'_>,
@@ -251,7 +272,7 @@ impl Book {
     ) -> Result<(), Stop> {
         let before = self.funds.clone();
         self.funds.apply(posting)?;
-        posted.touched.extend(posting.moved.keys());
+        posted.touched.extend(posting.touched());
         let mut effect = Effect::of(&before, &self.funds);
         terms.allow(&effect.short)?;
         if self.liquidating && terms.shortfall == Shortfall::Force {

@@ -6,13 +6,13 @@ use super::fraction::{Fraction, Rounding};
 /// Decimals to which quantities are read.
 pub(crate) const QUANTITY_DECIMALS: u32 = 12;
 
-/// A contract without expiry.
+/// A contract without expiry, or for difference.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Contract {
     pub(crate) symbol: &'static str,
     /// Whether quantities are in the quote and money in the base.
     pub(crate) inverse: bool,
-    pub(super) multiplier: i128,
+    pub(crate) multiplier: i128,
     pub(crate) settled_in: Currency,
     pub(super) rounding: Roundings,
 }
@@ -40,14 +40,26 @@ impl Contract {
     };
 
     /// `CONTRACT.md`, "What `cargo xtask up` sets up".
-    pub(crate) const ALL: [Self; 3] = [
+    pub(crate) const PERPETUAL: [Self; 3] = [
         Self::BTC_USDT,
         Self { symbol: "ETH-USDT", ..Self::BTC_USDT },
         Self { symbol: "BTC-USD", inverse: true, settled_in: Currency::BTC, ..Self::BTC_USDT },
     ];
 
+    const EUR_USD: Self = Self {
+        symbol: "EUR-USD",
+        multiplier: 100_000,
+        settled_in: Currency::USD,
+        ..Self::BTC_USDT
+    };
+
+    /// Those in lots, by `config/instruments.json`.
+    pub(crate) const CFD: [Self; 2] =
+        [Self::EUR_USD, Self { symbol: "XAU-USD", multiplier: 100, ..Self::EUR_USD }];
+
     pub(crate) fn of(symbol: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|contract| contract.symbol == symbol)
+        let mut all = Self::PERPETUAL.into_iter().chain(Self::CFD);
+        all.find(|contract| contract.symbol == symbol)
     }
 
     /// What so many units of quantity cost at a price, before the multiplier: `f·p`, of an inverse

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::book::Stop;
 use super::currency::Currency;
+use super::declared::Declared;
 use super::event::Amount;
 use super::exchange::Rates;
 use super::funds::Funds;
@@ -59,8 +60,11 @@ impl Effect {
             if is < 0 && is < was {
                 effect.short.insert(currency, (-is).min(was - is));
             }
-            if is > was {
-                effect.gained.insert(currency, is - was);
+            let (was, is) = (before.of(currency), after.of(currency));
+            let declared = Declared::ALL.map(|subject| is.gained(subject, &was));
+            let gained = (is.net - was.net).max(0) + declared.into_iter().sum::<i128>();
+            if gained > 0 {
+                effect.gained.insert(currency, gained);
             }
         }
         effect
@@ -95,7 +99,8 @@ impl Terms<'_> {
         }
         if let Some(line) = self.line {
             for (currency, gained) in elsewhere(&effect.gained, line.limit.currency) {
-                if self.repay(funds, line.limit.currency, Amount { currency, units: gained }) {
+                let gained = Amount { currency, units: gained };
+                if self.repay(before, funds, line.limit.currency, gained) {
                     touched.extend([currency, line.limit.currency]);
                 }
             }
@@ -118,10 +123,14 @@ impl Terms<'_> {
         Ok(())
     }
 
-    /// Pays back out of what came in and is still free; whether anything was.
-    fn repay(&self, funds: &mut Funds, card: Currency, gained: Amount) -> bool {
+    /// Pays back out of what came in and is still free, declared subjects by way of available; whether
+    /// anything was.
+    fn repay(&self, before: &Funds, funds: &mut Funds, card: Currency, gained: Amount) -> bool {
         let owed = funds.of(card).borrowed();
-        let free = gained.units.min(funds.of(gained.currency).available());
+        let (was, is) = (before.of(gained.currency), funds.of(gained.currency));
+        let declared: i128 =
+            Declared::ALL.into_iter().map(|subject| is.gained(subject, &was)).sum();
+        let free = gained.units.min(is.available() + declared);
         let Some(exchange) = self.rates.between(gained.currency, card) else { return false };
         if owed == 0 || free == 0 {
             return false;
@@ -132,6 +141,7 @@ impl Terms<'_> {
             None | Some(0) => false,
             Some(bought) => {
                 let given = Amount { currency: gained.currency, units };
+                funds.free(before, given);
                 funds.exchange(given, Amount { currency: card, units: bought });
                 true
             }

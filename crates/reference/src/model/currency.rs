@@ -17,6 +17,10 @@ impl Currency {
     /// `CONTRACT.md`, "What `cargo xtask up` sets up".
     pub(crate) const ALL: [Self; 5] = [Self::BTC, Self::ETH, Self::HKD, Self::USD, Self::USDT];
 
+    /// What is traded and in nobody's account; its decimals are those of usual quantities.
+    pub(crate) const EUR: Self = Self { code: "EUR", decimals: 8 };
+    pub(crate) const XAU: Self = Self { code: "XAU", decimals: 8 };
+
     pub(crate) fn of(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|currency| currency.code == code)
     }

@@ -8,12 +8,14 @@ use super::exchange::Rates;
 use super::fields::Fields;
 use super::fraction::Fraction;
 use super::posting::Contra;
+use super::product::Product;
+use crate::script::Account;
 
 /// Decimals to which prices, rates and leverages are read: no event needs more.
 pub(super) const RATE_DECIMALS: u32 = 12;
 
 /// An amount of a currency, in its units.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Amount {
     pub(crate) currency: Currency,
     pub(crate) units: i128,
@@ -125,6 +127,7 @@ pub(super) enum Event {
     WithdrawalRequested { id: String, amount: Amount },
     WithdrawalSettled { id: String },
     WithdrawalCancelled { id: String },
+    TransferRequested { id: String, to: Account, amount: Amount },
     Reserved { amount: Amount, may_borrow: bool },
     Released(Amount),
     PairFilled(PairFill),
@@ -176,6 +179,7 @@ impl Event {
                 | Self::Closed
                 | Self::CreditChanged { .. }
                 | Self::WithdrawalRequested { .. }
+                | Self::TransferRequested { .. }
                 | Self::Reserved { .. }
                 | Self::MarginChanged(_)
                 | Self::LeverageChanged { .. }
@@ -183,11 +187,11 @@ impl Event {
         )
     }
 
-    /// Reads an event of an account that has positions, or has none.
-    pub(super) fn read(event: &Value, has_positions: bool) -> Result<Reading, Unreadable> {
+    /// Reads an event of an account of a product.
+    pub(super) fn read(event: &Value, product: Product) -> Result<Reading, Unreadable> {
         let fields = event.as_object().ok_or(Unreadable::Poison)?;
         let kind = fields.get("type").and_then(Value::as_str).ok_or(Unreadable::Poison)?;
-        let read = Fields::besides_type(fields).into_event(kind, has_positions);
+        let read = Fields::besides_type(fields, product).into_event(kind);
         let request = REQUESTS.contains(&kind);
         read.ok_or(if request { Unreadable::Request } else { Unreadable::Poison })
     }

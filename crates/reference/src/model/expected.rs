@@ -1,5 +1,7 @@
 //! What must come of a message, and whether an outcome says so.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -25,6 +27,8 @@ pub struct Balance {
     pub withdrawing: String,
     /// Owed.
     pub borrowed: String,
+    /// What its product declares besides, by name: what never came is not among it.
+    pub declared: Vec<(&'static str, String)>,
 }
 
 /// A position after an event, as outcomes show it.
@@ -194,7 +198,7 @@ impl Expected {
 }
 
 impl Balance {
-    /// Its amounts by name.
+    /// Its amounts by name, the declared ones aside.
     pub fn amounts(&self) -> [(&'static str, &str); 5] {
         [
             ("available", &self.available),
@@ -209,10 +213,16 @@ impl Balance {
     pub(super) fn is_among(&self, found: &[Value]) -> Result<(), String> {
         let of_currency = |found: &&Value| found["currency"] == self.currency.as_str();
         let found = found.iter().find(of_currency).unwrap_or(&Value::Null);
-        let mut amounts = self.amounts().into_iter();
-        amounts.try_for_each(|(name, amount)| {
-            text(&format!("{} {name}", self.currency), amount, &found[name])
-        })
+        let declared = self.declared.iter().map(|(name, amount)| (*name, amount.as_str()));
+        let due: BTreeMap<&str, &str> = self.amounts().into_iter().chain(declared).collect();
+        for (name, amount) in &due {
+            text(&format!("{} {name}", self.currency), amount, &found[name])?;
+        }
+        let mut names = found.as_object().into_iter().flat_map(|found| found.keys());
+        match names.find(|name| *name != "currency" && !due.contains_key(name.as_str())) {
+            Some(name) => Err(format!("{} {name}: expected none", self.currency)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::event::{
 };
 use super::exchange::Rates;
 use super::posting::Contra;
+use super::product::Product;
 
 /// The events that may borrow or repay in another currency, and so may carry rates (C4).
 const WITH_RATES: [&str; 11] = [
@@ -31,25 +32,27 @@ const BASES: [Currency; 2] = [Currency::BTC, Currency::ETH];
 
 /// The fields of an event that nobody has asked for yet. What is not as it should be is none.
 pub(super) struct Fields {
+    product: Product,
     left: Map<String, Value>,
 }
 
 impl Fields {
-    /// All but the event's type.
-    pub(super) fn besides_type(event: &Map<String, Value>) -> Self {
+    /// All but the event's type, for an account of a product.
+    pub(super) fn besides_type(event: &Map<String, Value>, product: Product) -> Self {
         let mut left = event.clone();
         left.remove("type");
-        Self { left }
+        Self { product, left }
     }
 
     /// The event of this type, if nothing is missing, wrong or too much.
-    pub(super) fn into_event(mut self, kind: &str, has_positions: bool) -> Option<Reading> {
+    pub(super) fn into_event(mut self, kind: &str) -> Option<Reading> {
         let rates = if WITH_RATES.contains(&kind) { self.rates()? } else { Rates::default() };
-        let event = self.event(kind, has_positions)?;
-        self.left.is_empty().then_some(Reading { event, rates })
+        let event = self.event(kind)?;
+        self.is_used_up().then_some(Reading { event, rates })
     }
 
-    fn event(&mut self, kind: &str, has_positions: bool) -> Option<Event> {
+    fn event(&mut self, kind: &str) -> Option<Event> {
+        let has_positions = self.product.has_positions();
         Some(match kind {
             "account.opened" => self.opened()?,
             "account.closed" => Event::Closed,
@@ -71,6 +74,11 @@ impl Fields {
             "withdrawal.cancelled" => {
                 Event::WithdrawalCancelled { id: self.text("withdrawal_id")? }
             }
+            "transfer.requested" => {
+                let id = self.text("transfer_id")?;
+                let to = self.destination()?;
+                Event::TransferRequested { id, to, amount: self.above_zero()? }
+            }
             "order.reserved" => {
                 self.text("order_id")?;
                 let may_borrow = match self.left.remove("may_borrow") {
@@ -86,13 +94,13 @@ impl Fields {
             "trade.filled" if has_positions => Event::ContractFilled(self.contract_fill()?),
             "trade.filled" => Event::PairFilled(self.pair_fill()?),
             "funding.charged" if has_positions => Event::Funded {
-                contract: Contract::of(&self.text("symbol")?)?,
+                contract: self.contract()?,
                 rate: self.rate("rate")?,
                 mark_price: self.rate_above_zero("mark_price")?,
             },
             "margin.changed" if has_positions => Event::MarginChanged(self.margin_change()?),
             "leverage.changed" if has_positions => Event::LeverageChanged {
-                contract: Contract::of(&self.text("symbol")?)?,
+                contract: self.contract()?,
                 leverage: self.rate_above_zero("leverage")?,
             },
             "fee.charged" => {
@@ -125,7 +133,7 @@ impl Fields {
         let credit = match self.left.remove("credit") {
             None => None,
             Some(credit) => {
-                let mut credit = Self { left: credit.as_object()?.clone() };
+                let mut credit = self.of_object(&credit)?;
                 let limit = credit.amount("currency", "limit")?;
                 not_negative(limit.units)?;
                 credit.left.is_empty().then_some(limit)
@@ -156,7 +164,7 @@ impl Fields {
 
     fn contract_fill(&mut self) -> Option<ContractFill> {
         self.trade()?;
-        let contract = Contract::of(&self.text("symbol")?)?;
+        let contract = self.contract()?;
         let margin_mode = match self.one_of("margin_mode", &["cross", "isolated"])?.as_str() {
             "cross" => MarginMode::Cross,
             _ => MarginMode::Isolated,
@@ -178,8 +186,28 @@ impl Fields {
         })
     }
 
+    fn contract(&mut self) -> Option<Contract> {
+        let symbol = self.text("symbol")?;
+        self.product.contract(&symbol)
+    }
+
+    /// The fields of a field.
+    pub(super) fn object(&mut self, field: &str) -> Option<Self> {
+        let object = self.left.remove(field)?;
+        self.of_object(&object)
+    }
+
+    /// Whether nothing is left of them.
+    pub(super) fn is_used_up(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn of_object(&self, object: &Value) -> Option<Self> {
+        Some(Self { product: self.product, left: object.as_object()?.clone() })
+    }
+
     fn margin_change(&mut self) -> Option<MarginChange> {
-        let contract = Contract::of(&self.text("symbol")?)?;
+        let contract = self.contract()?;
         let position_side = self.position_side()?;
         let units = in_units(&self.text("amount")?, contract.settled_in.decimals)?;
         (units != 0).then_some(MarginChange { contract, position_side, units })
@@ -223,7 +251,7 @@ impl Fields {
     }
 
     fn fee(&mut self) -> Option<Amount> {
-        let mut fee = Self { left: self.left.remove("fee")?.as_object()?.clone() };
+        let mut fee = self.object("fee")?;
         fee.amount("currency", "amount").filter(|_| fee.left.is_empty())
     }
 
@@ -240,7 +268,8 @@ impl Fields {
     }
 
     fn amount(&mut self, currency: &str, amount: &str) -> Option<Amount> {
-        let currency = Currency::of(&self.text(currency)?)?;
+        let currency = self.text(currency)?;
+        let currency = self.product.currency(&currency)?;
         let units = in_units(&self.text(amount)?, currency.decimals)?;
         Some(Amount { currency, units })
     }
@@ -257,7 +286,7 @@ impl Fields {
         self.text(field).filter(|found| allowed.contains(&found.as_str()))
     }
 
-    fn text(&mut self, field: &str) -> Option<String> {
+    pub(super) fn text(&mut self, field: &str) -> Option<String> {
         let text = self.left.remove(field)?.as_str()?.to_owned();
         (!text.is_empty()).then_some(text)
     }

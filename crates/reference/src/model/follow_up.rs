@@ -1,22 +1,23 @@
-//! What CAP sends itself after an event, and the outcome it has of its own (ADR 11).
+//! What comes of an event that CAP sends itself, and the outcome it has of its own (ADR 9, ADR 11).
 
 use serde_json::Value;
 
 use super::cancelled::CancelledWithdrawal;
 use super::expected::{Balance, Expected, PositionChange, absent, matches_position, same, text};
 
-/// What CAP sends itself after an event: the model takes it right then, before the next message.
+/// What comes of an event that CAP sends itself.
 ///
 /// Its outcome comes under a request id that CAP derives, which the model does not know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FollowUp {
-    /// `margin.posted` or `funding.unpaid`.
+    /// `margin.posted`, `funding.unpaid`, `transfer.arrived`, `transfer.landed` or
+    /// `transfer.returned`.
     pub kind: &'static str,
     /// Its number at the account stage.
     pub lane_seq: u64,
     /// The currencies touched, afterwards, by code.
     pub balances: Vec<Balance>,
-    /// Every currency that was ever touched, afterwards: an outcome may tell of more than it touched.
+    /// The currencies it may tell of: for the sake of margins and funding, any that was ever touched.
     pub all_balances: Vec<Balance>,
     /// The open positions it is about, afterwards: an outcome tells of one of them, or of none.
     pub positions: Vec<PositionChange>,
@@ -25,7 +26,7 @@ pub struct FollowUp {
 }
 
 impl Expected {
-    /// What CAP sends itself then. A repetition sends nothing anew.
+    /// What CAP sends itself then, if the model takes it at once. A repetition sends nothing anew.
     pub fn follow_up(&self) -> Option<&FollowUp> {
         match self {
             Self::Posted { follow_up, .. } => follow_up.as_deref(),
@@ -36,9 +37,9 @@ impl Expected {
 
 impl FollowUp {
     /// Whether `outcome`, the `outcome` object of a message on the outcome queue, tells of it. What
-    /// it must tell is that it is posted, under which number, and what it touched; neither the
-    /// contract nor ADR 11 says which position and which other balances are shown, but what is
-    /// shown must be so.
+    /// it must tell is that it is posted, under which number, and what it touched; of margins and
+    /// funding neither the contract nor ADR 11 says which position and which other balances are shown,
+    /// but what is shown must be so.
     ///
     /// # Errors
     /// One sentence that names the field, with what was expected and what was found.
@@ -96,6 +97,7 @@ mod tests {
             margin: "0".to_owned(),
             withdrawing: "0".to_owned(),
             borrowed: "0".to_owned(),
+            declared: Vec::new(),
         }
     }
 

@@ -1,8 +1,10 @@
 //! Margin that is put to positions and taken out of them, and what CAP sends itself for it (ADR 11).
 //!
 //! What raises margin is paid first and comes to the position by an event that CAP sends itself;
-//! what lowers it leaves the position at once. In the model that event is taken right after the one
-//! it follows from, so it finds the positions as they were, and nothing of it goes back.
+//! what lowers it leaves the position at once. That event may come behind other messages of the
+//! account: it finds the positions as they are then, and what finds no place goes back.
+
+use std::collections::BTreeMap;
 
 use super::book::{Book, Place, Stop};
 use super::contract::Contract;
@@ -17,9 +19,10 @@ pub(super) enum OwnEvent {
     /// `margin.posted`: margin added is paid and comes to the position.
     MarginAdded { place: Place, units: i128 },
     /// `margin.posted` with a leverage: what the open positions of a contract need under it is paid.
-    Leveraged { contract: Contract, leverage: Rate },
-    /// `funding.unpaid`: what available could not pay of an isolated position's funding.
-    FundingUnpaid { place: Place, units: i128 },
+    Leveraged { contract: Contract, leverage: Rate, units: i128 },
+    /// `funding.unpaid`: what available could not pay of an isolated position's funding, which was long
+    /// or short.
+    FundingUnpaid { place: Place, is_long: bool, units: i128 },
 }
 
 /// The position as it will be, if it is one; and what CAP sends itself to get there.
@@ -31,6 +34,25 @@ impl OwnEvent {
         match self {
             Self::MarginAdded { .. } | Self::Leveraged { .. } => "margin.posted",
             Self::FundingUnpaid { .. } => "funding.unpaid",
+        }
+    }
+
+    /// The margin that is posted and in no position yet.
+    pub(super) fn margin_posted(&self) -> Option<Amount> {
+        match self {
+            Self::MarginAdded { place, units } => amount_at(*place, *units),
+            Self::Leveraged { contract, units, .. } => {
+                Some(Amount { currency: contract.settled_in, units: *units })
+            }
+            Self::FundingUnpaid { .. } => None,
+        }
+    }
+
+    /// The funding that is unpaid.
+    pub(super) fn unpaid(&self) -> Option<Amount> {
+        match self {
+            Self::FundingUnpaid { place, units, .. } => amount_at(*place, *units),
+            _ => None,
         }
     }
 }
@@ -90,35 +112,72 @@ impl Book {
         let amount = Amount { currency: contract.settled_in, units };
         posting.transfer(amount, Share::Net, Share::Margin);
         if units > 0 {
-            return Ok((position, Some(OwnEvent::Leveraged { contract: *contract, leverage })));
+            let own = OwnEvent::Leveraged { contract: *contract, leverage, units };
+            return Ok((position, Some(own)));
         }
         self.positions = after.positions;
         Ok((position, None))
     }
 
-    /// Takes an event that CAP sent itself to the positions, and to the posting what it moves. None
-    /// if a figure is longer than any amount.
+    /// Takes an event that CAP sent itself to the positions as they are by now, and to the posting what
+    /// it moves. None if a figure is longer than any amount.
     pub(super) fn apply_own(&mut self, posting: &mut Posting, own: &OwnEvent) -> Option<()> {
         match own {
-            OwnEvent::MarginAdded { place, units } => {
-                if let Some(held) = self.positions.get_mut(place) {
-                    held.margin += units;
-                }
+            OwnEvent::MarginAdded { place, units } => match self.isolated_at(*place) {
+                Some(held) => held.margin += units,
+                None => back(posting, &Contract::of(place.0)?, *units),
+            },
+            OwnEvent::Leveraged { contract, leverage, units } => {
+                let over = self.share_out(contract, *leverage, *units)?;
+                back(posting, contract, over);
             }
-            OwnEvent::Leveraged { contract, leverage } => {
-                self.leverage(contract, *leverage)?;
-            }
-            OwnEvent::FundingUnpaid { place, units } => {
-                if let Some(held) = self.positions.get_mut(place) {
-                    let currency = held.settled_in();
+            OwnEvent::FundingUnpaid { place, is_long, units } => {
+                let payer = self.isolated_at(*place);
+                let payer = payer.filter(|held| (held.quantity > 0) == *is_long);
+                let drawn = payer.map_or(0, |held| {
                     let drawn = held.margin.min(*units);
                     held.margin -= drawn;
-                    posting.add(currency, Share::Margin, -drawn, Contra::Funding);
-                    posting.add(currency, Share::Net, drawn - units, Contra::Funding);
-                }
+                    drawn
+                });
+                let currency = Contract::of(place.0)?.settled_in;
+                posting.add(currency, Share::Margin, -drawn, Contra::Funding);
+                posting.add(currency, Share::Net, drawn - units, Contra::Funding);
             }
         }
         Some(())
+    }
+
+    /// What is open and isolated there.
+    fn isolated_at(&mut self, place: Place) -> Option<&mut Holding> {
+        let held = self.positions.get_mut(&place);
+        held.filter(|held| held.quantity != 0 && held.margin_mode == MarginMode::Isolated)
+    }
+
+    /// Margins every open position of a contract anew, out of what they set free and what was paid for
+    /// it: the long one first, up to what each needs. What is over; none if a figure is longer than any
+    /// amount.
+    fn share_out(&mut self, contract: &Contract, leverage: Rate, paid: i128) -> Option<i128> {
+        let mut left = paid;
+        let mut needs = Vec::new();
+        for held in self.holdings(contract) {
+            left += held.margin;
+            needs.push((held.place(), held.initial_margin(leverage)?));
+        }
+        // What has enough keeps what it needs, whatever comes before it.
+        let kept: BTreeMap<Place, i128> = needs
+            .iter()
+            .map(|(place, need)| (*place, (*need).min(self.positions[place].margin)))
+            .collect();
+        left -= kept.values().sum::<i128>();
+        for (place, need) in needs {
+            let more = (need - kept[&place]).min(left);
+            left -= more;
+            if let Some(held) = self.positions.get_mut(&place) {
+                held.margin = kept[&place] + more;
+                held.leverage = leverage;
+            }
+        }
+        Some(left)
     }
 
     /// The open positions that an event of CAP's own is about, as they are.
@@ -142,4 +201,15 @@ impl Book {
         }
         Some(())
     }
+}
+
+/// Margin that finds no place goes back.
+fn back(posting: &mut Posting, contract: &Contract, units: i128) {
+    let amount = Amount { currency: contract.settled_in, units };
+    posting.transfer(amount, Share::Margin, Share::Net);
+}
+
+fn amount_at(place: Place, units: i128) -> Option<Amount> {
+    let currency = Contract::of(place.0)?.settled_in;
+    Some(Amount { currency, units })
 }

@@ -4,17 +4,19 @@
 //! It knows neither queues nor retries; a message is taken once, in its place. Poison changes
 //! nothing, which is what skipping it comes to.
 //!
-//! Modelled are the contract's events but `transfer.requested`, which is invalid here: linear and
-//! inverse contracts, cross and isolated, in one-way and in hedge accounts, and credit on a card in
-//! any currency. What CAP sends itself after an event (ADR 11) is taken right behind it, before the
-//! account's next message.
+//! Modelled are the contract's events: pairs and contracts, linear and inverse, cross and isolated, in
+//! one-way and in hedge accounts, credit on a card in any currency, subjects that a product declares
+//! besides (ADR 12), and transfers (ADR 9). What CAP sends itself after an event is an [`Errand`]: when
+//! it comes, the caller says; [`Model::take`] has what is for the same account at once.
 
 mod book;
 mod cancelled;
 mod contract;
 mod credit;
 mod currency;
+mod declared;
 mod due;
+mod errand;
 mod event;
 mod exchange;
 mod expected;
@@ -28,6 +30,8 @@ mod margin;
 mod pair;
 mod positions;
 mod posting;
+mod product;
+mod transfer;
 mod withdrawals;
 
 use std::collections::BTreeMap;
@@ -41,6 +45,9 @@ pub use cancelled::CancelledWithdrawal;
 pub(crate) use contract::{Contract, QUANTITY_DECIMALS};
 pub(crate) use currency::{Currency, written};
 pub use due::{Due, first_tellings};
+use errand::What;
+pub use errand::{Done, Errand, Taken};
+pub(crate) use event::Amount;
 use event::{Event, Unreadable};
 pub(crate) use event::{MarginMode, PositionSide};
 use exchange::Rates;
@@ -49,7 +56,7 @@ pub(crate) use fill::Holding;
 pub use follow_up::FollowUp;
 pub(crate) use funds::Held;
 pub use liquidation::Tier;
-use margin::OwnEvent;
+pub(crate) use product::Product;
 use withdrawals::Withdrawal;
 
 /// A request made longer ago than this when it is sent has expired, in seconds.
@@ -86,33 +93,43 @@ pub struct Model {
 impl Model {
     /// An account nobody has heard of.
     pub fn new(account: &Account) -> Self {
-        Self {
-            book: Book::new(account.has_positions()),
-            asked: BTreeMap::new(),
-            seqs: BTreeMap::new(),
-        }
+        Self { book: Book::new(account), asked: BTreeMap::new(), seqs: BTreeMap::new() }
     }
 
-    /// Takes the account's next message and says what must come of it.
+    /// Takes the account's next message and says what must come of it, with what CAP sends itself for
+    /// the same account taken right behind it. What it sends to another is on its way for good.
+    pub fn take(&mut self, message: &Message) -> Expected {
+        let Taken { mut expected, errand } = self.take_apart(message);
+        if let Some(errand) = errand.filter(Errand::is_own)
+            && let Done::Posted(then) = self.run(&errand).expected
+            && let Expected::Posted { follow_up, .. } = &mut expected
+        {
+            *follow_up = Some(Box::new(then));
+        }
+        expected
+    }
+
+    /// Takes the account's next message and says what must come of it, and what CAP sends itself then.
     ///
     /// The order of the checks is the order in which the stages could notice: can it be read, is
     /// it known, is it in time, is it valid, does the account allow it.
-    pub fn take(&mut self, message: &Message) -> Expected {
+    pub fn take_apart(&mut self, message: &Message) -> Taken<Expected> {
+        let answered = |expected| Taken { expected, errand: None };
         let Content::Envelope { event, .. } = &message.content else {
-            return Expected::Skipped;
+            return answered(Expected::Skipped);
         };
         if let Some((first, expected)) = self.asked.get(&message.request_id) {
-            return if first == event {
+            return answered(if first == event {
                 Expected::Replayed(Box::new(expected.clone()))
             } else {
                 Expected::Conflict
-            };
+            });
         }
-        let Some(expected) = self.decide(event, message) else {
-            return Expected::Skipped;
+        let Some(taken) = self.decide(event, message) else {
+            return answered(Expected::Skipped);
         };
-        self.asked.insert(message.request_id.clone(), (event.clone(), expected.clone()));
-        expected
+        self.asked.insert(message.request_id.clone(), (event.clone(), taken.expected.clone()));
+        taken
     }
 
     /// How many messages the account's lane of `stage` has numbered so far.
@@ -144,7 +161,7 @@ impl Model {
 
     /// Whether an event that is new and in time would be applied, with what CAP sends itself then.
     pub(crate) fn would(&self, event: &Value) -> Would {
-        let Ok(reading) = Event::read(event, self.book.has_positions) else {
+        let Ok(reading) = Event::read(event, self.book.product) else {
             return Would::NotPost;
         };
         let mut after = self.book.clone();
@@ -172,24 +189,25 @@ impl Model {
     }
 
     /// What comes of a request that is new; none if clearing cannot number it.
-    fn decide(&mut self, event: &Value, message: &Message) -> Option<Expected> {
+    fn decide(&mut self, event: &Value, message: &Message) -> Option<Taken<Expected>> {
+        let answered = |expected| Some(Taken { expected, errand: None });
         if message.initiated_at_offset_secs < -AGE_SECS_MAX {
-            return Some(Expected::Expired { lane_seq: self.numbered_through(Stage::Account) });
+            return answered(Expected::Expired { lane_seq: self.numbered_through(Stage::Account) });
         }
         if message.initiated_at_offset_secs > FUTURE_SECS_MAX {
-            return Some(self.rejected("initiated_in_the_future"));
+            return answered(self.rejected("initiated_in_the_future"));
         }
-        let reading = match Event::read(event, self.book.has_positions) {
+        let reading = match Event::read(event, self.book.product) {
             Ok(reading) => reading,
-            Err(Unreadable::Request) => return Some(self.rejected("invalid_request")),
+            Err(Unreadable::Request) => return answered(self.rejected("invalid_request")),
             Err(Unreadable::Poison) => return None,
         };
         let lane_seq = self.seq(Stage::Account) + 1;
         let mut after = self.book.clone();
-        Some(match after.take(&reading, Asked { request_id: &message.request_id, lane_seq }) {
+        answered(match after.take(&reading, Asked { request_id: &message.request_id, lane_seq }) {
             Ok(posted) => {
                 self.book = after;
-                self.posted(posted, &reading.rates)
+                return Some(self.posted(posted, reading.rates));
             }
             Err(Stop::Rejected(code)) => self.rejected(code),
             Err(Stop::Poisoned { at: Stage::Position }) => {
@@ -203,36 +221,24 @@ impl Model {
         })
     }
 
-    fn posted(&mut self, posted: Posted, rates: &Rates) -> Expected {
+    fn posted(&mut self, posted: Posted, rates: Rates) -> Taken<Expected> {
         let lane_seq = self.numbered_through(Stage::Account);
-        Expected::Posted {
+        let expected = Expected::Posted {
             lane_seq,
             balances: self.book.funds.shown_of(&posted.touched),
             position: posted.position.map(Box::new),
             delayed: posted.delayed,
             cancelled: cancelled(posted.cancelled, lane_seq),
-            follow_up: posted.own.and_then(|own| self.followed_up(&own, rates)).map(Box::new),
-        }
-    }
-
-    /// Takes what CAP sends itself. If that is poison its lane stops, and nothing more is said: the
-    /// position stage has applied by then what the account stage cannot.
-    fn followed_up(&mut self, own: &OwnEvent, rates: &Rates) -> Option<FollowUp> {
-        let mut after = self.book.clone();
-        let Ok(posted) = after.follow(own, rates) else {
-            self.numbered_through(Stage::Position);
-            return None;
+            follow_up: None,
         };
-        self.book = after;
-        let lane_seq = self.numbered_through(Stage::Account);
-        Some(FollowUp {
-            kind: own.kind(),
-            lane_seq,
-            balances: self.book.funds.shown_of(&posted.touched),
-            all_balances: self.book.funds.shown().collect(),
-            positions: self.book.changed_by(own),
-            cancelled: cancelled(posted.cancelled, lane_seq),
-        })
+        let errand = match (posted.own, posted.sent) {
+            (Some(own), _) => {
+                Some(Errand { to: self.book.account.clone(), what: What::Own(own, rates) })
+            }
+            (None, Some(sent)) => Some(Errand { to: sent.to.clone(), what: What::Arrived(sent) }),
+            (None, None) => None,
+        };
+        Taken { expected, errand }
     }
 
     fn rejected(&mut self, code: &str) -> Expected {
@@ -243,7 +249,7 @@ impl Model {
     /// Numbers a message in every stage on the account's path up to `last`; the number in the last.
     fn numbered_through(&mut self, last: Stage) -> u64 {
         for stage in Stage::ALL.into_iter().filter(|stage| *stage <= last) {
-            if stage != Stage::Position || self.book.has_positions {
+            if stage != Stage::Position || self.book.product.goes_by_positions() {
                 *self.seqs.entry(stage).or_default() += 1;
             }
         }

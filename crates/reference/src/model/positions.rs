@@ -35,15 +35,19 @@ impl Book {
                 payer = Some(held);
             }
         }
-        let available = self.funds.of(contract.settled_in).available();
+        let payable = self.funds.of(contract.settled_in).payable();
         let isolated = payer.filter(|held| held.margin_mode == MarginMode::Isolated);
         let unpaid = match isolated {
-            Some(_) if received < 0 => (-received - available).max(0),
+            Some(_) if received < 0 => (-received - payable).max(0),
             _ => 0,
         };
         posting.add(contract.settled_in, Share::Net, received + unpaid, Contra::Funding);
         let unpaid_by = isolated.filter(|_| unpaid > 0);
-        Ok(unpaid_by.map(|held| OwnEvent::FundingUnpaid { place: held.place(), units: unpaid }))
+        Ok(unpaid_by.map(|held| OwnEvent::FundingUnpaid {
+            place: held.place(),
+            is_long: held.quantity > 0,
+            units: unpaid,
+        }))
     }
 
     /// The position that funding tells of: the account's one, open or not; in a hedge account the
@@ -57,7 +61,8 @@ impl Book {
         open.next().filter(|_| open.next().is_none()).map(|held| held.changed(0))
     }
 
-    /// Margin and profit, and the reserve: what the fill does not need of it goes back.
+    /// Margin and profit, and the reserve: what the fill does not need of it goes back. What is closed
+    /// is settled before what is opened.
     pub(super) fn contract_filled(
         &mut self,
         posting: &mut Posting,
@@ -74,11 +79,13 @@ impl Book {
         let amount = |units| Amount { currency, units };
         posting.transfer(amount(filled.margin_released), Share::Margin, Share::Net);
         posting.add(currency, Share::Net, filled.realised, Contra::Profit);
-        posting.transfer(amount(fill.reserved), Share::Frozen, Share::Net);
-        posting.transfer(amount(filled.margin_added), Share::Net, Share::Margin);
-        for fee in filled.fees {
-            posting.add(currency, Share::Net, -fee, Contra::Fees);
-        }
+        let [closing_fee, opening_fee] = filled.fees;
+        posting.add(currency, Share::Net, -closing_fee, Contra::Fees);
+        let from_reserve = filled.margin_added.min(fill.reserved);
+        posting.transfer(amount(from_reserve), Share::Frozen, Share::Margin);
+        posting.transfer(amount(filled.margin_added - from_reserve), Share::Net, Share::Margin);
+        posting.transfer(amount(fill.reserved - from_reserve), Share::Frozen, Share::Net);
+        posting.add(currency, Share::Net, -opening_fee, Contra::Fees);
         Ok(held.changed(filled.realised))
     }
 }

@@ -1,13 +1,12 @@
 //! What an event moves between an account's shares and the world.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::currency::Currency;
 use super::event::Amount;
-use super::funds::Held;
 
 /// A part of what an account has.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Share {
     /// What is free, less what is owed.
     Net,
@@ -23,8 +22,10 @@ pub(super) enum Share {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Contra {
     Bank,
+    Transit,
     Trading,
     Fees,
+    Partner,
     Interest,
     Profit,
     Funding,
@@ -36,8 +37,10 @@ impl Contra {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Bank => "external:bank",
+            Self::Transit => "transit",
             Self::Trading => "house:trading",
             Self::Fees => "house:fees",
+            Self::Partner => "house:partner",
             Self::Interest => "house:interest",
             Self::Profit => "house:pnl",
             Self::Funding => "house:funding",
@@ -47,39 +50,50 @@ impl Contra {
     }
 }
 
-/// What an event moves: by currency, the sum of all it adds to and takes from each share, and what
-/// that is to the world.
+/// One end of a move.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Share(Share),
+    Contra(Contra),
+}
+
+/// An amount above zero that goes from one place to another.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Move {
+    pub(super) amount: Amount,
+    pub(super) from: Place,
+    pub(super) to: Place,
+}
+
+/// What an event moves, in the order in which it does.
 #[derive(Debug, Default)]
 pub(super) struct Posting {
-    pub(super) moved: BTreeMap<Currency, Held>,
-    pub(super) contra: BTreeMap<(Contra, Currency), i128>,
+    pub(super) moves: Vec<Move>,
 }
 
 impl Posting {
     /// Adds so many units that come from a contra subject, or takes them.
     pub(super) fn add(&mut self, currency: Currency, share: Share, units: i128, from: Contra) {
-        self.change(currency, share, units);
-        if units != 0 {
-            *self.contra.entry((from, currency)).or_default() -= units;
-        }
+        self.put(Amount { currency, units }, Place::Contra(from), Place::Share(share));
     }
 
     /// Moves an amount from one share to another.
     pub(super) fn transfer(&mut self, amount: Amount, from: Share, to: Share) {
-        self.change(amount.currency, from, -amount.units);
-        self.change(amount.currency, to, amount.units);
+        self.put(amount, Place::Share(from), Place::Share(to));
     }
 
-    /// A currency is touched by what moves, even if it moves back again.
-    fn change(&mut self, currency: Currency, share: Share, units: i128) {
-        if units != 0 {
-            let moved = self.moved.entry(currency).or_default();
-            match share {
-                Share::Net => moved.net += units,
-                Share::Frozen => moved.frozen += units,
-                Share::Margin => moved.margin += units,
-                Share::Withdrawing => moved.withdrawing += units,
-            }
+    /// The currencies of what moves, even if it moves back again.
+    pub(super) fn touched(&self) -> BTreeSet<Currency> {
+        self.moves.iter().map(|one| one.amount.currency).collect()
+    }
+
+    /// What is below zero goes the other way.
+    fn put(&mut self, Amount { currency, units }: Amount, from: Place, to: Place) {
+        let amount = Amount { currency, units: units.abs() };
+        match units.signum() {
+            0 => {}
+            1 => self.moves.push(Move { amount, from, to }),
+            _ => self.moves.push(Move { amount, from: to, to: from }),
         }
     }
 }

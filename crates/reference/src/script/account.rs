@@ -14,7 +14,7 @@ const GROUPS: [(&str, &str, &str); 5] = [
 pub struct Account {
     /// The white-label broker.
     pub company: String,
-    /// `spot` or `perpetual`.
+    /// `spot`, `perpetual` or `cfd`.
     pub product: String,
     /// The customer group.
     pub customer_group: String,
@@ -34,9 +34,14 @@ impl Account {
         }
     }
 
+    /// The same of contracts for difference: with the company whose queue is for every product.
+    pub(super) fn cfd(self) -> Self {
+        Self { company: "zenith".to_owned(), product: "cfd".to_owned(), ..self }
+    }
+
     /// Whether its messages go by the position stage.
     pub fn has_positions(&self) -> bool {
-        self.product == "perpetual"
+        matches!(self.product.as_str(), "perpetual" | "cfd")
     }
 
     /// `company_product_group_account`, which names its lanes.

@@ -1,14 +1,17 @@
 //! Who writes the messages of one account: it knows of it what its outcomes say.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use rand::RngExt;
 use rand::rngs::StdRng;
+use serde_json::json;
 
+use super::cash::of;
 use super::desk::{Order, happens, one_of, share};
 use super::draft::{Draft, Then, envelope};
 use super::{Account, Content, Message, Nature, Shape, Stage};
-use crate::model::{Currency, Expected, Held, Model, Status};
+use crate::model::{Amount, Currency, Errand, Expected, Held, Model, Status, Taken};
 
 /// Made so long before it is sent that it has expired: six minutes.
 const EXPIRED_SECS: i64 = -6 * 60;
@@ -43,6 +46,12 @@ pub(super) struct Author {
     /// The currency of the credit card it is to have, if it borrows on one and sends rates.
     pub(super) card: Option<Currency>,
     pub(super) model: Model,
+    /// All accounts of the script, its own among them.
+    pub(super) others: Rc<[Account]>,
+    /// What CAP sends itself after its messages, until it is collected.
+    pub(super) errands: Vec<Errand>,
+    /// How much funding of its positions is unpaid and under way, by count.
+    pub(super) unpaid: usize,
     /// Orders that hold money; together they hold what is frozen.
     pub(super) orders: Vec<Order>,
     /// By symbol: while a position is open, that of its fills.
@@ -52,7 +61,13 @@ pub(super) struct Author {
 }
 
 impl Author {
-    pub(super) fn new(index: usize, account: Account, shape: &Shape, dice: &mut StdRng) -> Self {
+    pub(super) fn new(
+        index: usize,
+        others: &Rc<[Account]>,
+        shape: &Shape,
+        dice: &mut StdRng,
+    ) -> Self {
+        let account = others[index].clone();
         let role = match dice.random_range(0..1_000) {
             n if n < shape.strangers_per_mille => Role::Stranger,
             n if n < shape.strangers_per_mille.saturating_add(shape.passers_by_per_mille) => {
@@ -62,14 +77,19 @@ impl Author {
         };
         let hedge = account.has_positions() && share(dice, shape.hedge_per_mille);
         let card = share(dice, shape.card_per_mille).then(|| one_of(dice, &CARDS));
+        let model = Model::new(&account);
+        let of_product = |card: &Currency| model.book().product.currencies().contains(card);
         Self {
-            model: Model::new(&account),
+            card: card.map(|card| Some(card).filter(of_product).unwrap_or(Currency::USD)),
+            model,
+            others: Rc::clone(others),
+            errands: Vec::new(),
+            unpaid: 0,
             account,
             index,
             role,
             shape: shape.clone(),
             hedge,
-            card,
             orders: Vec::new(),
             leverages: BTreeMap::new(),
             sound: Vec::new(),
@@ -110,6 +130,23 @@ impl Author {
             0
         };
         self.write_sound(&fresh, number, Nature::Sound, initiated_at_offset_secs, dice)
+    }
+
+    /// Writes a deposit that covers so much and all that is owed of its currency.
+    pub(super) fn rescue(
+        &mut self,
+        prefix: &str,
+        number: usize,
+        Amount { currency, units }: Amount,
+        dice: &mut StdRng,
+    ) -> Message {
+        let units = self.held(currency).borrowed() + units;
+        let mut event = of("deposit.received", currency, "amount", units, dice);
+        event["reference"] = json!(format!("tx-{number}"));
+        let request_id = format!("{prefix}-{number}");
+        let content = envelope(&self.account, &request_id, event);
+        self.sound.push(number);
+        self.told(self.message(&request_id, Nature::Sound, content)).0
     }
 
     fn write_poison(&mut self, request_id: &str, number: usize, dice: &mut StdRng) -> Message {
@@ -173,7 +210,9 @@ impl Author {
 
     /// The message, and whether its outcome is that it is posted.
     fn told(&mut self, message: Message) -> (Message, bool) {
-        let posted = matches!(self.model.take(&message), Expected::Posted { .. });
+        let Taken { expected, errand } = self.model.take_apart(&message);
+        self.errands.extend(errand);
+        let posted = matches!(expected, Expected::Posted { .. });
         (message, posted)
     }
 

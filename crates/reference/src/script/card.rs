@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use serde_json::{Map, Value, json};
 
 use super::author::Author;
-use super::cash::{any_currency, of, withdrawal};
+use super::cash::{of, withdrawal};
 use super::desk::{about, amount, happens, one_of, part};
 use super::draft::Draft;
 use crate::model::{Currency, Would, written};
@@ -51,6 +51,10 @@ impl Author {
             Would::Post { follows: true, .. } if self.shape.margin_per_mille == 0 => {
                 self.deposit(number, dice)
             }
+            // What is unpaid could no longer be taken from an account that is closed.
+            Would::Post { .. } if self.unpaid > 0 && closes(&draft.event) => {
+                self.deposit(number, dice)
+            }
             _ => draft,
         }
     }
@@ -65,7 +69,7 @@ impl Author {
         };
         if let Some(rates) = rates.as_object_mut() {
             rates.retain(|_, _| !happens(dice, left_out));
-            if happens(dice, 200) {
+            if happens(dice, 200) && !self.is_cfd() {
                 let (from, to) = one_of(dice, &PAIRS_OF_NO_USE);
                 add(rates, from, to, dice);
             }
@@ -78,7 +82,8 @@ impl Author {
         let line = self.model.book().credit.map(|line| line.limit.currency);
         let card = line.or(self.card).unwrap_or(Currency::USD);
         let mut rates = Map::new();
-        for other in Currency::ALL.into_iter().filter(|other| *other != card) {
+        let currencies = self.model.book().product.currencies().iter().copied();
+        for other in currencies.filter(|other| *other != card) {
             match dice.random_range(0..5) {
                 0 => {
                     add(&mut rates, card, other, dice);
@@ -106,8 +111,8 @@ impl Author {
         let wait = book.withdrawals.values().any(|held| held.delayed);
         let none = if self.account.has_positions() { !wait } else { book.withdrawals.is_empty() };
         if none || (few && happens(dice, 400)) {
-            let currency = any_currency(dice);
-            return match self.held(currency).available() {
+            let currency = self.any_currency(dice);
+            return match self.held(currency).spendable() {
                 0 => self.deposit(number, dice),
                 available => withdrawal(number, currency, part(dice, available), dice),
             };
@@ -122,7 +127,7 @@ impl Author {
             1 => held.withdrawing + amount(dice, currency) / 20,
             _ => part(dice, held.withdrawing),
         };
-        let units = held.available() + short;
+        let units = held.payable() + short;
         if happens(dice, 500) {
             let mut event = of("fee.charged", currency, "amount", units, dice);
             event["reason"] = json!("liquidation");
@@ -134,6 +139,10 @@ impl Author {
         event["shortfall"] = json!("force");
         event.into()
     }
+}
+
+fn closes(event: &Value) -> bool {
+    event["type"] == "account.closed"
 }
 
 /// Pairs without any card's currency most of the time.

@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 use super::author::Author;
 use super::desk::{Order, amount, happens, one_of, part, share, text};
 use super::draft::{Draft, Then};
-use crate::model::{Contract, Currency, Status};
+use crate::model::{Contract, Currency, Product, Status};
 
 impl Author {
     pub(super) fn opened(&self, number: usize, dice: &mut StdRng) -> Draft {
         let mut event = json!({ "type": "account.opened", "customer": format!("C-{number}") });
         if happens(dice, 500) {
-            let limit = amount(dice, Currency::USDT);
-            let limit = text(dice, limit, Currency::USDT.decimals);
-            event["credit"] = json!({ "currency": "USDT", "limit": limit });
+            let home = self.home();
+            let limit = amount(dice, home);
+            let limit = text(dice, limit, home.decimals);
+            event["credit"] = json!({ "currency": home.code, "limit": limit });
         }
         if let Some(card) = self.card {
             let limit = amount(dice, card);
@@ -36,41 +37,65 @@ impl Author {
         json!({ "type": "account.closed" }).into()
     }
 
+    /// The currency that is owed where nothing says otherwise.
+    pub(super) fn home(&self) -> Currency {
+        if self.is_cfd() { Currency::USD } else { Currency::USDT }
+    }
+
+    pub(super) fn is_cfd(&self) -> bool {
+        self.model.book().product == Product::Cfd
+    }
+
+    /// The home currency most of the time.
+    pub(super) fn any_currency(&self, dice: &mut StdRng) -> Currency {
+        if self.is_cfd() {
+            let others = [Currency::HKD, Currency::USDT];
+            return if happens(dice, 200) { one_of(dice, &others) } else { Currency::USD };
+        }
+        match dice.random_range(0..10) {
+            0 => Currency::BTC,
+            1 => Currency::ETH,
+            2 => one_of(dice, &[Currency::HKD, Currency::USD]),
+            _ => Currency::USDT,
+        }
+    }
+
     fn is_open(&self) -> bool {
         self.model.book().status == Status::Open
     }
 
-    /// Another credit line, in USDT; none while something else is owed, as no event says at what
+    /// Another credit line, in the home currency; none while something else is owed, as no event says at what
     /// rate that would be borrowed on it. On a card, whose events carry rates, in any currency.
     pub(super) fn credit_changed(&self, dice: &mut StdRng) -> Option<Draft> {
         if let Some(card) = self.card {
-            let currency = if happens(dice, 250) { any_currency(dice) } else { card };
+            let currency = if happens(dice, 250) { self.any_currency(dice) } else { card };
             let limit = if happens(dice, 150) { 0 } else { amount(dice, currency) };
             let mut event = of("credit.changed", currency, "limit", limit, dice);
             event["enabled"] = json!(happens(dice, 850));
             return Some(event.into());
         }
-        if self.model.book().funds.owed().any(|currency| currency != Currency::USDT) {
+        let home = self.home();
+        if self.model.book().funds.owed().any(|currency| currency != home) {
             return None;
         }
-        let limit = if happens(dice, 150) { 0 } else { amount(dice, Currency::USDT) };
-        let mut event = of("credit.changed", Currency::USDT, "limit", limit, dice);
+        let limit = if happens(dice, 150) { 0 } else { amount(dice, home) };
+        let mut event = of("credit.changed", home, "limit", limit, dice);
         event["enabled"] = json!(happens(dice, 800));
         Some(event.into())
     }
 
     pub(super) fn deposit(&self, number: usize, dice: &mut StdRng) -> Draft {
-        let currency = any_currency(dice);
+        let currency = self.any_currency(dice);
         let units = amount(dice, currency);
         let mut event = of("deposit.received", currency, "amount", units, dice);
         event["reference"] = json!(format!("tx-{number}"));
         event.into()
     }
 
-    /// A withdrawal of a part of what is available, or of more than that.
+    /// A withdrawal of a part of what is free, or of more than that.
     pub(super) fn withdrawal_requested(&self, number: usize, dice: &mut StdRng) -> Draft {
-        let currency = any_currency(dice);
-        let available = self.held(currency).available();
+        let currency = self.any_currency(dice);
+        let available = self.held(currency).spendable();
         let units = if available == 0 || happens(dice, 150) {
             available + amount(dice, currency)
         } else {
@@ -82,8 +107,11 @@ impl Author {
     /// A withdrawal of all there is of one currency.
     pub(super) fn withdrawn_whole(&self, number: usize, dice: &mut StdRng) -> Draft {
         let all = Currency::ALL.into_iter().map(|currency| (currency, self.held(currency)));
-        match all.into_iter().find(|(_, held)| held.available() > 0) {
-            Some((currency, held)) => withdrawal(number, currency, held.available(), dice),
+        match all.into_iter().find(|(_, held)| held.payable() > 0) {
+            Some((currency, held)) if held.spendable() > 0 => {
+                withdrawal(number, currency, held.spendable(), dice)
+            }
+            Some((currency, held)) => taken_away(currency, held.payable(), "bonus", dice).into(),
             None => self.deposit(number, dice),
         }
     }
@@ -115,7 +143,7 @@ impl Author {
             None if buys => Currency::USDT,
             None => base,
         };
-        let available = self.held(currency).available();
+        let available = self.held(currency).spendable();
         let may_borrow = happens(dice, 300);
         let credit_left = self.model.book().credit_left(currency);
         let units = match dice.random_range(0..12) {
@@ -155,12 +183,12 @@ impl Author {
 
     /// A fee outside of a trade, of what is there or of what can be owed.
     pub(super) fn charged(&self, dice: &mut StdRng) -> Draft {
-        let currency = any_currency(dice);
-        let available = self.held(currency).available();
+        let currency = self.any_currency(dice);
+        let (payable, home) = (self.held(currency).payable(), self.home());
         let (currency, units) = match self.may_owe(currency) {
             true => (currency, amount(dice, currency) / 50 + 1),
-            false if available > 0 => (currency, part(dice, available)),
-            false => (Currency::USDT, amount(dice, Currency::USDT) / 50 + 1),
+            false if payable > 0 => (currency, part(dice, payable)),
+            false => (home, amount(dice, home) / 50 + 1),
         };
         let mut event = of("fee.charged", currency, "amount", units, dice);
         event["reason"] = json!("custody");
@@ -176,10 +204,10 @@ impl Author {
     }
 
     pub(super) fn adjusted(&self, dice: &mut StdRng) -> Draft {
-        let currency = any_currency(dice);
+        let currency = self.any_currency(dice);
         let units = match dice.random_range(0..3) {
             0 => amount(dice, currency),
-            1 => -part(dice, self.held(currency).available()),
+            1 => -part(dice, self.held(currency).payable()),
             _ => -amount(dice, currency),
         };
         let mut event = of("adjustment.posted", currency, "amount", units, dice);
@@ -196,14 +224,18 @@ impl Author {
     }
 }
 
-/// USDT most of the time.
-pub(super) fn any_currency(dice: &mut StdRng) -> Currency {
-    match dice.random_range(0..10) {
-        0 => Currency::BTC,
-        1 => Currency::ETH,
-        2 => one_of(dice, &[Currency::HKD, Currency::USD]),
-        _ => Currency::USDT,
-    }
+/// An amount is taken away for some reason, if it is there.
+pub(super) fn taken_away(
+    currency: Currency,
+    units: i128,
+    reason: &str,
+    dice: &mut StdRng,
+) -> Value {
+    let mut event = of("adjustment.posted", currency, "amount", -units, dice);
+    event["reason"] = json!(reason);
+    event["operator"] = json!("ops-1");
+    event["shortfall"] = json!("reject");
+    event
 }
 
 pub(super) fn withdrawal(

@@ -43,6 +43,9 @@ impl Author {
                 self.margin_asked(dice)
             }
             (Status::Unopened | Status::Closed, _) => self.any_request(number, dice),
+            (Status::Open, _) if share(dice, self.shape.transfers_per_mille) => {
+                self.transferred(number, dice)
+            }
             (Status::Open, Role::PasserBy) => self.pass_by(number, dice),
             (Status::Open, _) if share(dice, self.shape.losses_per_mille) => {
                 self.toward_losses(number, dice)
@@ -65,6 +68,9 @@ impl Author {
 
     fn any_request(&mut self, number: usize, dice: &mut StdRng) -> Draft {
         let closed = self.model.book().status == Status::Closed;
+        if share(dice, self.shape.transfers_per_mille) {
+            return self.transferred(number, dice);
+        }
         match dice.random_range(0..6) {
             0 if closed => self.opened(number, dice),
             0 | 1 => self.closed(),

@@ -34,12 +34,12 @@ impl Author {
 
     /// More than there is, withdrawals included, of what could only be borrowed at a rate.
     fn charged_without_rate(&self, dice: &mut StdRng) -> Option<Value> {
-        let others = Currency::ALL.into_iter();
+        let others = self.model.book().product.currencies().iter().copied();
         let others: Vec<Currency> =
             others.filter(|currency| !self.model.book().may_owe(*currency)).collect();
         let currency = *others.get(dice.random_range(0..others.len().max(1)))?;
         let held = self.held(currency);
-        let units = held.available() + held.withdrawing + amount(dice, currency);
+        let units = held.payable() + held.withdrawing + amount(dice, currency);
         let mut event = of("fee.charged", currency, "amount", units, dice);
         event["reason"] = json!("custody");
         Some(event)
@@ -49,11 +49,12 @@ impl Author {
         let book = self.model.book();
         let side = one_of(dice, &PositionSide::BOTH);
         let open = book.positions.iter().find(|(_, held)| held.quantity != 0);
+        let (usual, price) = if self.is_cfd() { ("EUR-USD", "1.1") } else { ("BTC-USDT", "60000") };
         let mut event = json!({
             "type": "trade.filled", "trade_id": format!("t-{number}"),
-            "order_id": format!("m-{number}"), "symbol": "BTC-USDT", "side": "buy",
-            "quantity": "0.01", "price": "60000", "leverage": "10", "margin_mode": "cross",
-            "fee": { "currency": "USDT", "amount": "0" }, "liquidity": "taker",
+            "order_id": format!("m-{number}"), "symbol": usual, "side": "buy",
+            "quantity": "0.01", "price": price, "leverage": "10", "margin_mode": "cross",
+            "fee": { "currency": self.home().code, "amount": "0" }, "liquidity": "taker",
         });
         match (dice.random_range(0..3), open) {
             // Another margin mode than that of the open position.
@@ -67,7 +68,7 @@ impl Author {
             }
             // More is reduced than is held.
             (1, _) if book.hedge => {
-                let held = book.positions.get(&("BTC-USDT", Some(side)));
+                let held = book.positions.get(&(usual, Some(side)));
                 let (held, mode) = held
                     .map_or((0, "cross"), |held| (held.quantity.abs(), held.margin_mode.name()));
                 let more = if happens(dice, 300) { 1 } else { 10_i128.pow(QUANTITY_DECIMALS) };

@@ -49,17 +49,29 @@ pub(super) fn part(dice: &mut StdRng, units: i128) -> i128 {
     }
 }
 
-/// A price of `base` in USDT at [`PRICE_DECIMALS`]: whole, to the cent, or to the last digit.
+/// A price of `base` in USDT or USD at [`PRICE_DECIMALS`]: whole, to the cent, or to the last digit.
 pub(super) fn price(dice: &mut StdRng, base: Currency) -> i128 {
-    let usual = if base == Currency::BTC { 60_000_000_000 } else { 3_000_000_000 };
+    if base == Currency::EUR {
+        let step = one_of(dice, &[10_000, 100, 1]);
+        return about(dice, 1_100_000, 120) / step * step;
+    }
+    let usual = match base {
+        Currency::BTC => 60_000_000_000,
+        Currency::XAU => 2_400_000_000,
+        _ => 3_000_000_000,
+    };
     let step = one_of(dice, &[1_000_000, 10_000, 1]);
     let price = about(dice, usual, 120) + dice.random_range(0..1_000_000);
     price / step * step
 }
 
-/// A quantity of `base` at its decimals, worth some 100 to 20,000 USDT.
+/// A quantity of `base` at its decimals, or of its lots, worth some 100 to 50,000 dollars.
 pub(super) fn quantity(dice: &mut StdRng, base: Currency) -> i128 {
-    let most = if base == Currency::BTC { 30_000_000 } else { 600_000_000 };
+    let most = match base {
+        Currency::BTC => 30_000_000,
+        Currency::EUR | Currency::XAU => 20_000_000,
+        _ => 600_000_000,
+    };
     let step = one_of(dice, &[100_000, 1_000, 1]);
     dice.random_range(most / 200..=most) / step * step
 }

@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use super::author::Author;
-use super::cash::of;
+use super::cash::{of, taken_away};
 use super::desk::{PRICE_DECIMALS, amount, happens, one_of, part, price, text};
 use super::draft::{Draft, Then};
 use super::fault::break_field;
@@ -49,7 +49,7 @@ impl Author {
         }
         match dice.random_range(0..12) {
             0 | 1 => {
-                let units = to_add(money.available(), currency, dice);
+                let units = to_add(money.spendable(), currency, dice);
                 margin_changed(&held, units, dice).into()
             }
             2..5 if held.margin_over().is_some_and(|over| over > 0) || happens(dice, 100) => {
@@ -64,7 +64,9 @@ impl Author {
 
     /// A request about margin or leverage, whatever is open; some of the other position mode.
     pub(super) fn margin_asked(&self, dice: &mut StdRng) -> Draft {
-        let contract = one_of(dice, &Contract::ALL);
+        let contracts: &[Contract] =
+            if self.is_cfd() { &Contract::CFD } else { &Contract::PERPETUAL };
+        let contract = one_of(dice, contracts);
         if happens(dice, 400) {
             return leverage_changed(contract.symbol, dice);
         }
@@ -98,7 +100,7 @@ impl Author {
         let sides = self.model.book().positions.values();
         let sides = sides.filter(|side| side.contract.symbol == held.contract.symbol);
         let worth = value(&held.contract, sides.map(|side| side.quantity).sum(), mark);
-        let available = self.held(currency).available();
+        let (spendable, payable) = (self.held(currency).spendable(), self.held(currency).payable());
         let margin = held.margin;
         let unpaid = match dice.random_range(0..6) {
             0 => margin,
@@ -106,18 +108,14 @@ impl Author {
             2 => margin + part(dice, margin),
             _ => part(dice, margin.min(worth.abs() / 20)),
         };
-        let rate = (available + unpaid) * RATE_MAX / worth.abs().max(1) + dice.random_range(0..2);
+        let rate = (payable + unpaid) * RATE_MAX / worth.abs().max(1) + dice.random_range(0..2);
         if worth.signum() != held.quantity.signum() || rate > RATE_MAX {
-            return match available {
+            return match payable {
                 0 => self.funded(dice),
-                _ if happens(dice, 300) => margin_changed(held, available, dice).into(),
-                _ => {
-                    let mut event = of("adjustment.posted", currency, "amount", -available, dice);
-                    event["reason"] = json!("loss");
-                    event["operator"] = json!("ops-1");
-                    event["shortfall"] = json!("reject");
-                    event.into()
+                _ if spendable > 0 && happens(dice, 300) => {
+                    margin_changed(held, spendable, dice).into()
                 }
+                _ => taken_away(currency, payable, "loss", dice).into(),
             };
         }
         json!({

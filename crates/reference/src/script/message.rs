@@ -111,6 +111,16 @@ pub enum Content {
     Text(String),
 }
 
+/// One thing after another that happens to the accounts of a script.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The message of this number is published and taken.
+    Publish(usize),
+    /// What CAP sent itself comes and is taken: the event of this number, in the order in which they
+    /// were sent.
+    Deliver(usize),
+}
+
 /// A message of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {

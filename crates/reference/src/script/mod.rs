@@ -18,15 +18,20 @@ mod fault;
 mod margin;
 mod message;
 mod perpetual;
+mod post;
 mod spot;
+mod transfer;
+
+use std::rc::Rc;
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 pub use account::Account;
 use author::Author;
-use desk::happens;
-pub use message::{Content, Message, Nature, Stage};
+use desk::{happens, share};
+pub use message::{Content, Message, Nature, Stage, Step};
+use post::Post;
 
 /// The most accounts of a script.
 pub const ACCOUNTS_MAX: usize = 1_000;
@@ -78,6 +83,15 @@ pub struct Shape {
     /// event of its own is a deposit instead. Otherwise whoever publishes has to wait with an
     /// account's next message until such an event has its outcome, as the model takes it before.
     pub margin_per_mille: u32,
+    /// Of accounts: those of contracts for difference, whose free money is divided over subjects.
+    pub cfd_per_mille: u32,
+    /// Of sound messages: transfers to other accounts of the script, to one that is nobody's or of a
+    /// product that is not there. Above 0 the script's [`Step`]s say when each arrives, and lands or
+    /// comes back.
+    pub transfers_per_mille: u32,
+    /// Of what CAP sends itself: what comes behind other messages and not at once, when the script's
+    /// [`Step`]s say so.
+    pub late_per_mille: u32,
     /// Of poison: fills that contradict the position, and facts without the rate they need.
     pub contradictions_per_mille: u32,
 }
@@ -100,13 +114,17 @@ impl Default for Shape {
             card_per_mille: 0,
             losses_per_mille: 0,
             margin_per_mille: 0,
+            cfd_per_mille: 0,
+            transfers_per_mille: 0,
+            late_per_mille: 0,
             contradictions_per_mille: 0,
         }
     }
 }
 
 impl Shape {
-    /// As small as the default, and with everything there is.
+    /// As small as the default, and with everything there is of accounts that have nothing to do with
+    /// each other, in the products that `cargo xtask up` sets up.
     pub fn everything() -> Self {
         Self {
             hedge_per_mille: 500,
@@ -117,6 +135,16 @@ impl Shape {
             margin_per_mille: 150,
             contradictions_per_mille: 350,
             ..Self::default()
+        }
+    }
+
+    /// Everything, with contracts for difference too, and with transfers between all accounts.
+    pub fn together() -> Self {
+        Self {
+            cfd_per_mille: 350,
+            transfers_per_mille: 200,
+            late_per_mille: 700,
+            ..Self::everything()
         }
     }
 }
@@ -130,6 +158,8 @@ pub struct Script {
     pub accounts: Vec<Account>,
     /// In publish order, accounts interleaved.
     pub messages: Vec<Message>,
+    /// The messages, and between them what CAP sends itself.
+    pub steps: Vec<Step>,
 }
 
 /// A script that cannot be made.
@@ -156,11 +186,18 @@ impl Script {
         check(shape, tag)?;
         let mut dice = StdRng::seed_from_u64(seed);
         let prefix = format!("{tag}-{seed:x}");
+        let nth = |index| {
+            let account = Account::nth(index, &prefix);
+            if share(&mut dice, shape.cfd_per_mille) { account.cfd() } else { account }
+        };
+        let accounts: Rc<[Account]> = (0..shape.accounts).map(nth).collect();
         let mut authors: Vec<Author> = (0..shape.accounts)
-            .map(|index| Author::new(index, Account::nth(index, &prefix), shape, &mut dice))
+            .map(|index| Author::new(index, &accounts, shape, &mut dice))
             .collect();
         let mut messages: Vec<Message> = Vec::with_capacity(shape.messages);
+        let mut post = Post::new(&prefix, shape.late_per_mille);
         while messages.len() < shape.messages {
+            post.deliver_some(&mut authors, &mut messages, &mut dice);
             let index = dice.random_range(0..authors.len());
             let author = &mut authors[index];
             if author.is_quiet() && happens(&mut dice, QUIET_PER_MILLE) {
@@ -168,9 +205,10 @@ impl Script {
             }
             let message = author.write(&prefix, &messages, &mut dice);
             messages.push(message);
+            post.published(index, &mut authors, &mut messages, &mut dice);
         }
-        let accounts = authors.into_iter().map(|author| author.account).collect();
-        Ok(Self { seed, accounts, messages })
+        post.deliver_all(&mut authors, &mut messages, &mut dice);
+        Ok(Self { seed, accounts: accounts.to_vec(), messages, steps: post.steps })
     }
 
     /// The messages of one account, in order.

@@ -47,7 +47,10 @@ impl Author {
                 let reserved = part(dice, order.left);
                 let affordable = match contract.inverse {
                     true => reserved * leverage * price / 100,
-                    false => reserved * leverage * ONE / price,
+                    false => {
+                        let value = reserved * leverage * finer(&contract);
+                        value * ONE / (price * contract.multiplier)
+                    }
                 };
                 let quantity = about(dice, affordable, 40);
                 let quantity = in_steps(&contract, quantity, dice);
@@ -145,11 +148,16 @@ impl Author {
 }
 
 fn contract(symbol: &str) -> Contract {
-    Contract::of(symbol).unwrap_or(Contract::ALL[0])
+    Contract::of(symbol).unwrap_or(Contract::PERPETUAL[0])
 }
 
 pub(super) fn base_of(symbol: &str) -> Currency {
-    if symbol.starts_with("BTC") { Currency::BTC } else { Currency::ETH }
+    match symbol.split_once('-') {
+        Some(("BTC", _)) => Currency::BTC,
+        Some(("EUR", _)) => Currency::EUR,
+        Some(("XAU", _)) => Currency::XAU,
+        _ => Currency::ETH,
+    }
 }
 
 /// A quantity worth some 100 to 20,000 dollars.
@@ -198,5 +206,13 @@ fn fill(number: usize, trade: &Trade, mode: MarginMode, dice: &mut StdRng) -> Va
 
 /// What so much of a contract is worth at a price, in units of its settlement currency.
 pub(super) fn value(contract: &Contract, quantity: i128, price: i128) -> i128 {
-    if contract.inverse { quantity * 100 / price } else { quantity * price / ONE }
+    if contract.inverse {
+        return quantity * 100 / price;
+    }
+    quantity * price * contract.multiplier / ONE / finer(contract)
+}
+
+/// How many units of a price's decimals are one of the settlement currency's.
+const fn finer(contract: &Contract) -> i128 {
+    10_i128.pow(PRICE_DECIMALS - contract.settled_in.decimals)
 }

@@ -15,6 +15,9 @@ const BASE_ONE: i128 = 10_i128.pow(Currency::BTC.decimals);
 impl Author {
     /// What is traded: a pair's base, or a symbol, and the currency it is about.
     pub(super) fn instrument(&self, dice: &mut StdRng) -> (&'static str, Currency) {
+        if self.is_cfd() {
+            return one_of(dice, &[("EUR-USD", Currency::EUR), ("XAU-USD", Currency::XAU)]);
+        }
         let perpetual = self.account.has_positions();
         if perpetual && share(dice, self.shape.inverse_per_mille) {
             return ("BTC-USD", Currency::BTC);
