@@ -169,7 +169,7 @@ pub(crate) fn follow_up(
 }
 
 /// The request id of what follows, in a word, from a request in the lane of `account`.
-fn derived_id(
+pub(crate) fn derived_id(
     word: &str,
     account: &AccountKey,
     request_id: &RequestId,

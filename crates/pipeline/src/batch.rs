@@ -41,6 +41,13 @@ impl<S: Stage> LaneWork<S> {
         self.messages.iter().all(|message| message.in_hand.is_ours())
     }
 
+    /// Takes off the messages that were not decided whole, where only so many arrivals were.
+    pub(crate) fn split_undecided(&mut self, decided: usize) -> Vec<Arc<InHand>> {
+        self.arrivals.truncate(decided);
+        let whole = self.messages.partition_point(|message| message.arrivals.end <= decided);
+        self.messages.split_off(whole).into_iter().map(|message| message.in_hand).collect()
+    }
+
     /// How often the lane's most received message was received.
     pub(crate) fn receives(&self) -> u32 {
         self.arrivals.iter().map(|arrival| arrival.receives).max().unwrap_or_default()

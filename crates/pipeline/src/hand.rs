@@ -76,13 +76,18 @@ pub(crate) async fn heartbeat(queues: &dyn Queues, messages: &[Arc<InHand>], vis
     }
 }
 
-/// Gives messages back at once: the next receive of anybody may take them. The last first, one call
-/// after the other: a group is locked while any of its messages is in flight (Q18), so nobody can
-/// receive a message of it before the first is back too.
+/// Gives messages back at once: the next receive of anybody may take them.
 pub(crate) async fn release(queues: &dyn Queues, messages: &[Arc<InHand>]) {
     failpoint::hit("in_drain");
+    give_back(queues, messages, 0).await;
+}
+
+/// Gives messages back so that they come again after `after_secs`. The last first, one call after the
+/// other: a group is locked while any of its messages is in flight (Q18), so nobody can receive a
+/// message of it before the first is back too.
+pub(crate) async fn give_back(queues: &dyn Queues, messages: &[Arc<InHand>], after_secs: u32) {
     let last_first: Vec<_> = messages.iter().rev().cloned().collect();
-    for call in visibility_calls(queues, &last_first, 0) {
+    for call in visibility_calls(queues, &last_first, after_secs) {
         call.await;
     }
     messages.iter().for_each(|message| message.let_go());

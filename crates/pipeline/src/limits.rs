@@ -63,8 +63,13 @@ pub(crate) const FRUITLESS_WAVES_MAX: u32 = 8;
 pub(crate) const SEND_DRAIN_MAX: Duration = Duration::from_secs(4);
 
 /// A message received more often than this is worked on alone: if it is what kills the process,
-/// it takes no other lane with it.
+/// it takes no other lane with it. While a configuration spreads, one that awaits its rule does not get
+/// there; if it waits longer, it is alone and keeps nobody waiting.
 pub(crate) const SUSPECT_RECEIVES: u32 = 3;
+
+/// How soon a message comes again whose rule is on the way. All the receives that it may wait for (the
+/// domain's `RULE_AWAITED_RECEIVES_MAX`) make twenty seconds; a push spreads in two.
+pub(crate) const RULE_AWAITED_SECS: u32 = 1;
 
 /// How long after a redriven message the janitor begins: others are about to follow it.
 pub(crate) const JANITOR_PAUSE: Duration = Duration::from_secs(1);

@@ -17,10 +17,10 @@ use crate::batch::{LaneWork, into_lanes};
 use crate::deliver::Courier;
 use crate::failpoint;
 use crate::gate::Gate;
-use crate::hand::{InHand, heartbeat, release};
+use crate::hand::{InHand, give_back, heartbeat, release};
 use crate::janitor::Janitor;
 use crate::lane_store::LaneStore;
-use crate::limits::{Limits, SUSPECT_RECEIVES};
+use crate::limits::{Limits, RULE_AWAITED_SECS, SUSPECT_RECEIVES};
 use crate::prepare::Prepare;
 use crate::queues::Queues;
 use crate::route_book::RouteBook;
@@ -249,6 +249,8 @@ impl<S: Stage> Pipeline<S> {
         };
         let settled = settler.settle(lanes).await;
         Courier { queues: &*self.queues, routes: &self.routes, stop }.deliver(&settled).await;
+        let left: Vec<_> = settled.into_iter().flat_map(|lane| lane.left).collect();
+        give_back(&*self.queues, &left, RULE_AWAITED_SECS).await;
     }
 }
 

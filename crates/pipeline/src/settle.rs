@@ -18,6 +18,7 @@ use crate::backoff::Backoff;
 use crate::batch::LaneWork;
 use crate::failpoint;
 use crate::gate::Gate;
+use crate::hand::InHand;
 use crate::lane_store::{CommitError, LaneChange, LaneStore, LoadError, Loaded};
 use crate::limits::{FENCED_TRIES_MAX, STORE_CALL_MAX};
 use crate::pipeline::Clock;
@@ -38,6 +39,19 @@ pub(crate) struct Settled<S: Stage> {
     pub(crate) work: LaneWork<S>,
     /// One step an arrival.
     pub(crate) steps: Vec<Step>,
+    /// The messages behind those: the rule of the first is on the way, so they are to come again.
+    pub(crate) left: Vec<Arc<InHand>>,
+}
+
+impl<S: Stage> Settled<S> {
+    fn new(mut work: LaneWork<S>, steps: Vec<Step>) -> Self {
+        let left = work.split_undecided(steps.len());
+        if !left.is_empty() {
+            metrics::counter!("cap_rule_awaited_total").increment(1);
+            tracing::info!(account_id = %work.account, messages = left.len(), "no rule for CAP's own message yet: it and those behind it are left to come again");
+        }
+        Self { work, steps, left }
+    }
 }
 
 /// Why lanes were not written.
@@ -62,14 +76,15 @@ impl<S: Stage> Settler<'_, S> {
         match self.attempt(&mut whole).await {
             Ok(mut steps) => lanes
                 .into_iter()
-                .filter_map(|work| steps.remove(&work.account).map(|steps| Settled { work, steps }))
+                .filter_map(|work| Some((steps.remove(&work.account)?, work)))
+                .map(|(steps, work)| Settled::new(work, steps))
                 .collect(),
             Err(Setback::Abandoned) => Vec::new(),
             Err(Setback::Fenced | Setback::Unreadable | Setback::Refused(_)) => {
                 let mut settled = Vec::with_capacity(lanes.len());
                 for mut work in lanes {
                     if let Some(steps) = self.settle_alone(&mut work).await {
-                        settled.push(Settled { work, steps });
+                        settled.push(Settled::new(work, steps));
                     }
                 }
                 settled
@@ -110,7 +125,11 @@ impl<S: Stage> Settler<'_, S> {
                 }
                 settled => settled,
             };
-            steps.append(&mut settled.ok()?);
+            let mut settled = settled.ok()?;
+            if settled.is_empty() {
+                break;
+            }
+            steps.append(&mut settled);
         }
         Some(steps)
     }
@@ -196,19 +215,21 @@ impl<S: Stage> Settler<'_, S> {
         let lost: HashSet<&AccountKey> =
             lanes.iter().filter(|work| !work.is_ours()).map(|work| &work.account).collect();
         planned.retain(|(change, _)| !lost.contains(&change.account));
-        let (changes, steps): (Vec<LaneChange<S>>, Vec<Vec<Step>>) = planned.into_iter().unzip();
-        let accounts: Vec<AccountKey> =
-            changes.iter().map(|change| change.account.clone()).collect();
-        let changes: Vec<LaneChange<S>> = changes
-            .into_iter()
-            .filter(|change| change.before.as_ref() != Some(&change.after))
-            .collect();
+        let mut changes = Vec::with_capacity(planned.len());
+        let mut settled = HashMap::with_capacity(planned.len());
+        for (change, steps) in planned {
+            let is_decided = !steps.is_empty();
+            settled.insert(change.account.clone(), steps);
+            if is_decided && change.before.as_ref() != Some(&change.after) {
+                changes.push(change);
+            }
+        }
         if !changes.is_empty() {
             in_time("committing a batch", self.store.commit(&changes)).await?;
             failpoint::hit("after_commit");
             report(&changes);
         }
-        Ok(accounts.into_iter().zip(steps).collect())
+        Ok(settled)
     }
 
     /// Decides a lane's arrivals; none if its journal no longer makes sense.

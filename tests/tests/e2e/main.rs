@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may")]
 
+mod awaited_rules;
 mod bad_input;
 mod cfd;
 mod crashes;

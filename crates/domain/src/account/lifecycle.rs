@@ -41,8 +41,7 @@ pub(super) fn open(account: &mut AccountState, customer: &ExternalId, credit_lim
     account.credit = credit_limit.map(|limit| Credit { limit, enabled: true });
 }
 
-/// Only an account with nothing in it or under way closes, so that a transfer that comes back finds it
-/// open; positions were checked before, by their stage.
+/// Only an account with nothing in it or under way closes, so that what comes back finds it open; positions were checked before, by their stage.
 pub(super) fn close(account: &mut AccountState) -> Result<(), Refusal> {
     let mut left: Vec<String> = account
         .balances

@@ -6,13 +6,21 @@ use serde_json::{Value, json};
 use super::AccountRuling;
 use super::state::Leg;
 use crate::event::{Event, EventKind};
-use crate::ids::AccountKey;
+use crate::ids::{AccountKey, RequestId};
 use crate::lane::{Body, Item, Output, Row};
 use crate::money::{Money, MoneyError};
 use crate::position::{HedgeSide, replay_item};
 use crate::refusal::Poison;
 use crate::subject::Subject;
-use crate::transfer::follow_up;
+use crate::transfer::{derived_id, follow_up};
+
+/// The word in the request id of unpaid funding.
+const FUNDING: &str = "funding";
+
+/// The request id under which what the `funding.charged` of `request_id` left unpaid comes back.
+pub(super) fn unpaid_id(account: &AccountKey, request_id: &RequestId) -> Result<RequestId, Poison> {
+    derived_id(FUNDING, account, request_id)
+}
 
 /// The event that follows from a row of the account stage for a position, if one does.
 pub(super) fn what_follows(account: &AccountKey, row: &Row) -> Result<Option<Output>, Poison> {
@@ -21,7 +29,7 @@ pub(super) fn what_follows(account: &AccountKey, row: &Row) -> Result<Option<Out
         return Ok(None);
     }
     let Some((ruled, item)) = posted(row)? else { return Ok(None) };
-    let Item { header, body: Body::Planned { event, rates, .. }, .. } = item else {
+    let Item { header, clearing_seq, body: Body::Planned { event, rates, .. }, .. } = item else {
         return Ok(None);
     };
     let (word, mut event) = match (*event, ruled.put_aside, ruled.unpaid) {
@@ -35,13 +43,16 @@ pub(super) fn what_follows(account: &AccountKey, row: &Row) -> Result<Option<Out
         (Event::LeverageChanged { contract, leverage }, Some(amount), _) => {
             let mut event = of_symbol(EventKind::MarginPosted, &contract.symbol, amount);
             event["leverage"] = json!(leverage.to_string());
+            if let Some(seq) = clearing_seq {
+                event["leverage_seq"] = json!(seq);
+            }
             ("margin", event)
         }
         (Event::FundingCharged { contract, rate, .. }, _, Some(amount)) => {
             let mut event = of_symbol(EventKind::FundingUnpaid, &contract.symbol, amount);
             let longs_owe = rate.is_sign_positive();
             event["owed_by"] = json!(if longs_owe { HedgeSide::Long } else { HedgeSide::Short });
-            ("funding", event)
+            (FUNDING, event)
         }
         _ => return Ok(None),
     };

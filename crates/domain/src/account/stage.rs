@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::balance::Balance;
 use super::posting::Posted;
-use super::state::{AccountState, CancelledWithdrawal, Leg, UnderWay, WithdrawalRequest};
+use super::state::{
+    AccountState, CancelledWithdrawal, Leg, UnderWay, UnpaidFunding, WithdrawalRequest,
+};
 use super::withdrawal::Takes;
 use super::{lifecycle, margin, posting, under_way, withdrawal};
 use crate::division::Source;
@@ -16,7 +18,7 @@ use crate::lane::{
 };
 use crate::money::{Money, Rates};
 use crate::outcome::{OutcomeMessage, Unapplied};
-use crate::plan::{AmountName, PlannedLeg, resolve};
+use crate::plan::{AmountName, PlannedLeg, Shortfall, resolve};
 use crate::position::replay_item;
 use crate::refusal::{Poison, Refusal, Stop};
 use crate::subject::Subject;
@@ -24,8 +26,8 @@ use crate::time::Timestamp;
 use crate::transfer;
 
 /// The version of this stage's `decide`. Under the first one, losses during a liquidation took also
-/// withdrawals that were payable.
-const RULES_VERSION: u16 = 2;
+/// withdrawals that were payable; before the third, unpaid funding was not kept until it came back.
+const RULES_VERSION: u16 = 3;
 
 /// The account stage. It needs no configuration: amounts say their own scale.
 #[derive(Debug, Clone, Copy)]
@@ -216,6 +218,9 @@ fn apply(
         Event::WithdrawalCancelled { withdrawal_id } => {
             withdrawn = Some(withdrawal::finish(account, kind, withdrawal_id, None)?);
         }
+        Event::FundingUnpaid { .. } if rules_version >= 3 => {
+            account.unpaid.remove(&item.header.request_id);
+        }
         Event::LiquidationStarted => account.liquidating = true,
         Event::LiquidationEnded => account.liquidating = false,
         Event::DepositReceived { .. }
@@ -234,14 +239,30 @@ fn apply(
         | Event::TransferReturned { .. }
         | Event::AdjustmentPosted { .. } => {}
     }
-    let legs = resolve(legs.to_vec(), |name| match name {
+    let mut legs = resolve(legs.to_vec(), |name| match name {
         AmountName::WithdrawalAmount => withdrawn,
         _ => None,
     })?;
+    let keeps_unpaid = rules_version >= 3 && item.clearing_seq.is_some();
+    if keeps_unpaid && account.unpaid.len() >= under_way::UNPAID_MAX {
+        force_what_falls_on_positions(&mut legs);
+    }
     let takes = if rules_version == 1 { Takes::All } else { Takes::NotPayableAt(now) };
     let Posted { legs, balances, cancelled, unpaid } =
         posting::post_at(account, kind, &legs, rates, takes)?;
+    if let (true, Some(amount), Event::FundingCharged { contract, .. }) =
+        (keeps_unpaid, unpaid, event)
+    {
+        let id = margin::unpaid_id(key, &item.header.request_id)?;
+        account.unpaid.insert(id, UnpaidFunding { symbol: contract.symbol.clone(), amount });
+    }
     Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled, unpaid })
+}
+
+fn force_what_falls_on_positions(legs: &mut [PlannedLeg]) {
+    for leg in legs.iter_mut().filter(|leg| leg.shortfall == Shortfall::Position) {
+        leg.shortfall = Shortfall::Force;
+    }
 }
 
 fn sent(transfer_id: &ExternalId, to: &AccountKey, amount: Money) -> UnderWay {

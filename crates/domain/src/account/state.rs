@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::balance::Balance;
-use crate::ids::{AccountKey, ExternalId, RequestId};
+use crate::ids::{AccountKey, ExternalId, RequestId, Symbol};
 use crate::money::{CurrencyCode, Money};
 use crate::subject::Subject;
 use crate::time::Timestamp;
@@ -39,6 +39,9 @@ pub struct AccountState {
     /// Transfers that left and have neither landed nor come back, by the request id under which
     /// they arrive.
     pub under_way: BTreeMap<RequestId, UnderWay>,
+    /// Funding that a position has been asked for and that has not come back yet, by the request id
+    /// under which it does.
+    pub unpaid: BTreeMap<RequestId, UnpaidFunding>,
     /// What it has, by currency.
     pub balances: BTreeMap<CurrencyCode, Balance>,
 }
@@ -85,6 +88,16 @@ pub struct UnderWay {
     pub transfer_id: ExternalId,
     /// Where it is to land.
     pub to: AccountKey,
+    /// How much.
+    pub amount: Money,
+}
+
+/// Funding that available did not cover, on its way to the position that owes it and back (ADR 11). It is
+/// stored, and read as [`Withdrawal`] is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnpaidFunding {
+    /// Of which contract.
+    pub symbol: Symbol,
     /// How much.
     pub amount: Money,
 }

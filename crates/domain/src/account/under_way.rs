@@ -1,12 +1,17 @@
-//! Transfers under way: kept from the request until they are told to have landed, or come back. What
-//! is not kept here cannot come back, whoever says so.
+//! What is under way: transfers, kept from the request until they are told to have landed, or come
+//! back, and unpaid funding, kept until it has come back. A transfer that is not kept here cannot come
+//! back, whoever says so.
 
-use super::state::{AccountState, UnderWay};
+use super::state::{AccountState, UnderWay, UnpaidFunding};
 use crate::ids::RequestId;
 use crate::refusal::{Refusal, RejectionCode};
 
 /// The most transfers of one account that may be under way.
 pub(super) const UNDER_WAY_MAX: usize = 100;
+
+/// The most fundings of one account that may be unpaid and under way. They cannot be refused: beyond
+/// that, available pays them by force.
+pub(super) const UNPAID_MAX: usize = 200;
 
 /// Keeps a transfer that leaves, until it has arrived under the request id `arrival`.
 pub(super) fn keep(
@@ -41,13 +46,22 @@ pub(super) fn finish(
     }
 }
 
-/// What is under way, in words; none if nothing is.
-pub(super) fn told(account: &AccountState) -> Option<String> {
-    let first = account.under_way.values().next()?;
-    Some(match account.under_way.len() {
+/// What is under way, in words; nothing if nothing is.
+pub(super) fn told(account: &AccountState) -> impl Iterator<Item = String> {
+    let transfers = account.under_way.values().next().map(|first| match account.under_way.len() {
         1 => format!("transfer {} under way", show(first)),
         count => format!("{count} transfers under way, one of them {}", show(first)),
-    })
+    });
+    let unpaid =
+        account.unpaid.values().next().map(|UnpaidFunding { symbol, amount }| {
+            match account.unpaid.len() {
+                1 => format!("unpaid funding of {amount} for {symbol} under way"),
+                count => format!(
+                    "{count} unpaid fundings under way, one of them of {amount} for {symbol}"
+                ),
+            }
+        });
+    transfers.into_iter().chain(unpaid)
 }
 
 fn show(transfer: &UnderWay) -> String {

@@ -77,6 +77,9 @@ pub enum ClearingRuling {
         /// The rates it carries.
         #[serde(default, skip_serializing_if = "Rates::is_empty")]
         rates: Rates,
+        /// Whether what follows from it is tracked by its number (ADR 11).
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        tracked: bool,
     },
     /// Nothing, and why.
     Refused {
@@ -158,6 +161,13 @@ impl Stage for Clearing {
         Ok(message)
     }
 
+    fn lacks_rule(&self, message: &Message<Submission>) -> bool {
+        let product = &message.input.envelope.header.product;
+        let kind = message.kind.parse().ok().filter(|kind: &EventKind| kind.is_from_cap());
+        let rulebook = self.configuration.rulebook(product);
+        kind.is_some_and(|kind| rulebook.is_some_and(|rulebook| !rulebook.states(kind)))
+    }
+
     fn decide(
         &self,
         account: &AccountKey,
@@ -206,9 +216,16 @@ impl Stage for Clearing {
                             return refused(refusal);
                         }
                         let legs = plan(&event, legs)?;
+                        let tracked = rulebook.tracks_follow_ups && event.is_tracked();
                         let (event, rulebook) = (Box::new(event), rulebook.version);
-                        let planned =
-                            ClearingRuling::Planned { event, rulebook, legs, by_position, rates };
+                        let planned = ClearingRuling::Planned {
+                            event,
+                            rulebook,
+                            legs,
+                            by_position,
+                            rates,
+                            tracked,
+                        };
                         Ok((planned, ()))
                     }
                 }
@@ -220,12 +237,13 @@ impl Stage for Clearing {
         let unreadable = |error: serde_json::Error| Poison::Unreadable(error.to_string());
         let ruling: ClearingRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
         let Submission { envelope, repair, .. } = Self::replay(row)?.input;
-        let (body, by_position) = match ruling {
-            ClearingRuling::Planned { event, rulebook, legs, by_position, rates } => {
-                (Body::Planned { event, rulebook, legs, position: None, rates }, by_position)
+        let (body, by_position, tracked) = match ruling {
+            ClearingRuling::Planned { event, rulebook, legs, by_position, rates, tracked } => {
+                let body = Body::Planned { event, rulebook, legs, position: None, rates };
+                (body, by_position, tracked)
             }
             ClearingRuling::Refused { refusal, by_position } => {
-                (Body::Refused(refusal), by_position)
+                (Body::Refused(refusal), by_position, false)
             }
         };
         let traceparent = Some(traceparent(&envelope));
@@ -239,6 +257,7 @@ impl Stage for Clearing {
             kind: row.kind.clone(),
             repair,
             arriving,
+            clearing_seq: tracked.then_some(row.seq),
             body,
         };
         Ok(vec![forward(next(by_position), &Unit::Item(Box::new(item)))?])

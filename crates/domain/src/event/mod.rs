@@ -213,6 +213,10 @@ pub enum Event {
         /// The leverage it was put aside for; none: it is margin added by hand.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         leverage: Option<Decimal>,
+        /// Clearing's number of the `leverage.changed` it was put aside for, which tells whether a
+        /// later one has taken hold meanwhile; none if that is not tracked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leverage_seq: Option<u64>,
         /// How much.
         amount: Money,
     },
@@ -356,6 +360,11 @@ impl Event {
             Self::TransferReturned { arrival: None, .. } => EventClass::Fact,
             event => event.kind().class(),
         }
+    }
+
+    /// Whether what may follow from it is tracked, under a rulebook that says so (ADR 11).
+    pub const fn is_tracked(&self) -> bool {
+        matches!(self, Self::LeverageChanged { .. } | Self::FundingCharged { .. })
     }
 
     /// What the caller of a transfer knows it by, where the event is of one.

@@ -6,7 +6,8 @@
 //! 2. parked before → its dead letter again: what became of it then is the redrive's to tell
 //! 3. journaled before → its output again, an echo if it is a repetition, nothing written
 //! 4. the lane is not active → parked behind, untried (C5, A9), unless it is a repair
-//! 5. decided: one journal row, or the poison suspends the lane and the message is parked first
+//! 5. CAP's own, and its rule is on the way → it and all behind it are left to come again
+//! 6. decided: one journal row, or the poison suspends the lane and the message is parked first
 
 use std::collections::HashMap;
 
@@ -22,6 +23,11 @@ use crate::time::Timestamp;
 /// How often a message may be received without being finished before it is held to be what
 /// kills the process. Far below the queue's own `maxReceiveCount`, which is the last resort (Q8).
 pub const POISON_AFTER_RECEIVES: u32 = 30;
+
+/// How often a message of CAP's own may be received by rules that have no word for it before it is held
+/// to have none at all. A configuration that spreads has reached every task long before, and there
+/// remain enough receives for those behind it that a crash brings again ([`POISON_AFTER_RECEIVES`]).
+pub const RULE_AWAITED_RECEIVES_MAX: u32 = 20;
 
 /// What follows from one arrival, once the advance is committed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,7 +55,7 @@ pub struct Advance<S: Stage> {
     pub redriven: Vec<Taken>,
     /// Numbers of parked messages that failed again, and the error's own words.
     pub failed_again: Vec<(u64, String)>,
-    /// One step an arrival, in order.
+    /// One step an arrival, in order. Arrivals that have none are left in the queue, to come again.
     pub steps: Vec<Step>,
 }
 
@@ -78,6 +84,9 @@ pub fn advance<S: Stage>(
     };
     let mut turn = Turn { stage, account, memory, now, advance, parked_here: HashMap::new() };
     for arrival in arrivals {
+        if turn.awaits_rule(arrival) {
+            break;
+        }
         let step = turn.take(arrival)?;
         turn.advance.steps.push(step);
     }
@@ -132,6 +141,17 @@ impl<S: Stage> Turn<'_, S> {
             },
             Content::Unreadable(poison) => self.receive(arrival, Err(poison.clone())),
         }
+    }
+
+    /// Whether an arrival that would be decided now has its rule on the way.
+    fn awaits_rule(&self, arrival: &Arrival<S::Input>) -> bool {
+        let Content::Message(message) = &arrival.content else { return false };
+        self.advance.lane.status == LaneStatus::Active
+            && arrival.receives <= RULE_AWAITED_RECEIVES_MAX
+            && arrival.redriven.is_none()
+            && self.stage.lacks_rule(message)
+            && self.parked_before(arrival).is_none()
+            && !self.memory.rows.contains_key(&arrival.request_id)
     }
 
     /// The letter of the message if it was parked: under its own source id, or, before it could be

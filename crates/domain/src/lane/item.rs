@@ -62,6 +62,10 @@ pub struct Item {
     /// Of a transfer that arrives: what goes back if it cannot land.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arriving: Option<Arriving>,
+    /// Clearing's own number of it, whatever the sending stage's is, where what follows from it is
+    /// tracked (ADR 11).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clearing_seq: Option<u64>,
     /// What is to be done.
     pub body: Body,
 }

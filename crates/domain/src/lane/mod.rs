@@ -12,7 +12,7 @@ mod redrive;
 mod stage;
 mod state;
 
-pub use advance::{Advance, POISON_AFTER_RECEIVES, Step, advance};
+pub use advance::{Advance, POISON_AFTER_RECEIVES, RULE_AWAITED_RECEIVES_MAX, Step, advance};
 pub use arrival::{Arrival, Content, DeadLetter, Memory, Message, ParkedMessage};
 pub use item::{Body, Echo, EchoKind, Item, PACK_BYTES_MAX, PACK_UNITS_MAX, Pack, Unit};
 pub use journal::{Row, RowHash};

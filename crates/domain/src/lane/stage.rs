@@ -126,6 +126,12 @@ pub trait Stage: Send + Sync + 'static {
     /// The message that a row's `input` was written from.
     fn replay(row: &Row) -> Result<Message<Self::Input>, Poison>;
 
+    /// Whether `message` is CAP's own consequence of something that other rules than these decided: they
+    /// have no word for it, and those are on their way here.
+    fn lacks_rule(&self, _message: &Message<Self::Input>) -> bool {
+        false
+    }
+
     /// Decides one message. No I/O, no clock, no dice: `now` is the time of the decision.
     fn decide(
         &self,

@@ -2,6 +2,7 @@
 
 use rust_decimal::Decimal;
 
+use super::remargining::LeverageChange;
 use super::{
     Filled, HedgeSide, MarginMode, Position, PositionChange, PositionKey, PositionMode,
     PositionRuling, PositionState, fill, funding, remargining,
@@ -9,13 +10,15 @@ use super::{
 use crate::event::{ContractFill, Event, EventClass, EventKind};
 use crate::ids::Symbol;
 use crate::instrument::Contract;
+use crate::lane::Item;
 use crate::money::{Currency, Money};
 use crate::plan::{AmountName, PlannedAmount, PlannedLeg, resolve};
 use crate::refusal::{Poison, Refusal, RejectionCode, Stop};
 
-/// What `event` with the plan `legs` comes to, and the positions after it.
+/// What `event` of `item` with the plan `legs` comes to, and the positions after it.
 pub(super) fn apply(
     state: &PositionState,
+    item: &Item,
     event: &Event,
     legs: &[PlannedLeg],
 ) -> Result<(PositionRuling, PositionState), Stop> {
@@ -42,11 +45,13 @@ pub(super) fn apply(
             remargining::change_margin(&mut state, contract, *position_side, *amount, legs)?
         }
         Event::LeverageChanged { contract, leverage } => {
-            remargining::change_leverage(&mut state, contract, *leverage, legs)?
+            let change = LeverageChange { leverage: *leverage, seq: item.clearing_seq };
+            remargining::change_leverage(&mut state, contract, change, legs)?
         }
-        Event::MarginPosted { contract, position_side, leverage, amount } => {
-            let (side, leverage) = (*position_side, *leverage);
-            remargining::take_margin(&mut state, contract, side, leverage, *amount, legs)?
+        Event::MarginPosted { contract, position_side, leverage, leverage_seq, amount } => {
+            check_came_before(item, *leverage_seq)?;
+            let change = leverage.map(|leverage| LeverageChange { leverage, seq: *leverage_seq });
+            remargining::take_margin(&mut state, contract, *position_side, change, *amount, legs)?
         }
         Event::FundingUnpaid { contract, owed_by, amount } => {
             remargining::pay_funding(&mut state, contract, *owed_by, *amount, legs)?
@@ -66,6 +71,18 @@ fn check_opened(state: &PositionState, event: &Event) -> Result<(), Stop> {
         }
         (false, _, EventClass::Fact) => {
             Err(contradiction(kind, "the account was never opened".to_owned()).into())
+        }
+    }
+}
+
+/// A cause has its number before what follows from it; one from the future would let no later change
+/// take hold.
+fn check_came_before(item: &Item, cause_seq: Option<u64>) -> Result<(), Poison> {
+    match cause_seq.filter(|seq| *seq >= item.upstream_seq) {
+        None => Ok(()),
+        Some(seq) => {
+            let reason = format!("leverage_seq is {seq}, and its own number {}", item.upstream_seq);
+            Err(contradiction(EventKind::MarginPosted, reason))
         }
     }
 }

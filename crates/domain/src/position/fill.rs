@@ -80,7 +80,8 @@ fn open(position: &mut Position, fill: &ContractFill, opening: Decimal) -> Resul
         let currency = fill.contract.settled_in;
         if position.margin.currency() != currency {
             // The symbol is settled in another currency now: what it realised before was in the old.
-            *position = Position::flat(currency);
+            let leverage_seq = position.leverage_seq;
+            *position = Position { leverage_seq, ..Position::flat(currency) };
         }
         position.margin_mode = fill.margin_mode;
     }

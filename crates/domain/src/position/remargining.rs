@@ -71,14 +71,37 @@ fn check_isolated(key: &PositionKey, position: &Position) -> Result<(), Stop> {
     )))
 }
 
-/// `leverage.changed`: every open position of the contract is to have its initial margin under
-/// `leverage`.
+/// A leverage that is to be, and clearing's number of its `leverage.changed`, if that is tracked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LeverageChange {
+    pub(super) leverage: Decimal,
+    pub(super) seq: Option<u64>,
+}
+
+impl LeverageChange {
+    /// `position` with `margin`, once the change has taken hold of it.
+    fn takes_hold(self, position: Position, margin: Money) -> Position {
+        let leverage_seq = self.seq.unwrap_or(position.leverage_seq);
+        Position { margin, leverage: self.leverage, leverage_seq, ..position }
+    }
+
+    /// Whether a later change has taken hold of what the account holds, or held, of `contract`.
+    fn is_overtaken(self, state: &PositionState, contract: &Contract) -> bool {
+        let keys = keys_of(state.mode, &contract.symbol);
+        let mut taken = keys.iter().filter_map(|key| state.positions.get(key));
+        self.seq.is_some_and(|seq| taken.any(|position| position.leverage_seq > seq))
+    }
+}
+
+/// `leverage.changed`: every open position of the contract is to have its initial margin under the
+/// leverage.
 pub(super) fn change_leverage(
     state: &mut PositionState,
     contract: &Contract,
-    leverage: Decimal,
+    change: LeverageChange,
     legs: &[PlannedLeg],
 ) -> Result<PositionRuling, Stop> {
+    let leverage = change.leverage;
     let open = open_positions(state, contract);
     let (mut held, mut needed): (Option<Money>, Option<Money>) = (None, None);
     let mut after = Vec::with_capacity(open.len());
@@ -86,7 +109,7 @@ pub(super) fn change_leverage(
         let margin = remargin(&position, &position.contract(contract), leverage)?;
         held = Some(sum(held, position.margin)?);
         needed = Some(sum(needed, margin)?);
-        after.push((key, Position { margin, leverage, ..position }));
+        after.push((key, change.takes_hold(position, margin)));
     }
     let (Some(held), Some(needed)) = (held, needed) else {
         let detail = format!(
@@ -108,18 +131,22 @@ pub(super) fn change_leverage(
     Ok(PositionRuling::Changed { legs, position })
 }
 
-/// `margin.posted`: account has put `amount` aside, by hand or for `leverage`. What finds no place
-/// goes back.
+/// `margin.posted`: account has put `amount` aside, by hand or for a leverage. What finds no place goes
+/// back: all of it, if a later leverage has taken hold meanwhile.
 pub(super) fn take_margin(
     state: &mut PositionState,
     contract: &Contract,
     side: Option<HedgeSide>,
-    leverage: Option<Decimal>,
+    change: Option<LeverageChange>,
     amount: Money,
     legs: &[PlannedLeg],
 ) -> Result<PositionRuling, Poison> {
-    let (after, left) = match leverage {
-        Some(leverage) => share_out(state, contract, leverage, amount)?,
+    let (after, left) = match change {
+        // Its positions stay as they are, and are shown so.
+        Some(change) if change.is_overtaken(state, contract) => {
+            (open_positions(state, contract), amount)
+        }
+        Some(change) => share_out(state, contract, change, amount)?,
         None => add(state, contract, side, amount)?,
     };
     let legs = resolve(legs.to_vec(), |name| match name {
@@ -156,12 +183,12 @@ fn add(
     }
 }
 
-/// What the open positions set free under `leverage`, and `amount`, go to those that need more, in
+/// What the open positions set free under the leverage, and `amount`, go to those that need more, in
 /// order, up to what each needs.
 fn share_out(
     state: &PositionState,
     contract: &Contract,
-    leverage: Decimal,
+    change: LeverageChange,
     amount: Money,
 ) -> Result<Shared, Poison> {
     let mut left = amount;
@@ -170,11 +197,11 @@ fn share_out(
         if position.margin.currency() != amount.currency() {
             continue;
         }
-        let needed = remargin(&position, &position.contract(contract), leverage)?;
+        let needed = remargin(&position, &position.contract(contract), change.leverage)?;
         let free = position.margin.minus(needed)?.or_zero();
         left = left.plus(free)?;
         let margin = position.margin.minus(free)?;
-        after.push((needed, key, Position { margin, leverage, ..position }));
+        after.push((needed, key, change.takes_hold(position, margin)));
     }
     let mut shared = Vec::with_capacity(after.len());
     for (needed, key, position) in after {

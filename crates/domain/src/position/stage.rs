@@ -71,7 +71,9 @@ impl Stage for Positions {
         let Body::Planned { event, legs, .. } = &message.input.body else {
             return Ok((PositionRuling::Passed, state.clone()));
         };
-        match apply(state, event, legs).map_err(|stop| stop.of_class(event.kind().class())) {
+        match apply(state, &message.input, event, legs)
+            .map_err(|stop| stop.of_class(event.kind().class()))
+        {
             Ok(ruled) => Ok(ruled),
             Err(Stop::Refused(refusal)) => Ok((PositionRuling::Refused(refusal), state.clone())),
             Err(Stop::Poisoned(poison)) => Err(poison),

@@ -36,8 +36,11 @@ pub struct Position {
     pub cost: i128,
     /// Margin held for it.
     pub margin: Money,
-    /// The leverage of the last fill.
+    /// The leverage of the last fill that opened or raised it, or of the last change since.
     pub leverage: Decimal,
+    /// Clearing's number of the last `leverage.changed` that took hold of it; 0: none whose number was
+    /// told.
+    pub leverage_seq: u64,
     /// Profit and loss realised since the account's first fill.
     pub realised_profit: Money,
     /// Whether it shares the account's money; of a closed one, whether it did.
@@ -55,6 +58,7 @@ impl Position {
             cost: 0,
             margin: Money::zero(currency),
             leverage: Decimal::ONE,
+            leverage_seq: 0,
             realised_profit: Money::zero(currency),
             margin_mode: MarginMode::Cross,
             opened_under: None,

@@ -52,6 +52,9 @@ impl Rulebook {
         if document.hedge_mode && !has_positions {
             return wrong("hedge_mode", "is allowed, but position is not in the path");
         }
+        if document.tracks_follow_ups && !has_positions {
+            return wrong("tracks_follow_ups", "is said, but position is not in the path");
+        }
         let mut held = BTreeSet::new();
         for (index, code) in document.currencies.iter().enumerate() {
             if !currencies.contains_key(code) {
@@ -67,16 +70,24 @@ impl Rulebook {
         check_instruments(&instruments, &held)?;
         let subjects = check_subjects(&document.subjects)?;
         let rules = check_rules(&document, &subjects)?;
+        let unstated = rules
+            .keys()
+            .copied()
+            .filter(|kind| !document.events.contains_key(kind.name()))
+            .filter(|kind| matches!(rules.get(kind), Some(Rule::Refused(_))))
+            .collect();
         Ok(Self {
             product: document.product,
             version: document.version,
             has_positions,
             hedge_mode: document.hedge_mode,
+            tracks_follow_ups: document.tracks_follow_ups,
             acknowledges: document.events.contains_key(EventKind::TransferLanded.name()),
             instruments,
             currencies: held,
             subjects,
             rules,
+            unstated,
         })
     }
 }

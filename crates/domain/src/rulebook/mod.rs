@@ -52,6 +52,11 @@ pub struct RulebookDocument {
     /// every release before there was hedge mode, and its journals must replay.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hedge_mode: bool,
+    /// Whether what follows from an event is tracked: a leverage by the number of its change, unpaid
+    /// funding until it has come back (ADR 11). Where it is not said it is not: so did every release
+    /// before, and its journals must replay.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tracks_follow_ups: bool,
     /// The currencies its accounts may hold.
     pub currencies: Vec<CurrencyCode>,
     /// Every subject the rules may use, and what it is in the books.
@@ -162,6 +167,8 @@ pub struct Rulebook {
     pub instruments: Instruments,
     /// Whether accounts may be opened in hedge mode.
     pub hedge_mode: bool,
+    /// Whether what follows from an event is tracked (ADR 11).
+    pub tracks_follow_ups: bool,
     /// Whether it has a rule for `transfer.landed`, so that transfers can be kept under way until
     /// their landing is told, and may go to other companies. Rulebooks that are older have none:
     /// what was decided by them has to replay.
@@ -171,6 +178,8 @@ pub struct Rulebook {
     /// What each subject is in the books.
     pub subjects: BTreeMap<Subject, SubjectKind>,
     rules: BTreeMap<EventKind, Rule>,
+    /// What CAP may send itself and the document does not mention: it is older.
+    unstated: BTreeSet<EventKind>,
 }
 
 /// What a product trades, by name.
@@ -210,6 +219,7 @@ impl Rulebook {
         self.rules == other.rules
             && self.subjects == other.subjects
             && self.hedge_mode == other.hedge_mode
+            && self.tracks_follow_ups == other.tracks_follow_ups
             && self.acknowledges == other.acknowledges
     }
 
@@ -221,6 +231,12 @@ impl Rulebook {
         };
         other.rules.iter().all(kept)
             && other.subjects.iter().all(|(name, kind)| self.subjects.get(name) == Some(kind))
+    }
+
+    /// Whether it says itself what `kind` does, or why there is no such event. A rulebook that is older
+    /// than an event of CAP's own does not; a later one may.
+    pub fn states(&self, kind: EventKind) -> bool {
+        !self.unstated.contains(&kind)
     }
 
     /// What `kind` does. Every kind is covered: that is checked on reading.

@@ -41,6 +41,17 @@ pub(crate) fn configuration() -> Arc<Configuration> {
     Arc::new(Configuration::check(1, document).unwrap())
 }
 
+/// The shipped configuration as it was before something came, checked: the perpetual rulebook without
+/// what lies at `pointer`.
+pub(crate) fn configuration_before(revision: u64, pointer: &str) -> Arc<Configuration> {
+    let mut document = shipped();
+    let (parent, name) = pointer.rsplit_once('/').unwrap();
+    let parent = document["rulebooks"][1].pointer_mut(parent).unwrap();
+    parent.as_object_mut().unwrap().remove(name).unwrap();
+    let document = serde_json::from_value(document).unwrap();
+    Arc::new(Configuration::check(revision, document).unwrap())
+}
+
 /// The figures that exchanges publish, as they came.
 pub(crate) const VECTORS: &str = include_str!("../vectors/positions.json");
 

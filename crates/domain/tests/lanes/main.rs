@@ -7,11 +7,13 @@
 mod common;
 
 mod age;
+mod awaited_rules;
 mod bad_input;
 mod between_stages;
 mod figures;
 mod forged_transfers;
 mod journal;
+mod leverage_in_order;
 mod margin;
 mod named_figures;
 mod outcomes;
@@ -22,6 +24,7 @@ mod suspension;
 mod tape;
 mod transfers;
 mod transfers_any_order;
+mod unpaid_funding;
 
 use cap_domain::clearing::{Clearing, Submission};
 use cap_domain::lane::{Arrival, Stage};

@@ -21,30 +21,30 @@ fn perpetual_with(opened: &Value, money: u32) -> Story {
 
 /// A perpetual account that holds 1 BTC-USDT, bought at 20,000 on isolated margin of 2,000 USDT, and
 /// has `available` beside it.
-fn isolated_long(available: u32) -> Story {
+pub(crate) fn isolated_long(available: u32) -> Story {
     let mut story = perpetual_with(&opened(), 2000 + available);
     story.posted(&isolated(perpetual("buy", "1", "20000")));
     story
 }
 
 /// The same in a hedge account: 1 long at 20,000, and `short` short at 20,000.
-fn hedged(money: u32, short: &str) -> Story {
+pub(crate) fn hedged(money: u32, short: &str) -> Story {
     let mut story = perpetual_with(&opened_in_hedge_mode(), money);
     story.posted(&on_side(isolated(perpetual("buy", "1", "20000")), "long"));
     story.posted(&on_side(isolated(perpetual("sell", short, "20000")), "short"));
     story
 }
 
-fn held<'a>(story: &'a Story, key: &str) -> &'a Position {
+pub(crate) fn held<'a>(story: &'a Story, key: &str) -> &'a Position {
     &story.position.state.positions[&key.parse().unwrap()]
 }
 
-fn position(told: &Told) -> Value {
+pub(crate) fn position(told: &Told) -> Value {
     serde_json::from_str::<Value>(&told.body).unwrap()["outcome"]["position"].clone()
 }
 
 /// The margins of the positions, and what is put aside for them, are what account holds as margin.
-fn margins_agree(story: &Story) -> bool {
+pub(crate) fn margins_agree(story: &Story) -> bool {
     let under_way: i128 = story
         .account
         .journal

@@ -299,5 +299,5 @@ fn what_was_taken_under_the_first_version_of_the_rules_replays() {
     assert_eq!(posted(&story).1, "w-1", "requested before the liquidation, and taken all the same");
     assert!(story.account.journal.iter().all(|row| row.rules_version == 1));
     story.account.prove();
-    assert!(Accounts::under(0).is_none() && Accounts::under(3).is_none());
+    assert!(Accounts::under(0).is_none() && Accounts::under(4).is_none());
 }

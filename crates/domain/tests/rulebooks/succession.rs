@@ -32,7 +32,7 @@ fn what_no_account_could_survive_is_refused() {
     let mut without_bonus = shipped();
     let cfd = without_bonus["rulebooks"][2].to_string().replace("\"bonus\"", "\"rebates\"");
     without_bonus["rulebooks"][2] = serde_json::from_str(&cfd).unwrap();
-    without_bonus["rulebooks"][2]["version"] = json!(2);
+    without_bonus["rulebooks"][2]["version"] = json!(3);
     let mut without_hkd = shipped();
     let held = without_hkd["rulebooks"][0]["currencies"].as_array_mut().unwrap();
     held.retain(|code| code != "HKD");
@@ -44,7 +44,7 @@ fn what_no_account_could_survive_is_refused() {
         ),
         (
             one_way,
-            "rulebooks/perpetual.json: version: 3 does not follow 3, and the rules are others",
+            "rulebooks/perpetual.json: version: 4 does not follow 4, and the rules are others",
         ),
         (without_spot, "rulebooks/spot.json: is gone, and accounts may be open"),
         (

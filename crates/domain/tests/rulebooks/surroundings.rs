@@ -76,6 +76,11 @@ fn path_version_and_currencies_are_checked() {
             "rulebooks/spot.json: hedge_mode: is allowed, but position is not in the path",
         ),
         (
+            "follow-ups without positions",
+            Set("/rulebooks/0/tracks_follow_ups", json!(true)),
+            "rulebooks/spot.json: tracks_follow_ups: is said, but position is not in the path",
+        ),
+        (
             "a stage that there is not",
             Set("/rulebooks/0/path", json!(["clearing", "risk", "account"])),
             "not a document: unknown variant `risk`",

@@ -53,6 +53,7 @@ impl Door<'_> {
             symbol: String,
             position_side: Option<HedgeSide>,
             leverage: Option<String>,
+            leverage_seq: Option<u64>,
             currency: String,
             amount: String,
             rates: WireRates,
@@ -60,11 +61,15 @@ impl Door<'_> {
         let wire: Wire = self.fields()?;
         let rates = self.rates(wire.rates)?;
         let leverage = wire.leverage.as_deref();
+        if wire.leverage_seq.is_some() && leverage.is_none() {
+            return Err(invalid("leverage_seq", "is the number of a leverage that is not given"));
+        }
         Ok((
             Event::MarginPosted {
                 contract: self.contract(&wire.symbol)?.without_maintenance(),
                 position_side: wire.position_side,
                 leverage: leverage.map(|text| self.above_zero("leverage", text)).transpose()?,
+                leverage_seq: wire.leverage_seq,
                 amount: self.money(&wire.currency, &wire.amount, Sign::Positive)?,
             },
             rates,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cap_domain::account::{AccountState, Balance, Credit, UnderWay, Withdrawal};
+use cap_domain::account::{AccountState, Balance, Credit, UnderWay, UnpaidFunding, Withdrawal};
 use cap_domain::ids::{ExternalId, RequestId};
 use cap_domain::money::Money;
 
@@ -23,6 +23,8 @@ pub(super) fn of(stored: &AccountState, replayed: &AccountState) -> Vec<String> 
     compare(&mut said, "withdrawals", &stored.withdrawals, &withdrawals, show_withdrawals);
     let kept = (&stored.under_way, &replayed.under_way);
     compare(&mut said, "transfers_under_way", kept.0, kept.1, show_under_way);
+    let kept = (&stored.unpaid, &replayed.unpaid);
+    compare(&mut said, "funding_unpaid", kept.0, kept.1, show_unpaid);
     let codes: BTreeSet<_> = stored.balances.keys().chain(replayed.balances.keys()).collect();
     for code in codes {
         match (stored.balances.get(code), replayed.balances.get(code)) {
@@ -69,6 +71,12 @@ fn show_under_way(under_way: &BTreeMap<RequestId, UnderWay>) -> String {
     let each = under_way.iter().map(|(arrival, kept)| {
         format!("{} of {} to {} as {arrival}", kept.transfer_id, kept.amount, kept.to)
     });
+    format!("[{}]", each.collect::<Vec<_>>().join(", "))
+}
+
+fn show_unpaid(unpaid: &BTreeMap<RequestId, UnpaidFunding>) -> String {
+    let each =
+        unpaid.iter().map(|(id, kept)| format!("{} for {} as {id}", kept.amount, kept.symbol));
     format!("[{}]", each.collect::<Vec<_>>().join(", "))
 }
 

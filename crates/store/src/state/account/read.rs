@@ -46,6 +46,7 @@ struct AccountRecord {
     liquidating: bool,
     withdrawals: String,
     transfers_under_way: Option<String>,
+    funding_unpaid: Option<String>,
 }
 
 #[derive(FromRow)]
@@ -78,6 +79,8 @@ impl AccountRecord {
                 .map_err(|error| format!("withdrawals: {error}"))?,
             under_way: serde_json::from_str(self.transfers_under_way.as_deref().unwrap_or("{}"))
                 .map_err(|error| format!("transfers_under_way: {error}"))?,
+            unpaid: serde_json::from_str(self.funding_unpaid.as_deref().unwrap_or("{}"))
+                .map_err(|error| format!("funding_unpaid: {error}"))?,
             balances: Default::default(),
         })
     }
@@ -127,7 +130,8 @@ async fn account_records(
 ) -> Result<Vec<AccountRecord>, QueryError> {
     let records =
         "select account_id, status, customer, credit_currency, credit_decimals, credit_limit,
-            credit_enabled, liquidating, withdrawals, transfers_under_way
+            credit_enabled, liquidating, withdrawals, transfers_under_way,
+            funding_unpaid
         from account where account_id = any($1)";
     let records = sqlx::query_as(records).bind(accounts).fetch_all(connection).await;
     records.map_err(failed("reading accounts"))

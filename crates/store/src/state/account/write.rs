@@ -42,6 +42,7 @@ fn account_changed(change: &LaneChange<Accounts>) -> bool {
     (before.status, &before.customer, before.credit, before.liquidating)
         != (after.status, &after.customer, after.credit, after.liquidating)
         || (&before.withdrawals, &before.under_way) != (&after.withdrawals, &after.under_way)
+        || before.unpaid != after.unpaid
 }
 
 async fn write_accounts(
@@ -51,6 +52,7 @@ async fn write_accounts(
     let count = changes.len();
     let (mut withdrawals, mut closed_at) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let (mut limits, mut under_way) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut unpaid = Vec::with_capacity(count);
     for change in changes {
         let state = &change.state_after;
         let json = serde_json::to_string(&state.withdrawals);
@@ -61,6 +63,11 @@ async fn write_accounts(
         under_way.push(json.map_err(|error| {
             CommitError::Refused(format!("writing transfers under way: {error}"))
         })?);
+        let kept = Some(&state.unpaid).filter(|unpaid| !unpaid.is_empty());
+        let json = kept.map(serde_json::to_string).transpose();
+        unpaid.push(
+            json.map_err(|error| CommitError::Refused(format!("writing unpaid funding: {error}")))?,
+        );
         limits.push(state.credit.map(|credit| numeric(credit.limit)).transpose()?);
         let closed = if state.status == AccountStatus::Closed { decided_at(change) } else { None };
         closed_at.push(closed.map(timestamptz).transpose()?);
@@ -89,6 +96,7 @@ async fn write_accounts(
         .bind(withdrawals)
         .bind(closed_at)
         .bind(under_way)
+        .bind(unpaid)
         .execute(connection)
         .await
         .map(|_| ())

@@ -52,6 +52,8 @@ fn compare_positions(
     compare(said, format_args!("{key} cost"), &stored.cost, &replayed.cost, cost);
     compare(said, format_args!("{key} margin"), &stored.margin, &replayed.margin, Money::to_string);
     compare(said, format_args!("{key} leverage"), &stored.leverage, &replayed.leverage, decimal);
+    let (was, is) = (&stored.leverage_seq, &replayed.leverage_seq);
+    compare(said, format_args!("{key} leverage_seq"), was, is, u64::to_string);
     compare(
         said,
         format_args!("{key} realised profit"),

@@ -47,6 +47,7 @@ struct PositionRecord {
     realised_profit: Decimal,
     margin_mode: String,
     contract: Option<String>,
+    leverage_seq: i64,
 }
 
 impl PositionRecord {
@@ -58,6 +59,8 @@ impl PositionRecord {
             cost: units("cost", self.cost, COST_DECIMALS)?,
             margin: money("margin", currency, self.margin)?,
             leverage: self.leverage,
+            leverage_seq: u64::try_from(self.leverage_seq)
+                .map_err(|error| format!("leverage_seq: {error}"))?,
             realised_profit: money("realised_profit", currency, self.realised_profit)?,
             margin_mode: self
                 .margin_mode
@@ -91,7 +94,7 @@ async fn position_records(
     accounts: &[&str],
 ) -> Result<Vec<PositionRecord>, QueryError> {
     let records = "select account_id, symbol, currency, decimals, quantity, cost, margin, leverage,
-            realised_profit, margin_mode, contract
+            realised_profit, margin_mode, contract, leverage_seq
         from position where account_id = any($1)";
     let records = sqlx::query_as(records).bind(accounts).fetch_all(connection).await;
     records.map_err(failed("reading positions"))

@@ -96,6 +96,11 @@ async fn write_positions(
         .map(Option::transpose)
         .collect::<Result<_, _>>()
         .map_err(|error| CommitError::Refused(format!("writing a contract: {error}")))?;
+    let leverage_seqs: Vec<i64> = written
+        .iter()
+        .map(|written| i64::try_from(written.position.leverage_seq))
+        .collect::<Result<_, _>>()
+        .map_err(|error| CommitError::Refused(format!("writing leverage_seq: {error}")))?;
     sqlx::query(include_str!("write_positions.sql"))
         .bind(written.iter().map(|written| written.account.as_str()).collect::<Vec<_>>())
         .bind(written.iter().map(|written| written.key.to_string()).collect::<Vec<_>>())
@@ -111,6 +116,7 @@ async fn write_positions(
             written.iter().map(|written| written.position.margin_mode.as_str()).collect::<Vec<_>>(),
         )
         .bind(contracts)
+        .bind(leverage_seqs)
         .execute(connection)
         .await
         .map(|_| ())
