@@ -8,6 +8,7 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 /// What the accounts do.
+#[allow(dead_code, reason = "orders are for the benches over whole processes")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mix {
     /// `order.reserved` and `order.released` by turns.
@@ -142,7 +143,7 @@ impl Traders {
         let event = match self.mix {
             Mix::ReserveRelease => {
                 let order = turn / 2;
-                let what = if turn % 2 == 0 { "reserved" } else { "released" };
+                let what = if turn.is_multiple_of(2) { "reserved" } else { "released" };
                 format!(
                     r#"{{"type":"order.{what}","order_id":"o-{order}","currency":"USDT","amount":"125.500000"}}"#
                 )
@@ -150,7 +151,7 @@ impl Traders {
             Mix::SpotFill => spot_fill(turn, turn, &price, None),
             Mix::SpotOrders => {
                 let order = turn / 2;
-                match (turn % 2 == 0, order % 2 == 0) {
+                match (turn.is_multiple_of(2), order.is_multiple_of(2)) {
                     (true, true) => reserve(order, "USDT", "130.000000"),
                     (true, false) => reserve(order, "BTC", "0.00200000"),
                     (false, true) => spot_fill(order, order, &price, Some("130.000000")),
@@ -160,7 +161,7 @@ impl Traders {
             Mix::PerpetualFill => perpetual_fill(turn, turn, &price, None),
             Mix::PerpetualOrders => {
                 let order = turn / 2;
-                if turn % 2 == 0 {
+                if turn.is_multiple_of(2) {
                     reserve(order, "USDT", "15.000000")
                 } else {
                     perpetual_fill(order, order, &price, Some("15.000000"))
