@@ -48,6 +48,8 @@ pub(crate) struct Book {
     pub(crate) withdrawals: Withdrawals,
     pub(crate) funds: Funds,
     pub(crate) positions: BTreeMap<Place, Holding>,
+    /// Changes of leverage so far: each is known by its number.
+    pub(super) leverages: u64,
     /// Transfers that left and have neither landed nor come back, by the number of their request.
     pub(super) under_way: BTreeMap<u64, Transfer>,
 }
@@ -100,6 +102,7 @@ impl Book {
             withdrawals: Withdrawals::new(),
             funds: Funds::new(product),
             positions: BTreeMap::new(),
+            leverages: 0,
             under_way: BTreeMap::new(),
         }
     }

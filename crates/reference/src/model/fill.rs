@@ -36,6 +36,8 @@ pub(crate) struct Holding {
     pub(crate) margin: i128,
     /// That of its last fill, or of the last change.
     pub(super) leverage: Rate,
+    /// The number of the last change of leverage that took hold of it; it stays when it is closed.
+    pub(super) leveraged_by: u64,
     /// Profit since the first fill, in units of the settlement currency.
     realised: i128,
 }
@@ -61,6 +63,7 @@ impl Holding {
             cost: 0,
             margin: 0,
             leverage: Rate::ONE,
+            leveraged_by: 0,
             realised: 0,
         }
     }

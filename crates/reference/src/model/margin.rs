@@ -19,7 +19,8 @@ pub(super) enum OwnEvent {
     /// `margin.posted`: margin added is paid and comes to the position.
     MarginAdded { place: Place, units: i128 },
     /// `margin.posted` with a leverage: what the open positions of a contract need under it is paid.
-    Leveraged { contract: Contract, leverage: Rate, units: i128 },
+    /// `change` is the number of the change of leverage that it follows from.
+    Leveraged { contract: Contract, leverage: Rate, change: u64, units: i128 },
     /// `funding.unpaid`: what available could not pay of an isolated position's funding, which was long
     /// or short.
     FundingUnpaid { place: Place, is_long: bool, units: i128 },
@@ -99,9 +100,11 @@ impl Book {
         contract: &Contract,
         leverage: Rate,
     ) -> Result<Changed, Stop> {
+        self.leverages += 1;
+        let change = self.leverages;
         let before: i128 = self.holdings(contract).map(|held| held.margin).sum();
         let mut after = self.clone();
-        after.leverage(contract, leverage).ok_or(Stop::INVALID)?;
+        after.leverage(contract, leverage, change).ok_or(Stop::INVALID)?;
         let positions: Vec<Holding> = after.holdings(contract).copied().collect();
         let position = match positions.as_slice() {
             [] => return Err(Stop::Rejected("no_open_position")),
@@ -112,7 +115,7 @@ impl Book {
         let amount = Amount { currency: contract.settled_in, units };
         posting.transfer(amount, Share::Net, Share::Margin);
         if units > 0 {
-            let own = OwnEvent::Leveraged { contract: *contract, leverage, units };
+            let own = OwnEvent::Leveraged { contract: *contract, leverage, change, units };
             return Ok((position, Some(own)));
         }
         self.positions = after.positions;
@@ -127,8 +130,12 @@ impl Book {
                 Some(held) => held.margin += units,
                 None => back(posting, &Contract::of(place.0)?, *units),
             },
-            OwnEvent::Leveraged { contract, leverage, units } => {
-                let over = self.share_out(contract, *leverage, *units)?;
+            OwnEvent::Leveraged { contract, leverage, change, units } => {
+                let over = if self.is_overtaken(contract, *change) {
+                    *units
+                } else {
+                    self.share_out(contract, *leverage, *change, *units)?
+                };
                 back(posting, contract, over);
             }
             OwnEvent::FundingUnpaid { place, is_long, units } => {
@@ -147,6 +154,12 @@ impl Book {
         Some(())
     }
 
+    /// Whether a later change of leverage has taken hold of anything that is or was held of a contract.
+    fn is_overtaken(&self, contract: &Contract, change: u64) -> bool {
+        let held = self.positions.values().filter(|held| held.contract.symbol == contract.symbol);
+        held.map(|held| held.leveraged_by).any(|later| later > change)
+    }
+
     /// What is open and isolated there.
     fn isolated_at(&mut self, place: Place) -> Option<&mut Holding> {
         let held = self.positions.get_mut(&place);
@@ -156,7 +169,13 @@ impl Book {
     /// Margins every open position of a contract anew, out of what they set free and what was paid for
     /// it: the long one first, up to what each needs. What is over; none if a figure is longer than any
     /// amount.
-    fn share_out(&mut self, contract: &Contract, leverage: Rate, paid: i128) -> Option<i128> {
+    fn share_out(
+        &mut self,
+        contract: &Contract,
+        leverage: Rate,
+        change: u64,
+        paid: i128,
+    ) -> Option<i128> {
         let mut left = paid;
         let mut needs = Vec::new();
         for held in self.holdings(contract) {
@@ -175,6 +194,7 @@ impl Book {
             if let Some(held) = self.positions.get_mut(&place) {
                 held.margin = kept[&place] + more;
                 held.leverage = leverage;
+                held.leveraged_by = change;
             }
         }
         Some(left)
@@ -192,12 +212,13 @@ impl Book {
     }
 
     /// Margins every open position of a contract anew; none if a figure is longer than any amount.
-    fn leverage(&mut self, contract: &Contract, leverage: Rate) -> Option<()> {
+    fn leverage(&mut self, contract: &Contract, leverage: Rate, change: u64) -> Option<()> {
         let of_contract = |(place, _): &(&Place, &mut Holding)| place.0 == contract.symbol;
         let held = self.positions.iter_mut().filter(of_contract).map(|(_, held)| held);
         for held in held.filter(|held| held.quantity != 0) {
             held.margin = held.initial_margin(leverage)?;
             held.leverage = leverage;
+            held.leveraged_by = change;
         }
         Some(())
     }
