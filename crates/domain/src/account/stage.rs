@@ -1,12 +1,13 @@
 //! The account stage: applies plans and says what came of them.
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::balance::Balance;
 use super::posting::Posted;
 use super::state::{AccountState, CancelledWithdrawal, Leg, UnderWay, WithdrawalRequest};
 use super::withdrawal::Takes;
-use super::{lifecycle, margin, posting, under_way, withdrawal};
+use super::{lifecycle, liquidation, margin, posting, under_way, withdrawal};
 use crate::division::Source;
 use crate::event::{Event, EventClass};
 use crate::ids::{AccountKey, ExternalId};
@@ -77,6 +78,9 @@ pub enum AccountRuling {
         /// for it (ADR 11).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unpaid: Option<Money>,
+        /// Of the cross position that the outcome shows, by what the account has now (ADR 14).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        liquidation_price: Option<Decimal>,
     },
     /// It was not, here or at an earlier stage.
     Refused(Refusal),
@@ -241,7 +245,8 @@ fn apply(
     let takes = if rules_version == 1 { Takes::All } else { Takes::NotPayableAt(now) };
     let Posted { legs, balances, cancelled, unpaid } =
         posting::post_at(account, kind, &legs, rates, takes)?;
-    Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled, unpaid })
+    let liquidation_price = liquidation::cross_liquidation_price(account, &item.body);
+    Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled, unpaid, liquidation_price })
 }
 
 fn sent(transfer_id: &ExternalId, to: &AccountKey, amount: Money) -> UnderWay {

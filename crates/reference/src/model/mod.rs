@@ -48,7 +48,6 @@ pub use expected::{Balance, Expected, Position, PositionChange};
 pub(crate) use fill::Holding;
 pub use follow_up::FollowUp;
 pub(crate) use funds::Held;
-pub use liquidation::Tier;
 use margin::OwnEvent;
 use withdrawals::Withdrawal;
 
@@ -208,7 +207,7 @@ impl Model {
         Expected::Posted {
             lane_seq,
             balances: self.book.funds.shown_of(&posted.touched),
-            position: posted.position.map(Box::new),
+            position: posted.position.map(|seen| Box::new(self.book.told(&seen))),
             delayed: posted.delayed,
             cancelled: cancelled(posted.cancelled, lane_seq),
             follow_up: posted.own.and_then(|own| self.followed_up(&own, rates)).map(Box::new),

@@ -97,10 +97,7 @@ impl Door<'_> {
         }
         let wire: Wire = self.fields()?;
         let rates = self.rates(wire.rates)?;
-        let contract = match wire.margin_mode {
-            MarginMode::Isolated => self.contract(&wire.symbol)?,
-            MarginMode::Cross => self.contract(&wire.symbol)?.without_maintenance(),
-        };
+        let contract = self.contract(&wire.symbol)?;
         let fee = self.fee(&wire.fee)?;
         if fee.currency() != contract.settled_in {
             let reason = format!(
