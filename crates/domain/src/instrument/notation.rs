@@ -67,7 +67,8 @@ impl FromStr for MaintenanceTiers {
 
     fn from_str(text: &str) -> Result<Self, InvalidTiers> {
         let decimal = |text: &str| {
-            let invalid = |_| InvalidTiers(format!("maintenance: {text:?} is not a decimal number"));
+            let invalid =
+                |_| InvalidTiers(format!("maintenance: {text:?} is not a decimal number"));
             text.parse::<Decimal>().map_err(invalid)
         };
         let tier = |text: &str| {
@@ -120,8 +121,7 @@ impl<'de> Deserialize<'de> for MaintenanceTiers {
 mod tests {
     use super::*;
 
-    const LISTED: &str =
-        r#"[{"up_to":"50000","rate":"0.004"},{"up_to":"250000.50","rate":"0.0050"},{"rate":"0.5"}]"#;
+    const LISTED: &str = r#"[{"up_to":"50000","rate":"0.004"},{"up_to":"250000.50","rate":"0.0050"},{"rate":"0.5"}]"#;
     const SHORT: &str = r#""50000:0.004;250000.50:0.0050;0.5""#;
 
     fn read(json: &str) -> MaintenanceTiers {
@@ -153,7 +153,10 @@ mod tests {
             (r#""0.004;0.5""#, "maintenance[0].up_to: is missing, only the last has no end"),
             (r#""1:0.004:2;0.5""#, "maintenance: \"0.004:2\" is not a decimal number"),
             ("[]", "maintenance: has no tier: leave it out where nothing is known"),
-            ("7", "invalid type: integer `7`, expected maintenance tiers, as a list or as one text"),
+            (
+                "7",
+                "invalid type: integer `7`, expected maintenance tiers, as a list or as one text",
+            ),
         ];
         for (json, reason) in cases {
             let error = serde_json::from_str::<MaintenanceTiers>(json).unwrap_err().to_string();

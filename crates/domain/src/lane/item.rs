@@ -83,7 +83,7 @@ pub enum Body {
         position: Option<PositionChange>,
         /// If that is a cross position whose liquidation price account can tell: what it needs for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        cross: Option<CrossExposure>,
+        cross: Option<Box<CrossExposure>>,
         /// The rates the event carries.
         #[serde(default, skip_serializing_if = "Rates::is_empty")]
         rates: Rates,

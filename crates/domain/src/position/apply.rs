@@ -208,7 +208,7 @@ fn apply_funding(
     let received = received.unwrap_or(Money::zero(contract.settled_in));
     let paid = received.negated().or_zero();
     let nothing = Money::zero(paid.currency());
-    let (isolated, cross) =
+    let (of_isolated, of_cross) =
         if is_asked_of_margin(&held, rate, legs) { (paid, nothing) } else { (nothing, paid) };
     // An outcome shows one position: two, or none, it does not.
     let (position, cross) = match held.as_slice() {
@@ -220,8 +220,8 @@ fn apply_funding(
         _ => (None, None),
     };
     let legs = resolve(legs.to_vec(), |name| match name {
-        AmountName::FundingPaid => Some(cross),
-        AmountName::IsolatedFundingPaid => Some(isolated),
+        AmountName::FundingPaid => Some(of_cross),
+        AmountName::IsolatedFundingPaid => Some(of_isolated),
         AmountName::FundingReceived => Some(received.or_zero()),
         _ => None,
     })?;

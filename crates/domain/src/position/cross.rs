@@ -54,7 +54,7 @@ impl CrossExposure {
         contract: &Contract,
         position: &Position,
         legs: &[PlannedLeg],
-    ) -> Option<Self> {
+    ) -> Option<Box<Self>> {
         let contract = position.contract(contract);
         let tiers = contract.maintenance.as_ref()?;
         if !position.is_open() || !position.margin_mode.is_cross() {
@@ -75,7 +75,7 @@ impl CrossExposure {
         let exposure = exposure_of(position, &contract).ok()?;
         let maintenance = tiers.of_notional(exposure.entry_value).ok()?;
         let sign = Exact::new(exposure.sign, 0);
-        Some(Self {
+        Some(Box::new(Self {
             kind: exposure.kind,
             settled_in: currency.code,
             quantity: exposure.quantity.times(sign).and_then(Exact::decimal).ok()?,
@@ -84,7 +84,7 @@ impl CrossExposure {
             maintenance_amount: maintenance.amount.decimal().ok()?,
             isolated_margin,
             losses_from: declared_sources_of_losses(legs),
-        })
+        }))
     }
 
     /// The liquidation price if `wallet` stands behind it; none if no price liquidates it, or it does
@@ -105,8 +105,7 @@ impl CrossExposure {
 }
 
 fn declared_sources_of_losses(legs: &[PlannedLeg]) -> Vec<Subject> {
-    let of_loss =
-        |leg: &&PlannedLeg| leg.amount == PlannedAmount::Named(AmountName::RealisedLoss);
+    let of_loss = |leg: &&PlannedLeg| leg.amount == PlannedAmount::Named(AmountName::RealisedLoss);
     let sources = legs.iter().filter(of_loss).flat_map(|leg| leg.from.subjects());
     sources.copied().filter(|from| matches!(from, Subject::Declared(_))).collect()
 }

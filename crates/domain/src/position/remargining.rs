@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 
 use super::apply::{contradiction, find_key, keys_of};
 use super::{
-    CrossExposure, HedgeSide, MarginMode, Position, PositionChange, PositionKey, PositionRuling, PositionState,
-    remargin,
+    CrossExposure, HedgeSide, MarginMode, Position, PositionChange, PositionKey, PositionRuling,
+    PositionState, remargin,
 };
 use crate::event::EventKind;
 use crate::instrument::Contract;
@@ -236,7 +236,7 @@ fn shown_alone(
     contract: &Contract,
     positions: &[(PositionKey, Position)],
     legs: &[PlannedLeg],
-) -> Result<(Option<PositionChange>, Option<CrossExposure>), Poison> {
+) -> Result<(Option<PositionChange>, Option<Box<CrossExposure>>), Poison> {
     let [(key, position)] = positions else { return Ok((None, None)) };
     let change = shown(key, contract, position)?;
     Ok((Some(change), CrossExposure::of(state, key, contract, position, legs)))

@@ -37,7 +37,7 @@ pub enum PositionRuling {
         position: Option<PositionChange>,
         /// If it is a cross position whose liquidation price account can tell: what it needs for that.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        cross: Option<CrossExposure>,
+        cross: Option<Box<CrossExposure>>,
     },
     /// A request that the positions do not allow.
     Refused(Refusal),

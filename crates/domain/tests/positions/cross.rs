@@ -17,8 +17,9 @@ fn liquidation(told: &Told) -> Option<String> {
 }
 
 /// What position sent to account last.
-fn exposure(story: &Story) -> Option<CrossExposure> {
-    let Unit::Item(item) = serde_json::from_str(&story.account.journal.last().unwrap().input).unwrap()
+fn exposure(story: &Story) -> Option<Box<CrossExposure>> {
+    let Unit::Item(item) =
+        serde_json::from_str(&story.account.journal.last().unwrap().input).unwrap()
     else {
         panic!("no item")
     };
@@ -218,7 +219,10 @@ fn the_row_determines_what_is_told_and_a_copy_is_told_the_same() {
     assert_eq!(liquidation_price, Some(decimal("15060.24096386")));
     story.posted(&deposit("1000 USDT"));
     let copy = story.tell_sent(&message);
-    assert_eq!((copy.body, copy.deduplication_id), (told.body.clone(), told.deduplication_id.clone()));
+    assert_eq!(
+        (copy.body, copy.deduplication_id),
+        (told.body.clone(), told.deduplication_id.clone())
+    );
     let repeated = story.tell_sent(&message.again());
     assert_eq!(liquidation(&repeated), liquidation(&told), "the first outcome again");
     story.clearing.prove();

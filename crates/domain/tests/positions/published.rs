@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use cap_domain::clearing::Clearing;
+use cap_domain::configuration::Configuration;
 use cap_domain::event::Side;
 use cap_domain::instrument::{
     Contract, ContractKind, Maintenance, MaintenanceTier, MaintenanceTiers, maintenance_amount,
 };
 use cap_domain::money::{Exact, Money, Rounding};
-use cap_domain::clearing::Clearing;
-use cap_domain::configuration::Configuration;
 use cap_domain::position::{Backing, Exposure, funding, liquidation_price};
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde_json::{Value, json};
@@ -210,7 +210,8 @@ fn liquidation_prices_of_single_positions_come_through_the_stages_as_published()
 fn of_two_positions_on_one_wallet_no_liquidation_price_is_told() {
     let vectors = vectors();
     let cases = vectors["liquidation_price"]["cases"].as_array().unwrap();
-    let together: Vec<&Value> = cases.iter().filter(|case| case["other_maintenance"] != "0").collect();
+    let together: Vec<&Value> =
+        cases.iter().filter(|case| case["other_maintenance"] != "0").collect();
     let mut story = examples_story(together[0]["wallet"].as_str().unwrap());
     open(&mut story, together[0]);
     let told = open(&mut story, together[1]);

@@ -58,7 +58,8 @@ fn a_cross_fill_of_the_release_before_is_decided_and_sent_on_as_it_did() {
 }
 
 /// Tiers as the release before wrote them into messages, rows and tables.
-const LISTED: &str = r#""maintenance":[{"up_to":"50000","rate":"0.004"},{"up_to":"250000","rate":"0.005"},"#;
+const LISTED: &str =
+    r#""maintenance":[{"up_to":"50000","rate":"0.004"},{"up_to":"250000","rate":"0.005"},"#;
 
 /// As they are written now.
 const SHORT: &str = r#""maintenance":"50000:0.004;250000:0.005;1000000:0.01;5000000:0.025;20000000:0.05;50000000:0.1;100000000:0.125;200000000:0.15;300000000:0.25;0.5""#;
