@@ -1,7 +1,7 @@
 //! How maintenance tiers are written: as a list of objects, or short, as one text.
 //!
-//! `50000:0.004;250000:0.005;0.5` is up to 50000 at 0.004, then up to 250000 at 0.005, beyond at 0.5: a
-//! third of what the list takes, which counts because tiers travel with every fill of a contract.
+//! `50000:0.004;250000:0.005;0.5` is up to 50000 at 0.004, then up to 250000 at 0.005, beyond at 0.5:
+//! less than half of what the list takes, which counts because tiers travel with every fill.
 //!
 //! Tiers are written as they were read, and it is clearing that writes short. The list is what earlier
 //! releases know, and in a rolling update clearing comes last: so none of them, wherever it runs beside
