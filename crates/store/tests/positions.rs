@@ -11,6 +11,7 @@ use cap_domain::clearing::Clearing;
 use cap_domain::configuration::Configuration;
 use cap_domain::lane::StageName;
 use cap_domain::position::{MarginMode, PositionKey, PositionMode, PositionState, Positions};
+use cap_store::configurations::remember;
 use cap_store::verify::VerifyOptions;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -88,13 +89,16 @@ async fn positions_of_every_kind_are_loaded_as_they_were_left_and_prove_themselv
 }
 
 #[tokio::test]
-async fn rows_of_the_release_before_prove_themselves_beside_those_of_this_one() {
+async fn rows_under_the_rulebook_before_prove_themselves_beside_those_under_this_one() {
     let isolated = |event| with(event, json!({ "margin_mode": "isolated" }));
     let of_eth = |event| with(event, json!({ "symbol": "ETH-USDT" }));
     let mut installation = Installation::new().await;
     let newest = installation.clearing.clone();
-    let configuration = Configuration::check(1, configuration()).unwrap();
-    installation.clearing = Clearing::under(Arc::new(configuration), 1).unwrap();
+    let mut before = configuration();
+    before.rulebooks[1].cross_liquidation_prices = false;
+    remember(&installation.databases.clearing, 2, &before).await.unwrap();
+    let before = Configuration::check(2, before).unwrap();
+    installation.clearing = Clearing::new(Arc::new(before));
     for event in [
         opened(),
         deposit("5000.00"),

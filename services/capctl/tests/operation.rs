@@ -109,7 +109,7 @@ async fn a_request_is_told_from_event_to_outcome(tool: &Tool) {
     let story = tool.text(&format!("trace perp-fill --account {PERPETUAL}")).await;
     for part in [
         "perp-fill · trade.filled · acme_perpetual_retail_A-1",
-        "planned by rulebook version 3, by its rule for trade.filled",
+        "planned by rulebook version 4, by its rule for trade.filled",
         "nothing was held before",
         "position.margin_from_reserve  400.000000 USDT",
         "BTC-USDT is long 0.1 at 40000, margin 400.000000",

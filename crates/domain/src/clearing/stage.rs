@@ -16,15 +16,13 @@ use crate::lane::{
 };
 use crate::money::Rates;
 use crate::plan::PlannedLeg;
-use crate::position::MarginMode;
 use crate::refusal::{Poison, Refusal, RejectionCode};
 use crate::rulebook::{Rule, Rulebook};
 use crate::time::Timestamp;
 use crate::transfer::Arriving;
 
-/// The version of this stage's `decide`. Under the first one, tiers went only with isolated fills, and as
-/// a list.
-const RULES_VERSION: u16 = 2;
+/// The version of this stage's `decide`.
+const RULES_VERSION: u16 = 1;
 
 /// A request that reaches the queue later than this after it was made is expired (C4).
 pub const EXPIRY_MILLIS: i64 = 5 * 60 * 1_000;
@@ -40,31 +38,12 @@ pub const REPAIR_KIND: &str = "adjustment.posted";
 #[derive(Debug, Clone)]
 pub struct Clearing {
     configuration: Arc<Configuration>,
-    rules_version: u16,
 }
 
 impl Clearing {
     /// Clearing by the rules of `configuration`.
     pub const fn new(configuration: Arc<Configuration>) -> Self {
-        Self { configuration, rules_version: RULES_VERSION }
-    }
-
-    /// The stage as it decided under a version of its rules, to prove what was decided then; none if
-    /// this release does not know it.
-    pub fn under(configuration: Arc<Configuration>, rules_version: u16) -> Option<Self> {
-        let known = (1..=RULES_VERSION).contains(&rules_version);
-        known.then_some(Self { configuration, rules_version })
-    }
-
-    /// The event as it goes to the stages behind.
-    fn sent_on(&self, event: Event) -> Event {
-        let Event::ContractFilled(mut fill) = event else { return event };
-        fill.contract = match (self.rules_version, fill.margin_mode) {
-            (1, MarginMode::Cross) => fill.contract.without_maintenance(),
-            (1, MarginMode::Isolated) => fill.contract,
-            _ => fill.contract.with_short_tiers(),
-        };
-        Event::ContractFilled(fill)
+        Self { configuration }
     }
 }
 
@@ -128,7 +107,7 @@ impl Stage for Clearing {
     type Ruling = ClearingRuling;
 
     fn rules(&self) -> Rules {
-        Rules { version: self.rules_version, configuration: self.configuration.revision }
+        Rules { version: RULES_VERSION, configuration: self.configuration.revision }
     }
 
     fn read(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Submission>> {
@@ -227,7 +206,7 @@ impl Stage for Clearing {
                             return refused(refusal);
                         }
                         let legs = plan(&event, legs)?;
-                        let (event, rulebook) = (Box::new(self.sent_on(event)), rulebook.version);
+                        let (event, rulebook) = (Box::new(event), rulebook.version);
                         let planned =
                             ClearingRuling::Planned { event, rulebook, legs, by_position, rates };
                         Ok((planned, ()))

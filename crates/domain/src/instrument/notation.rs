@@ -3,9 +3,9 @@
 //! `50000:0.004;250000:0.005;0.5` is up to 50000 at 0.004, then up to 250000 at 0.005, beyond at 0.5:
 //! less than half of what the list takes, which counts because tiers travel with every fill.
 //!
-//! Tiers are written as they were read, and it is clearing that writes short. The list is what earlier
-//! releases know, and in a rolling update clearing comes last: so none of them, wherever it runs beside
-//! this one, meets the short form in a message or a table.
+//! Tiers are written as they were read. The list is what earlier releases know, in messages, rows and
+//! tables; the short form begins at clearing, where the rulebook says so
+//! (`cross_liquidation_prices`), and that is pushed when no task of an earlier release runs any more.
 
 use std::fmt;
 use std::str::FromStr;

@@ -112,8 +112,8 @@ impl Stage for Positions {
     }
 }
 
-/// The event without tiers, of which account has no use. A list of them comes from a release before
-/// this one, which sent it on: whoever sends its row once more says the same.
+/// The event without tiers, of which account has no use. A list of them stays: every release before
+/// sent it on, and whoever sends a row once more has to say the same.
 fn without_short_tiers(event: Event) -> Event {
     match event {
         Event::ContractFilled(mut fill) => {

@@ -52,6 +52,12 @@ impl Rulebook {
         if document.hedge_mode && !has_positions {
             return wrong("hedge_mode", "is allowed, but position is not in the path");
         }
+        if document.cross_liquidation_prices && !has_positions {
+            return wrong(
+                "cross_liquidation_prices",
+                "are wanted, but position is not in the path",
+            );
+        }
         let mut held = BTreeSet::new();
         for (index, code) in document.currencies.iter().enumerate() {
             if !currencies.contains_key(code) {
@@ -72,6 +78,7 @@ impl Rulebook {
             version: document.version,
             has_positions,
             hedge_mode: document.hedge_mode,
+            cross_liquidation_prices: document.cross_liquidation_prices,
             acknowledges: document.events.contains_key(EventKind::TransferLanded.name()),
             instruments,
             currencies: held,

@@ -1,14 +1,17 @@
 //! What an earlier release journaled and sent is read, and written again byte for byte.
 
+use std::sync::Arc;
+
 use cap_domain::clearing::Clearing;
-use cap_domain::lane::{Stage as _, Unit};
+use cap_domain::configuration::Configuration;
+use cap_domain::lane::Unit;
 use cap_domain::position::{PositionChange, PositionRuling};
 
 use serde_json::json;
 
-use crate::common::configuration;
 use crate::common::events::*;
 use crate::common::story::Story;
+use crate::common::{configuration, shipped};
 
 /// A row of the position stage as the release before hedge mode and isolated margin wrote it.
 const RULING: &str = r#"{"changed":{"legs":[{"from":"available","to":"margin","amount":{"currency":"USDT","amount":"400.000000"},"shortfall":"force"}],"position":{"symbol":"BTC-USDT","side":"long","quantity":"0.1","entry_price":"40000","margin":"400.000000","margin_mode":"cross","realised_profit":"0.000000"}}}"#;
@@ -23,25 +26,25 @@ fn a_ruling_of_an_earlier_release_reads_and_is_written_again_byte_for_byte() {
     assert_eq!(serde_json::to_string(&ruling).unwrap(), RULING);
 }
 
-/// A story in which clearing is still of the release that sent tiers as a list, and only with isolated
-/// fills: in a rolling update it comes last.
-fn while_clearing_is_of_the_release_before() -> Story {
+/// Clearing under a rulebook of the time when tiers went only with isolated fills, and as a list. It is
+/// so until the rulebook of this release is pushed, which is after the last task has been updated.
+fn under_the_rulebook_before() -> Clearing {
+    let mut before = shipped();
+    let rulebook = before["rulebooks"][1].as_object_mut().unwrap();
+    rulebook.remove("cross_liquidation_prices").unwrap();
+    let before = serde_json::from_value(before).unwrap();
+    Clearing::new(Arc::new(Configuration::check(1, before).unwrap()))
+}
+
+fn story_before() -> Story {
     let mut story = Story::perpetual().holding("USDT 10000 available");
-    story.clearing.stage = Clearing::under(configuration(), 1).unwrap();
+    story.clearing.stage = under_the_rulebook_before();
     story
 }
 
 #[test]
-fn clearing_knows_the_versions_of_its_rules_and_no_others() {
-    let known = |version| Clearing::under(configuration(), version).map(|stage| stage.rules());
-    assert_eq!([0, 3].map(known), [None, None]);
-    assert_eq!([1, 2].map(|version| known(version).unwrap().version), [1, 2]);
-    assert_eq!(Clearing::new(configuration()).rules(), known(2).unwrap());
-}
-
-#[test]
-fn a_cross_fill_of_the_release_before_is_decided_and_sent_on_as_it_did() {
-    let mut story = while_clearing_is_of_the_release_before();
+fn a_cross_fill_under_the_rulebook_before_is_decided_and_sent_on_as_it_was() {
+    let mut story = story_before();
     let told = story.posted(&perpetual("buy", "0.1", "40000"));
     assert_eq!(told.message.outcome.position.unwrap().liquidation_price, None);
     assert!(!story.clearing.journal[0].result.contains("maintenance"));
@@ -70,23 +73,23 @@ fn kept_contract(story: &Story) -> String {
 }
 
 #[test]
-fn an_isolated_fill_of_the_release_before_stays_as_that_release_reads_it() {
-    let mut story = while_clearing_is_of_the_release_before();
+fn an_isolated_fill_under_the_rulebook_before_stays_as_the_release_before_reads_it() {
+    let mut story = story_before();
     let told = story.posted(&isolated(perpetual("buy", "0.1", "40000")));
     assert!(told.message.outcome.position.unwrap().liquidation_price.is_some());
     let [cleared, sent] = [&story.clearing.journal[0].result, &story.account.journal[0].input];
     assert!(cleared.contains(LISTED) && sent.contains(LISTED), "{cleared}\n{sent}");
     assert!(kept_contract(&story).contains(LISTED), "a position task of it may load the row next");
-    // Once clearing is of this release, the figures are still those it was opened under, as written.
+    // Under the rulebook of this release the figures are still those it was opened under, as written.
     story.clearing.stage = Clearing::new(configuration());
     story.posted(&isolated(perpetual("buy", "0.1", "40000")));
     assert!(kept_contract(&story).contains(LISTED));
 }
 
 #[test]
-fn rows_of_the_release_before_replay_to_what_they_say() {
+fn rows_under_the_rulebook_before_replay_to_what_they_say() {
     let mut story = Story::of("perpetual");
-    story.clearing.stage = Clearing::under(configuration(), 1).unwrap();
+    story.clearing.stage = under_the_rulebook_before();
     for event in [
         opened(),
         deposit("10000 USDT"),

@@ -28,55 +28,44 @@ impl<S: Stage> Decider<S> for Constant<S> {
     }
 }
 
-/// A stage under every version of its rules.
-pub(super) struct Versions<S>(BTreeMap<u16, S>);
+/// Account under every version of its rules.
+pub(super) struct Versions(BTreeMap<u16, Accounts>);
 
-impl<S: Stage> Versions<S> {
-    /// All up to that of `newest`.
-    fn up_to(newest: &S, under: impl Fn(u16) -> Option<S>) -> Self {
-        let versions = 0..=newest.rules().version;
-        Self(versions.filter_map(|version| Some((version, under(version)?))).collect())
-    }
-}
-
-impl Versions<Clearing> {
-    fn of_clearing(configuration: Configuration) -> Self {
-        let configuration = Arc::new(configuration);
-        let newest = Clearing::new(Arc::clone(&configuration));
-        Self::up_to(&newest, |version| Clearing::under(Arc::clone(&configuration), version))
-    }
-}
-
-impl Default for Versions<Accounts> {
+impl Default for Versions {
     fn default() -> Self {
-        Self::up_to(&Accounts::default(), Accounts::under)
+        let known = (0..=Accounts::default().rules().version)
+            .filter_map(|version| Some((version, Accounts::under(version)?)));
+        Self(known.collect())
     }
 }
 
-impl<S: Stage> Decider<S> for Versions<S> {
-    fn of(&self, row: &Row) -> Result<&S, String> {
+impl Decider<Accounts> for Versions {
+    fn of(&self, row: &Row) -> Result<&Accounts, String> {
         let version = row.rules_version;
-        let stage = self.0.get(&version).ok_or_else(|| {
+        let accounts = self.0.get(&version).ok_or_else(|| {
             format!(
                 "it was decided by version {version} of the rules, which this release does not know"
             )
         })?;
-        check(stage.rules(), row)?;
-        Ok(stage)
+        check(accounts.rules(), row)?;
+        Ok(accounts)
     }
 }
 
 /// Clearing under every configuration it ever decided under.
-pub(super) struct Revisions(HashMap<u64, Result<Versions<Clearing>, String>>);
+pub(super) struct Revisions(HashMap<u64, Result<Clearing, String>>);
 
 impl Revisions {
     /// Of all configurations that clearing's database keeps.
     pub(super) async fn read(connection: &mut PgConnection) -> Result<Self, QueryError> {
         // Before the first push there is an empty configuration, which nobody stores.
-        let empty = Versions::of_clearing(Configuration::default());
-        let mut revisions = HashMap::from([(0, Ok(empty))]);
+        let mut revisions =
+            HashMap::from([(0, Ok(Clearing::new(Arc::new(Configuration::default()))))]);
         for (revision, configuration) in read_all(connection).await? {
-            revisions.insert(revision, configuration.map(Versions::of_clearing));
+            revisions.insert(
+                revision,
+                configuration.map(|configuration| Clearing::new(Arc::new(configuration))),
+            );
         }
         Ok(Self(revisions))
     }
@@ -85,13 +74,17 @@ impl Revisions {
 impl Decider<Clearing> for Revisions {
     fn of(&self, row: &Row) -> Result<&Clearing, String> {
         let revision = row.configuration;
-        match self.0.get(&revision) {
-            Some(Ok(versions)) => versions.of(row),
+        let clearing = match self.0.get(&revision) {
+            Some(Ok(clearing)) => clearing,
             Some(Err(reason)) => {
-                Err(format!("configuration {revision} is no longer valid: {reason}"))
+                return Err(format!("configuration {revision} is no longer valid: {reason}"));
             }
-            None => Err(format!("configuration {revision}, which decided it, was not kept")),
-        }
+            None => {
+                return Err(format!("configuration {revision}, which decided it, was not kept"));
+            }
+        };
+        check(clearing.rules(), row)?;
+        Ok(clearing)
     }
 }
 
