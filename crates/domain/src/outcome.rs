@@ -141,7 +141,12 @@ impl OutcomeMessage {
             transfer_id,
         };
         match ruling {
-            AccountRuling::Posted { balances, payable_at, .. } => {
+            AccountRuling::Posted { balances, payable_at, liquidation_price, .. } => {
+                let position = position.map(|shown| {
+                    // Position tells that of an isolated one, account that of a cross one.
+                    let liquidation_price = shown.liquidation_price.or(liquidation_price);
+                    PositionChange { liquidation_price, ..shown }
+                });
                 outcome = Outcome { balances, position, payable_at, ..outcome };
             }
             AccountRuling::Refused(Refusal::Rejected { code, detail }) => {

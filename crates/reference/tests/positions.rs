@@ -5,7 +5,7 @@
 #[allow(dead_code, reason = "every set of examples uses another part of it")]
 mod page;
 
-use cap_reference::model::{Expected, Tier};
+use cap_reference::model::Expected;
 use cap_reference::script::Stage;
 use page::{Page, about, fill, funding, hedge_account, position};
 use serde_json::{Value, json};
@@ -156,21 +156,55 @@ fn an_isolated_position_moves_money_like_a_cross_one_and_keeps_its_mode_while_it
     assert_eq!(position(opened).unwrap().margin_mode, "cross");
 }
 
+fn liquidation(expected: Expected) -> Option<String> {
+    position(expected).unwrap().liquidation_price
+}
+
 #[test]
-fn an_isolated_position_with_tiers_has_a_liquidation_price_and_a_cross_one_has_none() {
-    let tiers = [
-        Tier { up_to: Some("50000".into()), rate: "0.004".into() },
-        Tier { up_to: None, rate: "0.005".into() },
-    ];
-    let price = |trade: &str, mode: &str| {
+fn an_isolated_position_is_liquidated_where_its_own_margin_ends() {
+    let price = |trade: &str| {
         let mut page = Page::with("perpetual", &["100000 USDT"]);
-        page.posted(fill("BTC-USDT", trade, json!({ "margin_mode": mode })));
-        page.model.positions()["BTC-USDT"].liquidation_price(&tiers)
+        liquidation(page.posted(fill("BTC-USDT", trade, json!({ "margin_mode": "isolated" }))))
     };
     // (2000 − 20000) / (0.004 − 1) and (2000 + 20000) / (0.004 + 1).
-    assert_eq!(price("buy 1 @ 20000", "isolated").as_deref(), Some("18072.28915663"));
-    assert_eq!(price("sell 1 @ 20000", "isolated").as_deref(), Some("21912.35059761"));
+    assert_eq!(price("buy 1 @ 20000").as_deref(), Some("18072.28915663"));
+    assert_eq!(price("sell 1 @ 20000").as_deref(), Some("21912.35059761"));
     // (6000 + 50 − 60000) / (3 · (0.005 − 1))
-    assert_eq!(price("buy 3 @ 20000", "isolated").as_deref(), Some("18073.70184255"));
-    assert_eq!(price("buy 1 @ 20000", "cross"), None);
+    assert_eq!(price("buy 3 @ 20000").as_deref(), Some("18073.70184255"));
+}
+
+#[test]
+fn a_cross_position_is_liquidated_where_all_the_account_has_of_the_currency_ends() {
+    let mut page = Page::with("perpetual", &["10000 USDT", "1 BTC"]);
+    let fee = json!({ "fee": { "currency": "USDT", "amount": "10" } });
+    // (9990 − 20000) / (0.004 − 1)
+    let price = liquidation(page.posted(fill("BTC-USDT", "buy 1 @ 20000", fee)));
+    assert_eq!(price.as_deref(), Some("10050.20080321"));
+    // What is frozen is still there, what is withdrawing is not: (8990 − 20000) / (0.004 − 1).
+    page.posted(about("order.reserved", "500 USDT", json!({ "order_id": "o-1" })));
+    page.posted(about("withdrawal.requested", "1000 USDT", json!({ "withdrawal_id": "w-1" })));
+    let price = liquidation(page.posted(funding("BTC-USDT", "0", "20000")));
+    assert_eq!(price.as_deref(), Some("11054.21686747"));
+    // An isolated one beside it keeps its 300 apart: (8690 − 20000) / (0.004 − 1).
+    page.posted(fill("ETH-USDT", "buy 1 @ 3000", json!({ "margin_mode": "isolated" })));
+    let price = liquidation(page.posted(funding("BTC-USDT", "0", "20000")));
+    assert_eq!(price.as_deref(), Some("11355.42168675"));
+    // One of another currency leans on other money: 10000 · 1.004 / (1 + 1).
+    let price = liquidation(page.posted(fill("BTC-USD", "buy 10000 @ 10000", json!({}))));
+    assert_eq!(price.as_deref(), Some("5020"));
+}
+
+#[test]
+fn cross_positions_that_share_their_money_have_no_liquidation_price() {
+    let mut page = Page::with("perpetual", &["10000 USDT"]);
+    page.posted(fill("BTC-USDT", "buy 0.1 @ 20000", json!({})));
+    assert_eq!(liquidation(page.posted(fill("ETH-USDT", "buy 1 @ 3000", json!({})))), None);
+    assert_eq!(liquidation(page.posted(funding("BTC-USDT", "0", "20000"))), None);
+    assert_eq!(liquidation(page.posted(fill("ETH-USDT", "sell 1 @ 3000", json!({})))), None);
+    // Alone again: (10000 + 2000) / (0.1 · 1.004), for a short of as much.
+    let price = liquidation(page.posted(fill("BTC-USDT", "sell 0.2 @ 20000", json!({}))));
+    assert_eq!(price.as_deref(), Some("119521.9123506"));
+    let mut page = hedge_account("10000 USDT");
+    assert!(liquidation(page.posted(hedged("buy 1 @ 20000", "long"))).is_some());
+    assert_eq!(liquidation(page.posted(hedged("sell 0.5 @ 20000", "short"))), None);
 }

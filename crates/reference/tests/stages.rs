@@ -32,6 +32,8 @@ const LONG_SEEDS: u64 = 15;
 struct Tally {
     posted: usize,
     with_position: usize,
+    /// Cross positions with a liquidation price, and without one though something is held.
+    priced: [usize; 2],
     flipped: usize,
     flat: usize,
     lost: usize,
@@ -192,6 +194,10 @@ impl Tally {
             Expected::Posted { position, delayed, .. } => {
                 self.posted += 1;
                 self.with_position += usize::from(position.is_some());
+                let held = position.as_ref().filter(|held| held.side != "flat");
+                if let Some(cross) = held.filter(|held| held.margin_mode == "cross") {
+                    self.priced[usize::from(cross.liquidation_price.is_none())] += 1;
+                }
                 self.delayed += usize::from(*delayed);
             }
             Expected::Rejected { code, .. } => {
@@ -238,6 +244,7 @@ fn the_stages_say_of_every_message_what_the_contract_promises() {
     );
     assert!(tally.posted > 15_000 && tally.with_position > 2_000, "{tally:?}");
     assert!(tally.replayed > 500 && tally.skipped > 300, "{tally:?}");
+    assert!(tally.priced.iter().all(|count| *count > 500), "{tally:?}");
 }
 
 #[test]

@@ -5,12 +5,17 @@
 
 mod support;
 
+use std::sync::Arc;
+
+use cap_domain::clearing::Clearing;
+use cap_domain::configuration::Configuration;
 use cap_domain::lane::StageName;
 use cap_domain::position::{MarginMode, PositionKey, PositionMode, PositionState, Positions};
+use cap_store::configurations::remember;
 use cap_store::verify::VerifyOptions;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use support::{Installation, TRADER, deposit, fill, key, load, opened};
+use support::{Installation, TRADER, configuration, deposit, fill, key, load, opened};
 
 /// What the release before hedge mode and isolated margin writes of a position.
 const WRITTEN_BEFORE: &str = "insert into position (
@@ -75,11 +80,49 @@ async fn positions_of_every_kind_are_loaded_as_they_were_left_and_prove_themselv
     assert_eq!(
         shown,
         [
-            "BTC-USD:long 1000 0.00500000 BTC cross Some(false)",
+            "BTC-USD:long 1000 0.00500000 BTC cross Some(true)",
             "BTC-USDT:long 0.5 1000.000000 USDT isolated Some(true)",
-            "BTC-USDT:short -0.3 615.000000 USDT cross Some(false)",
+            "BTC-USDT:short -0.3 615.000000 USDT cross Some(true)",
         ]
     );
+    assert_eq!(installation.verify().await.mismatches, []);
+}
+
+#[tokio::test]
+async fn rows_under_the_rulebook_before_prove_themselves_beside_those_under_this_one() {
+    let isolated = |event| with(event, json!({ "margin_mode": "isolated" }));
+    let of_eth = |event| with(event, json!({ "symbol": "ETH-USDT" }));
+    let mut installation = Installation::new().await;
+    let newest = installation.clearing.clone();
+    let mut before = configuration();
+    before.rulebooks[1].cross_liquidation_prices = false;
+    remember(&installation.databases.clearing, 2, &before).await.unwrap();
+    let before = Configuration::check(2, before).unwrap();
+    installation.clearing = Clearing::new(Arc::new(before));
+    for event in [
+        opened(),
+        deposit("5000.00"),
+        isolated(fill("buy", "0.1", "20000", "0")),
+        of_eth(fill("buy", "1", "3000", "0")),
+    ] {
+        installation.submit(TRADER, event).await;
+    }
+    let contracts = "select contract from position order by symbol";
+    let pool = installation.pool(StageName::Position).clone();
+    let before: Vec<String> = sqlx::query_scalar(contracts).fetch_all(&pool).await.unwrap();
+    assert!(before[0].contains(r#""maintenance":[{"up_to":"50000","rate":"0.004"},"#));
+    assert!(!before[1].contains("maintenance"));
+
+    installation.clearing = newest;
+    installation.submit(TRADER, isolated(fill("buy", "0.1", "20000", "0"))).await;
+    let grown: Vec<String> = sqlx::query_scalar(contracts).fetch_all(&pool).await.unwrap();
+    assert_eq!(grown, before, "open positions keep their figures, as they were written");
+    installation.submit(TRADER, isolated(fill("sell", "0.2", "20000", "0"))).await;
+    installation.submit(TRADER, fill("sell", "0.1", "20000", "0")).await;
+    installation.submit(TRADER, of_eth(fill("sell", "2", "3000", "0"))).await;
+    let opened_again: Vec<String> = sqlx::query_scalar(contracts).fetch_all(&pool).await.unwrap();
+    assert!(opened_again[0].contains(r#""maintenance":"50000:0.004;250000:0.005;"#));
+    assert!(opened_again[1].contains(r#""maintenance":"10000:0.005;100000:0.0065;"#));
     assert_eq!(installation.verify().await.mismatches, []);
 }
 
@@ -97,7 +140,7 @@ async fn a_position_that_is_not_what_its_journal_says_is_told() {
         ),
         (
             "update position set contract = null where symbol = 'BTC-USDT:short'",
-            "BTC-USDT:short contract is none in its table, {\"symbol\":\"BTC-USDT\",\"kind\":\"linear\",\"multiplier\":\"1\",\"settled_in\":{\"code\":\"USDT\",\"decimals\":6}} by the journal",
+            "BTC-USDT:short contract is none in its table, {\"symbol\":\"BTC-USDT\",\"kind\":\"linear\",\"multiplier\":\"1\",\"settled_in\":{\"code\":\"USDT\",\"decimals\":6},\"maintenance\":\"50000:0.004;250000:0.005;1000000:0.01;5000000:0.025;20000000:0.05;50000000:0.1;100000000:0.125;200000000:0.15;300000000:0.25;0.5\"} by the journal",
         ),
     ];
     for (alteration, _) in alterations {

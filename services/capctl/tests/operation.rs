@@ -115,6 +115,7 @@ async fn a_request_is_told_from_event_to_outcome(tool: &Tool) {
         "BTC-USDT is long 0.1 at 40000, margin 400.000000",
         "had USDT: available 600.000000, frozen 400.000000",
         "then USDT: available 598.000000, margin 400.000000",
+        "the position's liquidation at 30140.562249",
         "ending    posted",
     ] {
         assert!(story.contains(part), "{part}: {story}");

@@ -59,6 +59,8 @@ async fn a_position_opens_flips_and_closes_with_its_profit_in_the_account() {
         (&json!("long"), &json!("20000"))
     );
     assert_eq!(balance(&outcomes[0], "USDT")["margin"], "200.000000");
+    // (998.5 − 2000) / (0.1 · (0.004 − 1))
+    assert_eq!(position(0)["liquidation_price"], "10055.22088353");
     // 0.1 closed with (21000 − 20000) · 0.1 = 100 won, 0.05 opened short at 21000.
     assert_eq!((&position(1)["side"], &position(1)["quantity"]), (&json!("short"), &json!("0.05")));
     assert_eq!(position(1)["realised_profit"], "100.000000");

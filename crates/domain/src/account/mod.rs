@@ -5,6 +5,7 @@ mod credit;
 mod declared;
 mod exchange;
 mod lifecycle;
+mod liquidation;
 mod margin;
 mod posting;
 mod stage;

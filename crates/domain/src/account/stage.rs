@@ -1,5 +1,6 @@
 //! The account stage: applies plans and says what came of them.
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::balance::Balance;
@@ -8,7 +9,7 @@ use super::state::{
     AccountState, CancelledWithdrawal, Leg, UnderWay, UnpaidFunding, WithdrawalRequest,
 };
 use super::withdrawal::Takes;
-use super::{lifecycle, margin, posting, under_way, withdrawal};
+use super::{lifecycle, liquidation, margin, posting, under_way, withdrawal};
 use crate::division::Source;
 use crate::event::{Event, EventClass};
 use crate::ids::{AccountKey, ExternalId};
@@ -79,6 +80,9 @@ pub enum AccountRuling {
         /// for it (ADR 11).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unpaid: Option<Money>,
+        /// Of the cross position that the outcome shows, by what the account has now (ADR 14).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        liquidation_price: Option<Decimal>,
     },
     /// It was not, here or at an earlier stage.
     Refused(Refusal),
@@ -256,7 +260,8 @@ fn apply(
         let id = margin::unpaid_id(key, &item.header.request_id)?;
         account.unpaid.insert(id, UnpaidFunding { symbol: contract.symbol.clone(), amount });
     }
-    Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled, unpaid })
+    let liquidation_price = liquidation::cross_liquidation_price(account, &item.body);
+    Ok(AccountRuling::Posted { legs, balances, payable_at, cancelled, unpaid, liquidation_price })
 }
 
 fn force_what_falls_on_positions(legs: &mut [PlannedLeg]) {

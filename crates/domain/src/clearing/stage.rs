@@ -239,7 +239,8 @@ impl Stage for Clearing {
         let Submission { envelope, repair, .. } = Self::replay(row)?.input;
         let (body, by_position, tracked) = match ruling {
             ClearingRuling::Planned { event, rulebook, legs, by_position, rates, tracked } => {
-                let body = Body::Planned { event, rulebook, legs, position: None, rates };
+                let (position, cross) = (None, None);
+                let body = Body::Planned { event, rulebook, legs, position, cross, rates };
                 (body, by_position, tracked)
             }
             ClearingRuling::Refused { refusal, by_position } => {

@@ -2,10 +2,13 @@
 //!
 //! As exchanges publish them (Binance, "Leverage and margin of USDⓈ-M futures"), a tier has a rate
 //! and an amount: the margin of a notional is `notional · rate − amount`. The amounts follow from
-//! the rates and floors alone, so only those are configured.
+//! the rates and floors alone, so only those are configured. How tiers are written is
+//! [`super::notation`].
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+
+use super::notation::Notation;
 
 use crate::money::exact::{Exact, TooLarge};
 
@@ -24,14 +27,16 @@ pub struct MaintenanceTier {
 }
 
 /// The tiers of a symbol: at least one, floors and rates rising, only the last without an end.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<MaintenanceTier>", into = "Vec<MaintenanceTier>")]
-pub struct MaintenanceTiers(Vec<MaintenanceTier>);
+#[derive(Debug, Clone)]
+pub struct MaintenanceTiers {
+    pub(super) tiers: Vec<MaintenanceTier>,
+    pub(super) notation: Notation,
+}
 
 /// Why tiers cannot be taken, as a sentence that names the tier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct InvalidTiers(String);
+pub struct InvalidTiers(pub(super) String);
 
 /// What of a tier the formulas need.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +71,7 @@ impl MaintenanceTiers {
     pub fn of_notional(&self, notional: Exact) -> Result<Maintenance, TooLarge> {
         let mut amount = Exact::new(0, 0);
         let mut below: Option<&MaintenanceTier> = None;
-        for tier in &self.0 {
+        for tier in &self.tiers {
             if let Some(MaintenanceTier { up_to: Some(floor), rate }) = below {
                 amount = maintenance_amount(*floor, tier.rate, *rate, amount)?;
             }
@@ -126,12 +131,12 @@ impl TryFrom<Vec<MaintenanceTier>> for MaintenanceTiers {
             }
             (floor, rate_before) = (up_to.unwrap_or(floor), *rate);
         }
-        Ok(Self(tiers))
+        Ok(Self { tiers, notation: Notation::Listed })
     }
 }
 
 impl From<MaintenanceTiers> for Vec<MaintenanceTier> {
     fn from(tiers: MaintenanceTiers) -> Self {
-        tiers.0
+        tiers.tiers
     }
 }

@@ -1,6 +1,7 @@
 //! What can be traded: pairs of currencies, and contracts that make positions.
 
 mod maintenance;
+mod notation;
 mod rounding;
 
 use rust_decimal::Decimal;
@@ -46,11 +47,17 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// The same without its tiers: only isolated positions are told a liquidation price, and what
-    /// nobody needs does not travel with every event.
+    /// The same without its tiers: fills bring them to the position, which keeps them, and what nobody
+    /// needs does not travel with every event.
     #[must_use]
     pub fn without_maintenance(self) -> Self {
         Self { maintenance: None, ..self }
+    }
+
+    /// The same with its tiers written short.
+    #[must_use]
+    pub fn with_short_tiers(self) -> Self {
+        Self { maintenance: self.maintenance.map(MaintenanceTiers::short), ..self }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::ids::{AccountKey, RequestId};
 use crate::money::Rates;
 use crate::plan::PlannedLeg;
-use crate::position::PositionChange;
+use crate::position::{CrossExposure, PositionChange};
 use crate::refusal::Refusal;
 use crate::time::Timestamp;
 use crate::transfer::Arriving;
@@ -85,6 +85,9 @@ pub enum Body {
         /// What became of the position.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         position: Option<PositionChange>,
+        /// If that is a cross position whose liquidation price account can tell: what it needs for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cross: Option<Box<CrossExposure>>,
         /// The rates the event carries.
         #[serde(default, skip_serializing_if = "Rates::is_empty")]
         rates: Rates,

@@ -95,6 +95,19 @@ impl Exact {
         self.divided_by(Self::new(1, 0), decimals, rounding)
     }
 
+    /// `self` as a decimal, without zeros at its end.
+    ///
+    /// # Errors
+    /// If it has more digits than a decimal holds: it is not rounded.
+    pub fn decimal(self) -> Result<Decimal, TooLarge> {
+        let Self { mut mantissa, mut scale } = self;
+        while scale > 0 && mantissa % 10 == I256::ZERO {
+            (mantissa, scale) = (mantissa / 10, scale - 1);
+        }
+        let mantissa = i128::try_from(mantissa).map_err(|_| TooLarge)?;
+        Decimal::try_from_i128_with_scale(mantissa, scale).map_err(|_| TooLarge)
+    }
+
     /// `self` as an amount of `currency`.
     pub fn money(self, currency: Currency, rounding: Rounding) -> Result<Money, TooLarge> {
         let units = self.rounded(u32::from(currency.decimals), rounding)?;
@@ -218,6 +231,17 @@ mod tests {
         assert_eq!(product.rounded(12, Rounding::HalfEven), Err(TooLarge));
         let back = product.divided_by(longest, 12, Rounding::HalfEven);
         assert_eq!(back, Ok(999_999_999_999_999_999_999_999_999));
+    }
+
+    #[test]
+    fn a_figure_becomes_a_decimal_whole_or_not_at_all() {
+        let of = |units, scale| Exact::new(units, scale).decimal().map(|it| it.to_string());
+        assert_eq!(of(-18_000_000, 4), Ok("-1800".to_owned()));
+        assert_eq!(of(1_230, 4), Ok("0.123".to_owned()));
+        assert_eq!(of(500, 0), Ok("500".to_owned()));
+        let longest = Exact::from(decimal("999999999999999.999999999999"));
+        assert_eq!(longest.times(longest).unwrap().decimal(), Err(TooLarge));
+        assert_eq!(Exact::new(1, 29).decimal(), Err(TooLarge));
     }
 
     #[test]

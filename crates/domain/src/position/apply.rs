@@ -4,8 +4,8 @@ use rust_decimal::Decimal;
 
 use super::remargining::LeverageChange;
 use super::{
-    Filled, HedgeSide, MarginMode, Position, PositionChange, PositionKey, PositionMode,
-    PositionRuling, PositionState, fill, funding, remargining,
+    CrossExposure, Filled, HedgeSide, MarginMode, Position, PositionChange, PositionKey,
+    PositionMode, PositionRuling, PositionState, fill, funding, remargining,
 };
 use crate::event::{ContractFill, Event, EventClass, EventKind};
 use crate::ids::Symbol;
@@ -168,6 +168,7 @@ fn apply_fill(
     let from_available = filled.margin_added.minus(from_reserve)?;
     let Filled { margin_released, realised, closing_fee, opening_fee, .. } = filled;
     let reserve_returned = returned(event.reserved, from_reserve)?;
+    let cross = CrossExposure::of(state, &key, contract, &filled.position, legs);
     let legs = resolve(legs.to_vec(), |name| match name {
         AmountName::MarginFromReserve => Some(from_reserve),
         AmountName::MarginFromAvailable => Some(from_available),
@@ -183,7 +184,7 @@ fn apply_fill(
     })?;
     let change = PositionChange::new(&key, contract, &filled.position, realised)?;
     state.positions.insert(key, filled.position);
-    Ok(PositionRuling::Changed { legs, position: Some(change) })
+    Ok(PositionRuling::Changed { legs, position: Some(change), cross })
 }
 
 /// What of the reserve becomes margin: as much as is needed. A position opened before its symbol
@@ -224,23 +225,24 @@ fn apply_funding(
     let received = received.unwrap_or(Money::zero(contract.settled_in));
     let paid = received.negated().or_zero();
     let nothing = Money::zero(paid.currency());
-    let (isolated, cross) =
+    let (of_isolated, of_cross) =
         if is_asked_of_margin(&held, rate, legs) { (paid, nothing) } else { (nothing, paid) };
+    // An outcome shows one position: two, or none, it does not.
+    let (position, cross) = match held.as_slice() {
+        [(key, position)] => {
+            let nothing = Money::zero(position.contract(contract).settled_in);
+            let change = PositionChange::new(key, contract, position, nothing)?;
+            (Some(change), CrossExposure::of(state, key, contract, position, legs))
+        }
+        _ => (None, None),
+    };
     let legs = resolve(legs.to_vec(), |name| match name {
-        AmountName::FundingPaid => Some(cross),
-        AmountName::IsolatedFundingPaid => Some(isolated),
+        AmountName::FundingPaid => Some(of_cross),
+        AmountName::IsolatedFundingPaid => Some(of_isolated),
         AmountName::FundingReceived => Some(received.or_zero()),
         _ => None,
     })?;
-    // An outcome shows one position: two, or none, it does not.
-    let position = match held.as_slice() {
-        [(key, position)] => {
-            let nothing = Money::zero(position.contract(contract).settled_in);
-            Some(PositionChange::new(key, contract, position, nothing)?)
-        }
-        _ => None,
-    };
-    Ok(PositionRuling::Changed { legs, position })
+    Ok(PositionRuling::Changed { legs, position, cross })
 }
 
 /// Whether it is an isolated position that pays: then its margin does what available cannot, where the

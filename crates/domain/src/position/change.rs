@@ -39,8 +39,8 @@ pub struct PositionChange {
     pub margin_mode: MarginMode,
     /// What this event realised, in the settlement currency.
     pub realised_profit: String,
-    /// At which price its margin would no longer keep it, of an isolated position whose symbol has
-    /// maintenance tiers: what a cross position can bear, no position knows.
+    /// At which price what stands behind it would no longer keep it, if its contract has maintenance
+    /// tiers. Of a cross position account tells it, and only where no other shares its money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub liquidation_price: Option<Decimal>,
     /// Which of a hedge account's two positions of the symbol.

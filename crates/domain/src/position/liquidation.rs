@@ -31,17 +31,18 @@ pub struct Exposure {
 pub struct Backing {
     /// The position's own margin if it is isolated, else the wallet.
     pub wallet: Exact,
-    /// Maintenance margin of the positions that share the wallet; isolated: none.
+    /// Maintenance margin of the positions that share the wallet.
     pub other_maintenance: Exact,
-    /// Unrealised profit of the positions that share the wallet; isolated: none.
+    /// Unrealised profit of the positions that share the wallet.
     pub other_unrealised: Exact,
 }
 
 impl Backing {
-    /// Of an isolated position: its own margin, and nothing that others need or bring.
-    pub fn isolated(margin: impl Into<Exact>) -> Self {
+    /// Of a position that shares its wallet with no other, isolated or not: nothing that others need
+    /// or bring.
+    pub fn alone(wallet: impl Into<Exact>) -> Self {
         let nothing = Exact::new(0, 0);
-        Self { wallet: margin.into(), other_maintenance: nothing, other_unrealised: nothing }
+        Self { wallet: wallet.into(), other_maintenance: nothing, other_unrealised: nothing }
     }
 }
 
@@ -89,16 +90,20 @@ pub fn liquidation_price(
 pub fn isolated_liquidation_price(position: &Position, contract: &Contract) -> Option<Decimal> {
     let tiers = contract.maintenance.as_ref().filter(|_| position.is_open())?;
     let price = || {
-        let multiplier = Exact::from(contract.multiplier);
-        let entry_value = Exact::new(position.cost, COST_DECIMALS).times(multiplier)?;
-        let exposure = Exposure {
-            kind: contract.kind,
-            sign: position.sign(),
-            quantity: Exact::from(position.quantity.abs()).times(multiplier)?,
-            entry_value,
-        };
-        let maintenance = tiers.of_notional(entry_value)?;
-        liquidation_price(exposure, Backing::isolated(position.margin), maintenance)
+        let exposure = exposure_of(position, contract)?;
+        let maintenance = tiers.of_notional(exposure.entry_value)?;
+        liquidation_price(exposure, Backing::alone(position.margin), maintenance)
     };
     price().unwrap_or_default()
+}
+
+/// An open position as the formula sees it.
+pub(super) fn exposure_of(position: &Position, contract: &Contract) -> Result<Exposure, TooLarge> {
+    let multiplier = Exact::from(contract.multiplier);
+    Ok(Exposure {
+        kind: contract.kind,
+        sign: position.sign(),
+        quantity: Exact::from(position.quantity.abs()).times(multiplier)?,
+        entry_value: Exact::new(position.cost, COST_DECIMALS).times(multiplier)?,
+    })
 }

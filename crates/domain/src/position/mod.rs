@@ -2,6 +2,7 @@
 
 mod apply;
 mod change;
+mod cross;
 mod figures;
 mod fill;
 mod funding;
@@ -13,6 +14,7 @@ mod state;
 mod terms;
 
 pub use change::{PositionChange, PositionSide};
+pub use cross::CrossExposure;
 pub use figures::figures;
 pub use fill::{Filled, fill};
 pub use funding::funding;

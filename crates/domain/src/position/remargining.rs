@@ -7,8 +7,8 @@ use rust_decimal::Decimal;
 
 use super::apply::{contradiction, find_key, keys_of};
 use super::{
-    HedgeSide, MarginMode, Position, PositionChange, PositionKey, PositionRuling, PositionState,
-    remargin,
+    CrossExposure, HedgeSide, MarginMode, Position, PositionChange, PositionKey, PositionRuling,
+    PositionState, remargin,
 };
 use crate::event::EventKind;
 use crate::instrument::Contract;
@@ -58,7 +58,7 @@ pub(super) fn change_margin(
     if amount.is_negative() {
         state.positions.insert(key, after);
     }
-    Ok(PositionRuling::Changed { legs: legs.to_vec(), position: Some(change) })
+    Ok(PositionRuling::Changed { legs: legs.to_vec(), position: Some(change), cross: None })
 }
 
 fn check_isolated(key: &PositionKey, position: &Position) -> Result<(), Stop> {
@@ -119,16 +119,16 @@ pub(super) fn change_leverage(
         return Err(Refusal::rejected(RejectionCode::NoOpenPosition, detail).into());
     };
     let more = needed.minus(held)?;
+    let (position, cross) = shown_alone(state, contract, &after, legs)?;
     let legs = resolve(legs.to_vec(), |name| match name {
         AmountName::MarginFromAvailable => Some(more.or_zero()),
         AmountName::MarginReleased => Some(more.negated().or_zero()),
         _ => None,
     })?;
-    let position = shown_alone(contract, &after)?;
     if !more.is_positive() {
         state.positions.extend(after);
     }
-    Ok(PositionRuling::Changed { legs, position })
+    Ok(PositionRuling::Changed { legs, position, cross })
 }
 
 /// `margin.posted`: account has put `amount` aside, by hand or for a leverage. What finds no place goes
@@ -149,13 +149,13 @@ pub(super) fn take_margin(
         Some(change) => share_out(state, contract, change, amount)?,
         None => add(state, contract, side, amount)?,
     };
+    let (position, cross) = shown_alone(state, contract, &after, legs)?;
     let legs = resolve(legs.to_vec(), |name| match name {
         AmountName::MarginReleased => Some(left),
         _ => None,
     })?;
-    let position = shown_alone(contract, &after)?;
     state.positions.extend(after);
-    Ok(PositionRuling::Changed { legs, position })
+    Ok(PositionRuling::Changed { legs, position, cross })
 }
 
 type Shared = (Vec<(PositionKey, Position)>, Money);
@@ -231,19 +231,19 @@ pub(super) fn pay_funding(
         None => Money::zero(amount.currency()),
     };
     let beyond = amount.minus(from_margin)?;
-    let legs = resolve(legs.to_vec(), |name| match name {
-        AmountName::FundingFromMargin => Some(from_margin),
-        AmountName::FundingBeyondMargin => Some(beyond),
-        _ => None,
-    })?;
     let mut after = Vec::new();
     if let Some((key, position)) = payer {
         let margin = position.margin.minus(from_margin)?;
         after.push((key, Position { margin, ..position }));
     }
-    let position = shown_alone(contract, &after)?;
+    let (position, cross) = shown_alone(state, contract, &after, legs)?;
+    let legs = resolve(legs.to_vec(), |name| match name {
+        AmountName::FundingFromMargin => Some(from_margin),
+        AmountName::FundingBeyondMargin => Some(beyond),
+        _ => None,
+    })?;
     state.positions.extend(after);
-    Ok(PositionRuling::Changed { legs, position })
+    Ok(PositionRuling::Changed { legs, position, cross })
 }
 
 /// What is open of `contract`, the long one of a hedge account first.
@@ -259,13 +259,14 @@ fn sum(sum: Option<Money>, money: Money) -> Result<Money, MoneyError> {
 
 /// An outcome shows one position: two, or none, it does not.
 fn shown_alone(
+    state: &PositionState,
     contract: &Contract,
     positions: &[(PositionKey, Position)],
-) -> Result<Option<PositionChange>, Poison> {
-    match positions {
-        [(key, position)] => shown(key, contract, position).map(Some),
-        _ => Ok(None),
-    }
+    legs: &[PlannedLeg],
+) -> Result<(Option<PositionChange>, Option<Box<CrossExposure>>), Poison> {
+    let [(key, position)] = positions else { return Ok((None, None)) };
+    let change = shown(key, contract, position)?;
+    Ok((Some(change), CrossExposure::of(state, key, contract, position, legs)))
 }
 
 fn shown(

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::apply::apply;
-use super::{PositionChange, PositionState};
+use super::{CrossExposure, PositionChange, PositionState};
+use crate::event::Event;
 use crate::ids::AccountKey;
 use crate::lane::{
     Arrival, Body, Echo, Item, Lane, Message, Output, RawMessage, Row, Rules, Stage, StageName,
@@ -34,6 +35,9 @@ pub enum PositionRuling {
         /// What became of the position; none where an event was about two of them, or about none.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         position: Option<PositionChange>,
+        /// If it is a cross position whose liquidation price account can tell: what it needs for that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cross: Option<Box<CrossExposure>>,
     },
     /// A request that the positions do not allow.
     Refused(Refusal),
@@ -87,8 +91,11 @@ impl Stage for Positions {
         let body = match (item.body, ruling) {
             (
                 Body::Planned { event, rulebook, rates, .. },
-                PositionRuling::Changed { legs, position },
-            ) => Body::Planned { event, rulebook, legs, position, rates },
+                PositionRuling::Changed { legs, position, cross },
+            ) => {
+                let event = Box::new(without_short_tiers(*event));
+                Body::Planned { event, rulebook, legs, position, cross, rates }
+            }
             (_, PositionRuling::Refused(refusal)) => Body::Refused(refusal),
             (body, _) => body,
         };
@@ -104,6 +111,19 @@ impl Stage for Positions {
         _first: Option<&Row>,
     ) -> Result<Output, Poison> {
         forward(StageName::Account, &Unit::Echo(echo.clone()))
+    }
+}
+
+/// The event without tiers, of which account has no use. A list of them stays: every release before
+/// sent it on, and whoever sends a row once more has to say the same.
+fn without_short_tiers(event: Event) -> Event {
+    match event {
+        Event::ContractFilled(mut fill) => {
+            let tiers = &mut fill.contract.maintenance;
+            *tiers = tiers.take().filter(|tiers| !tiers.are_short());
+            Event::ContractFilled(fill)
+        }
+        event => event,
     }
 }
 

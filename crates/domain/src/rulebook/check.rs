@@ -55,6 +55,12 @@ impl Rulebook {
         if document.tracks_follow_ups && !has_positions {
             return wrong("tracks_follow_ups", "is said, but position is not in the path");
         }
+        if document.cross_liquidation_prices && !has_positions {
+            return wrong(
+                "cross_liquidation_prices",
+                "are wanted, but position is not in the path",
+            );
+        }
         let mut held = BTreeSet::new();
         for (index, code) in document.currencies.iter().enumerate() {
             if !currencies.contains_key(code) {
@@ -82,6 +88,7 @@ impl Rulebook {
             has_positions,
             hedge_mode: document.hedge_mode,
             tracks_follow_ups: document.tracks_follow_ups,
+            cross_liquidation_prices: document.cross_liquidation_prices,
             acknowledges: document.events.contains_key(EventKind::TransferLanded.name()),
             instruments,
             currencies: held,

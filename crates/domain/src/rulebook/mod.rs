@@ -57,6 +57,10 @@ pub struct RulebookDocument {
     /// before, and its journals must replay.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub tracks_follow_ups: bool,
+    /// Whether cross positions are told a liquidation price (ADR 14). Then maintenance tiers go with
+    /// every fill, and short; else with isolated ones alone, as a list, as every release before did.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cross_liquidation_prices: bool,
     /// The currencies its accounts may hold.
     pub currencies: Vec<CurrencyCode>,
     /// Every subject the rules may use, and what it is in the books.
@@ -169,6 +173,8 @@ pub struct Rulebook {
     pub hedge_mode: bool,
     /// Whether what follows from an event is tracked (ADR 11).
     pub tracks_follow_ups: bool,
+    /// Whether cross positions are told a liquidation price.
+    pub cross_liquidation_prices: bool,
     /// Whether it has a rule for `transfer.landed`, so that transfers can be kept under way until
     /// their landing is told, and may go to other companies. Rulebooks that are older have none:
     /// what was decided by them has to replay.
@@ -220,6 +226,7 @@ impl Rulebook {
             && self.subjects == other.subjects
             && self.hedge_mode == other.hedge_mode
             && self.tracks_follow_ups == other.tracks_follow_ups
+            && self.cross_liquidation_prices == other.cross_liquidation_prices
             && self.acknowledges == other.acknowledges
     }
 

@@ -65,7 +65,7 @@ pub(crate) fn decimal(text: &str) -> Decimal {
     text.parse().unwrap()
 }
 
-/// The shipped linear contract, BTC-USDT, as cross fills carry it: without its tiers.
+/// The shipped linear contract, BTC-USDT, without its tiers.
 pub(crate) fn linear() -> Contract {
     Contract {
         symbol: Symbol::new("BTC-USDT").unwrap(),
@@ -77,7 +77,7 @@ pub(crate) fn linear() -> Contract {
     }
 }
 
-/// The shipped inverse contract, BTC-USD, as cross fills carry it: without its tiers.
+/// The shipped inverse contract, BTC-USD, without its tiers.
 pub(crate) fn inverse() -> Contract {
     Contract {
         symbol: Symbol::new("BTC-USD").unwrap(),
@@ -89,7 +89,7 @@ pub(crate) fn inverse() -> Contract {
     }
 }
 
-/// A shipped contract as isolated fills carry it: with its tiers.
+/// A shipped contract as fills carry it: with its tiers.
 pub(crate) fn tiered(symbol: &str) -> Contract {
     let configuration = configuration();
     let rulebook = configuration.rulebook(&Product::new("perpetual").unwrap()).unwrap();

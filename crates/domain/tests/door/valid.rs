@@ -150,7 +150,7 @@ fn a_perpetual_fill_carries_its_contract() {
     let expected = ContractFill {
         trade_id: id("t-1"),
         order_id: id("o-1"),
-        contract: linear(),
+        contract: tiered("BTC-USDT"),
         side: Side::Sell,
         quantity: decimal("0.4"),
         price: decimal("6000.5"),
@@ -174,7 +174,7 @@ fn a_hedge_account_is_opened_as_one() {
 }
 
 #[test]
-fn an_isolated_fill_carries_its_contract_with_the_tiers_its_liquidation_price_needs() {
+fn a_fill_carries_its_contract_with_the_tiers_its_liquidation_price_needs() {
     let event = on_side(isolated(inverse_perpetual("sell", "100", "40000")), "long");
     let Ok(Event::ContractFilled(fill)) = read("perpetual", &event) else { panic!("{event}") };
     assert_eq!(fill.contract, tiered("BTC-USD"));

@@ -47,9 +47,11 @@ fn a_position_change_is_told_with_its_outcome() {
     let mut story = Story::perpetual().holding("USDT 1000 available");
     let told = story.posted(&perpetual("buy", "0.5", "4000"));
     let position = &serde_json::from_str::<Value>(&told.body).unwrap()["outcome"]["position"];
+    // Liquidated at (1000 − 2000) / (0.5 · (0.004 − 1)).
     let expected = json!({
         "symbol": "BTC-USDT", "side": "long", "quantity": "0.5", "entry_price": "4000",
         "margin": "200.000000", "margin_mode": "cross", "realised_profit": "0.000000",
+        "liquidation_price": "2008.03212851",
     });
     assert_eq!(position, &expected);
     let told = story.posted(&perpetual("sell", "0.5", "4100"));

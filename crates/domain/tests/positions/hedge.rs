@@ -88,10 +88,11 @@ fn each_side_opens_grows_and_closes_by_itself() {
 #[test]
 fn a_hedge_position_as_outcomes_show_it() {
     let told = hedged().posted(&fill_of("sell 0.5 40000 short"));
+    // (1000000 + 20000) / (0.5 · (0.004 + 1))
     let expected = json!({
         "symbol": "BTC-USDT", "side": "short", "quantity": "0.5", "entry_price": "40000",
         "margin": "2000.000000", "margin_mode": "cross", "realised_profit": "0.000000",
-        "position_side": "short",
+        "position_side": "short", "liquidation_price": "2031872.50996016",
     });
     assert_eq!(position(&told), expected);
 }

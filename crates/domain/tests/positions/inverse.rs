@@ -71,9 +71,11 @@ fn an_inverse_fill_moves_the_settlement_currency_and_uses_up_its_reserve() {
     let told = story.posted(&buy);
     assert_eq!(story.money(), "BTC 1.0299 available, 0.02 margin; USDT 5 available");
     let position = serde_json::to_value(told.message.outcome.position.unwrap()).unwrap();
+    // 1000 · (0.004 + 1) / (1.0499 + 0.2)
     let expected = json!({
         "symbol": "BTC-USD", "side": "long", "quantity": "1000", "entry_price": "5000",
         "margin": "0.02000000", "margin_mode": "cross", "realised_profit": "0.00000000",
+        "liquidation_price": "803.26426114",
     });
     assert_eq!(position, expected);
 

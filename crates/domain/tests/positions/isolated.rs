@@ -84,16 +84,13 @@ fn the_liquidation_price_is_where_the_margin_no_longer_covers_the_maintenance() 
 }
 
 #[test]
-fn a_liquidation_price_is_not_told_of_cross_positions_of_flat_ones_and_without_tiers() {
+fn a_liquidation_price_is_not_told_of_flat_positions_and_without_tiers() {
     let contract = tiered("BTC-USDT");
     let flat = Position::flat(contract.settled_in);
     assert_eq!(isolated_liquidation_price(&flat, &contract), None);
     let mut held = Held::nothing_of(contract.clone());
     held.buy("1", "20000");
     assert_eq!(isolated_liquidation_price(&held.position, &contract.without_maintenance()), None);
-    let mut story = Story::perpetual().holding("USDT 10000 available");
-    let told = story.posted(&perpetual("buy", "1", "20000"));
-    assert_eq!(position(&told).get("liquidation_price"), None);
 }
 
 #[test]

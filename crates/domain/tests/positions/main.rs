@@ -6,6 +6,7 @@
 mod common;
 
 mod any_trades;
+mod cross;
 mod figures;
 mod hedge;
 mod inverse;

@@ -1,7 +1,10 @@
 //! The examples that exchanges publish, figure by figure.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use cap_domain::clearing::Clearing;
+use cap_domain::configuration::Configuration;
 use cap_domain::event::Side;
 use cap_domain::instrument::{
     Contract, ContractKind, Maintenance, MaintenanceTier, MaintenanceTiers, maintenance_amount,
@@ -9,9 +12,11 @@ use cap_domain::instrument::{
 use cap_domain::money::{Exact, Money, Rounding};
 use cap_domain::position::{Backing, Exposure, funding, liquidation_price};
 use rust_decimal::{Decimal, RoundingStrategy};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::common::{VECTORS, decimal, inverse, linear, money, vectors};
+use crate::common::events::{perpetual, with};
+use crate::common::story::{Story, Told};
+use crate::common::{VECTORS, decimal, inverse, linear, money, shipped, vectors};
 use crate::{Held, fill_of};
 
 fn contract_of(vector: &Value) -> Contract {
@@ -137,7 +142,7 @@ fn maintenance_amounts_and_margins_are_as_published() {
         entry_value,
     };
     let fixed = Maintenance { rate: nothing, amount: nothing.minus(needed).unwrap() };
-    let found = liquidation_price(exposure, Backing::isolated(margin), fixed).unwrap();
+    let found = liquidation_price(exposure, Backing::alone(margin), fixed).unwrap();
     assert_eq!(found, Some(published("liquidation_price")), "{}", isolated["name"]);
 }
 
@@ -163,6 +168,54 @@ fn liquidation_prices_are_as_published() {
         let published = case["published"].as_str().unwrap();
         assert_eq!(as_published(found, published), decimal(published), "{}", case["name"]);
     }
+}
+
+/// An account with the wallet of the examples, under the shipped tiers. Binance finds the tier by the mark
+/// price, at which the ETH of the examples was worth less than 5 million; CAP by the entry price.
+fn examples_story(wallet: &str) -> Story {
+    let mut document = shipped();
+    let symbols = &mut document["instruments"]["perpetual"]["symbols"];
+    assert_eq!(symbols["ETH-USDT"]["maintenance"][5], json!({ "up_to": "5000000", "rate": "0.1" }));
+    symbols["ETH-USDT"]["maintenance"][5]["up_to"] = json!("6000000");
+    let document = serde_json::from_value(document).unwrap();
+    let mut story = Story::perpetual().holding(&format!("USDT {wallet} available"));
+    story.clearing.stage = Clearing::new(Arc::new(Configuration::check(1, document).unwrap()));
+    story
+}
+
+/// The case's position opened by one cross fill.
+fn open(story: &mut Story, case: &Value) -> Told {
+    let text = |field: &str| case[field].as_str().unwrap();
+    let symbol = if text("name").contains("ETH") { "ETH-USDT" } else { "BTC-USDT" };
+    let trade = perpetual("buy", text("quantity"), text("entry"));
+    story.posted(&with(trade, json!({ "symbol": symbol })))
+}
+
+#[test]
+fn liquidation_prices_of_single_positions_come_through_the_stages_as_published() {
+    let vectors = vectors();
+    let cases = vectors["liquidation_price"]["cases"].as_array().unwrap();
+    let alone = |case: &&Value| case["other_maintenance"] == "0" && case["other_unrealised"] == "0";
+    assert_eq!(cases.iter().filter(alone).count(), 2);
+    for case in cases.iter().filter(alone) {
+        let mut story = examples_story(case["wallet"].as_str().unwrap());
+        let told = open(&mut story, case);
+        let found = told.message.outcome.position.unwrap().liquidation_price.unwrap();
+        let published = case["published"].as_str().unwrap();
+        assert_eq!(as_published(found, published), decimal(published), "{}", case["name"]);
+    }
+}
+
+#[test]
+fn of_two_positions_on_one_wallet_no_liquidation_price_is_told() {
+    let vectors = vectors();
+    let cases = vectors["liquidation_price"]["cases"].as_array().unwrap();
+    let together: Vec<&Value> =
+        cases.iter().filter(|case| case["other_maintenance"] != "0").collect();
+    let mut story = examples_story(together[0]["wallet"].as_str().unwrap());
+    open(&mut story, together[0]);
+    let told = open(&mut story, together[1]);
+    assert_eq!(told.message.outcome.position.unwrap().liquidation_price, None);
 }
 
 /// BTCUSDT as Binance's `GET /fapi/v1/leverageBracket` answered it in 2022, recorded in

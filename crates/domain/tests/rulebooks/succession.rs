@@ -21,6 +21,19 @@ fn the_same_revision_again_and_one_with_more_in_it_are_taken() {
 }
 
 #[test]
+fn liquidation_prices_of_cross_positions_are_switched_on_while_positions_are_open() {
+    let mut before = shipped();
+    for (rulebook, version) in [(1, 3), (2, 1)] {
+        let rulebook = &mut before["rulebooks"][rulebook];
+        rulebook.as_object_mut().unwrap().remove("cross_liquidation_prices").unwrap();
+        rulebook["version"] = json!(version);
+    }
+    let (was, is) = (check(before).unwrap(), check(shipped()).unwrap());
+    assert_eq!(is.check_after(&was), Ok(()));
+    assert_eq!(is.changed_since(&was), []);
+}
+
+#[test]
 fn what_no_account_could_survive_is_refused() {
     let mut without_spot = shipped();
     without_spot["rulebooks"].as_array_mut().unwrap().remove(0);
@@ -28,6 +41,7 @@ fn what_no_account_could_survive_is_refused() {
     let finer = patched(&Set("/currencies/USDT", json!(8)));
     let mut moved = shipped();
     moved["rulebooks"][0]["events"]["deposit.received"]["legs"][0]["from"] = json!("house:fees");
+    let priceless = patched(&Set("/rulebooks/1/cross_liquidation_prices", json!(false)));
     let one_way = patched(&Set("/rulebooks/1/hedge_mode", json!(false)));
     let mut without_bonus = shipped();
     let cfd = without_bonus["rulebooks"][2].to_string().replace("\"bonus\"", "\"rebates\"");
@@ -44,6 +58,10 @@ fn what_no_account_could_survive_is_refused() {
         ),
         (
             one_way,
+            "rulebooks/perpetual.json: version: 4 does not follow 4, and the rules are others",
+        ),
+        (
+            priceless,
             "rulebooks/perpetual.json: version: 4 does not follow 4, and the rules are others",
         ),
         (without_spot, "rulebooks/spot.json: is gone, and accounts may be open"),

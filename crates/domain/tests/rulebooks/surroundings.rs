@@ -81,6 +81,11 @@ fn path_version_and_currencies_are_checked() {
             "rulebooks/spot.json: tracks_follow_ups: is said, but position is not in the path",
         ),
         (
+            "liquidation prices without positions",
+            Set("/rulebooks/0/cross_liquidation_prices", json!(true)),
+            "rulebooks/spot.json: cross_liquidation_prices: are wanted, but position is not in the path",
+        ),
+        (
             "a stage that there is not",
             Set("/rulebooks/0/path", json!(["clearing", "risk", "account"])),
             "not a document: unknown variant `risk`",

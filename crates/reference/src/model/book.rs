@@ -6,9 +6,9 @@ use super::credit::{Credit, Effect, Shortfall, Terms};
 use super::currency::Currency;
 use super::event::{Amount, Event, PositionSide, Reading};
 use super::exchange::Rates;
-use super::expected::PositionChange;
 use super::fill::Holding;
 use super::funds::Funds;
+use super::liquidation::Seen;
 use super::margin::OwnEvent;
 use super::posting::{Contra, Posting, Share};
 use super::product::Product;
@@ -58,7 +58,8 @@ pub(crate) struct Book {
 #[derive(Debug, Default)]
 pub(super) struct Posted {
     pub(super) touched: BTreeSet<Currency>,
-    pub(super) position: Option<PositionChange>,
+    /// The position that its outcome shows.
+    pub(super) position: Option<Seen>,
     /// Whether it requested a withdrawal that is payable later.
     pub(super) delayed: bool,
     /// Withdrawals whose money it took, the one asked for last first.

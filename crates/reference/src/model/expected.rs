@@ -50,6 +50,8 @@ pub struct PositionChange {
     pub margin_mode: String,
     /// What this event realised, in its settlement currency.
     pub realised_profit: String,
+    /// To eight decimals, without zeros at the end, where one is told.
+    pub liquidation_price: Option<String>,
 }
 
 /// What an account holds of one contract; of a hedge account, on one side.
@@ -262,7 +264,13 @@ pub(super) fn matches_position(
         Some(side) => text("position.position_side", side, &found["position_side"])?,
         None => absent("position_side", found)?,
     }
-    same("position.entry_price", &expected.entry_price.as_deref(), &found["entry_price"].as_str())
+    let prices = [
+        ("entry_price", &expected.entry_price),
+        ("liquidation_price", &expected.liquidation_price),
+    ];
+    prices.into_iter().try_for_each(|(name, price)| {
+        same(&format!("position.{name}"), &price.as_deref(), &found[name].as_str())
+    })
 }
 
 fn matches_payable_at(delayed: bool, outcome: &Value) -> Result<(), String> {

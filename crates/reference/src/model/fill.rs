@@ -31,7 +31,7 @@ pub(crate) struct Holding {
     /// Above zero long, below zero short, at [`QUANTITY_DECIMALS`].
     pub(crate) quantity: i128,
     /// What its open fills cost, at [`COST_DECIMALS`]; not negative.
-    cost: i128,
+    pub(super) cost: i128,
     /// Units of the settlement currency.
     pub(crate) margin: i128,
     /// That of its last fill, or of the last change.
@@ -174,7 +174,8 @@ impl Holding {
         .to_owned()
     }
 
-    /// As an outcome shows it after an event that realised so many units.
+    /// As an outcome shows it after an event that realised so many units, but for what depends on the
+    /// rest of the account: its liquidation price.
     pub(super) fn changed(&self, realised: i128) -> PositionChange {
         let decimals = self.contract.settled_in.decimals;
         PositionChange {
@@ -186,6 +187,7 @@ impl Holding {
             margin: written(self.margin, decimals),
             margin_mode: self.margin_mode.name().to_owned(),
             realised_profit: written(realised, decimals),
+            liquidation_price: None,
         }
     }
 

@@ -1,23 +1,67 @@
-//! At which price an isolated position is liquidated (P8, P9), if its contract has maintenance
-//! tiers. No shipped contract has; outcomes are not compared in it.
+//! At which price a position is liquidated (P8, P9).
+//!
+//! Binance, "How to calculate liquidation price of USDⓈ-M futures contracts": where what stands behind
+//! the position, with what it has won or lost, is just its maintenance margin. Behind an isolated one
+//! stands its own margin. Behind a cross one stands all the account has in the currency, but for what
+//! isolated positions keep to themselves; and if another cross position leans on the same money, the
+//! price depends on where that one's market is, which nobody tells CAP: then there is none.
 
+use super::book::Book;
 use super::contract::{Contract, QUANTITY_DECIMALS};
 use super::currency::{in_units, shortest};
-use super::event::RATE_DECIMALS;
-use super::expected::Position;
-use super::fill::COST_DECIMALS;
+use super::declared::Declared;
+use super::event::{MarginMode, RATE_DECIMALS};
+use super::expected::PositionChange;
+use super::fill::{COST_DECIMALS, Holding};
 use super::fraction::Fraction;
 
 /// Decimals to which outcomes show a liquidation price.
 const LIQUIDATION_PRICE_DECIMALS: u32 = 8;
 
+/// The greatest price that is told, in units of its last decimal: it is for display, and a longer one
+/// is left out.
+const LIQUIDATION_PRICE_UNITS_MAX: i128 = (1 << 96) - 1;
+
 /// A tier of maintenance: up to which notional a rate applies.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tier {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tier {
     /// The greatest entry notional in it, in the settlement currency; none of the last.
-    pub up_to: Option<String>,
+    up_to: Option<&'static str>,
     /// The share of the notional that must be left.
-    pub rate: String,
+    rate: &'static str,
+}
+
+impl Tier {
+    pub(super) const fn up_to(notional: &'static str, rate: &'static str) -> Self {
+        Self { up_to: Some(notional), rate }
+    }
+
+    /// The last one.
+    pub(super) const fn beyond(rate: &'static str) -> Self {
+        Self { up_to: None, rate }
+    }
+}
+
+/// A position as an event left it, for its outcome.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) held: Holding,
+    /// What the event realised, in units of the settlement currency.
+    pub(super) realised: i128,
+    /// Whether the event was a fill: nothing else says from where losses are drawn (ADR 14).
+    is_fill: bool,
+}
+
+impl Seen {
+    /// By a fill.
+    pub(super) const fn filled(held: Holding, realised: i128) -> Self {
+        Self { held, realised, is_fill: true }
+    }
+
+    /// By an event that realised nothing.
+    pub(super) const fn unchanged(held: Holding) -> Self {
+        Self { held, realised: 0, is_fill: false }
+    }
 }
 
 /// What maintenance a position needs: `rate` of its notional, less `cumulated`.
@@ -27,23 +71,62 @@ struct Maintenance {
     cumulated: Fraction,
 }
 
-impl Position {
-    /// Its liquidation price to eight decimals, without zeros at the end. None if it is flat or
-    /// cross, if there are no tiers or they cannot be read, and if it comes out not above zero.
-    pub fn liquidation_price(&self, tiers: &[Tier]) -> Option<String> {
-        if self.side == "flat" || self.margin_mode != "isolated" {
+impl Book {
+    /// A position as an outcome shows it, by the money there is now.
+    pub(super) fn told(&self, seen: &Seen) -> PositionChange {
+        let Seen { held, realised, .. } = seen;
+        let liquidation_price = self.liquidation_price(seen);
+        PositionChange { liquidation_price, ..held.changed(*realised) }
+    }
+
+    /// To eight decimals, without zeros at the end. None if nothing is held, if it comes out not above
+    /// zero, or if not all is known that stands behind the position.
+    fn liquidation_price(&self, seen: &Seen) -> Option<String> {
+        let held = &seen.held;
+        let Contract { settled_in, tiers, .. } = held.contract;
+        if held.quantity == 0 {
             return None;
         }
-        let contract = Contract::of(&self.symbol)?;
-        let money = contract.settled_in.decimals;
-        let quantity = in_units(&self.quantity, QUANTITY_DECIMALS)?;
-        let cost = Fraction::new(in_units(&self.cost, COST_DECIMALS)?, COST_DECIMALS);
-        let margin = Fraction::new(in_units(&self.margin, money)?, money);
-        let notional = cost.times(&contract.multiplier());
+        let behind = match held.margin_mode {
+            MarginMode::Isolated => held.margin,
+            MarginMode::Cross => self.behind_cross(seen)?,
+        };
+        let multiplier = held.contract.multiplier();
+        let notional = Fraction::new(held.cost, COST_DECIMALS).times(&multiplier);
+        let size = Fraction::new(held.quantity.abs(), QUANTITY_DECIMALS).times(&multiplier);
         let maintenance = Maintenance::of(&notional, tiers)?;
-        let backing = margin.plus(&maintenance.cumulated);
-        let size = contract.multiplier().times(&Fraction::new(quantity.abs(), QUANTITY_DECIMALS));
-        price(&contract, quantity.signum(), &size, &notional, &backing, &maintenance.rate)
+        let backing = Fraction::new(behind, settled_in.decimals).plus(&maintenance.cumulated);
+        let side = held.quantity.signum();
+        price(&held.contract, side, &size, &notional, &backing, &maintenance.rate)
+    }
+
+    /// The money that a cross position has to itself, in units: none if it shares it with another.
+    fn behind_cross(&self, seen: &Seen) -> Option<i128> {
+        let held = &seen.held;
+        let beside = self.positions.values().filter(|other| {
+            other.place() != held.place()
+                && other.quantity != 0
+                && other.settled_in() == held.settled_in()
+        });
+        let mut kept_apart = 0;
+        for other in beside {
+            match other.margin_mode {
+                MarginMode::Cross => return None,
+                MarginMode::Isolated => kept_apart += other.margin,
+            }
+        }
+        let money = self.funds.of(held.settled_in());
+        // Margin that is posted and has not come to its position yet: nobody can say whose it is.
+        if money.margin != held.margin + kept_apart {
+            return None;
+        }
+        // All that a product declares pays the losses of fills: `config/rulebooks/cfd.json`.
+        let declared: i128 =
+            Declared::ALL.iter().filter_map(|subject| money.declared(*subject)).sum();
+        if declared != 0 && !seen.is_fill {
+            return None;
+        }
+        Some(money.net + money.frozen + held.margin + declared)
     }
 }
 
@@ -68,7 +151,8 @@ fn price(
         return None;
     }
     let units = above.over(&below).half_even(LIQUIDATION_PRICE_DECIMALS)?;
-    (units > 0).then(|| shortest(units, LIQUIDATION_PRICE_DECIMALS))
+    let told = (1..=LIQUIDATION_PRICE_UNITS_MAX).contains(&units);
+    told.then(|| shortest(units, LIQUIDATION_PRICE_DECIMALS))
 }
 
 impl Maintenance {
@@ -76,7 +160,7 @@ impl Maintenance {
     fn of(notional: &Fraction, tiers: &[Tier]) -> Option<Self> {
         let mut before: Option<(Self, Fraction)> = None;
         for tier in tiers {
-            let rate = read(&tier.rate)?;
+            let rate = read(tier.rate)?;
             let cumulated = match &before {
                 None => Fraction::new(0, 0),
                 Some((below, floor)) => {
@@ -84,7 +168,7 @@ impl Maintenance {
                 }
             };
             let this = Self { rate, cumulated };
-            let Some(up_to) = &tier.up_to else { return Some(this) };
+            let Some(up_to) = tier.up_to else { return Some(this) };
             let up_to = read(up_to)?;
             if !up_to.minus(notional).is_negative() {
                 return Some(this);
@@ -104,11 +188,6 @@ mod tests {
     use super::super::contract::Contract;
     use super::super::fraction::Fraction;
     use super::{Maintenance, Tier, price, read};
-
-    fn tiers(of: &[(&str, &str)]) -> Vec<Tier> {
-        let up_to = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        of.iter().map(|(to, rate)| Tier { up_to: up_to(to), rate: (*rate).to_owned() }).collect()
-    }
 
     fn hundredths(figure: &Fraction) -> i128 {
         figure.half_even(2).unwrap()
@@ -139,8 +218,12 @@ mod tests {
 
     #[test]
     fn what_a_tier_cumulates_is_what_binance_publishes() {
-        let tiers =
-            tiers(&[("50000", "0.004"), ("250000", "0.005"), ("1000000", "0.01"), ("", "0.02")]);
+        let tiers = [
+            Tier::up_to("50000", "0.004"),
+            Tier::up_to("250000", "0.005"),
+            Tier::up_to("1000000", "0.01"),
+            Tier::beyond("0.02"),
+        ];
         for (notional, rate, cumulated) in [
             ("50000", "0.004", "0"),
             ("50000.01", "0.005", "50"),

@@ -11,6 +11,7 @@ use super::contract::Contract;
 use super::event::{Amount, MarginChange, MarginMode, Rate};
 use super::expected::PositionChange;
 use super::fill::Holding;
+use super::liquidation::Seen;
 use super::posting::{Contra, Posting, Share};
 
 /// An event that CAP sends itself.
@@ -27,7 +28,7 @@ pub(super) enum OwnEvent {
 }
 
 /// The position as it will be, if it is one; and what CAP sends itself to get there.
-type Changed = (Option<PositionChange>, Option<OwnEvent>);
+type Changed = (Option<Seen>, Option<OwnEvent>);
 
 impl OwnEvent {
     /// Its type.
@@ -89,7 +90,7 @@ impl Book {
             *held = after;
             None
         };
-        Ok((Some(after.changed(0)), own))
+        Ok((Some(Seen::unchanged(after)), own))
     }
 
     /// Every open position of the contract, cross or isolated, is to have its initial margin under
@@ -108,7 +109,7 @@ impl Book {
         let positions: Vec<Holding> = after.holdings(contract).copied().collect();
         let position = match positions.as_slice() {
             [] => return Err(Stop::Rejected("no_open_position")),
-            [one] => Some(one.changed(0)),
+            [one] => Some(Seen::unchanged(*one)),
             _ => None,
         };
         let units = positions.iter().map(|held| held.margin).sum::<i128>() - before;
@@ -202,7 +203,7 @@ impl Book {
 
     /// The open positions that an event of CAP's own is about, as they are.
     pub(super) fn changed_by(&self, own: &OwnEvent) -> Vec<PositionChange> {
-        let of = |held: &Holding| held.changed(0);
+        let of = |held: &Holding| self.told(&Seen::unchanged(*held));
         match own {
             OwnEvent::MarginAdded { place, .. } | OwnEvent::FundingUnpaid { place, .. } => {
                 self.positions.get(place).map(of).into_iter().collect()

@@ -55,7 +55,6 @@ pub use expected::{Balance, Expected, Position, PositionChange};
 pub(crate) use fill::Holding;
 pub use follow_up::FollowUp;
 pub(crate) use funds::Held;
-pub use liquidation::Tier;
 pub(crate) use product::Product;
 use withdrawals::Withdrawal;
 
@@ -226,7 +225,7 @@ impl Model {
         let expected = Expected::Posted {
             lane_seq,
             balances: self.book.funds.shown_of(&posted.touched),
-            position: posted.position.map(Box::new),
+            position: posted.position.map(|seen| Box::new(self.book.told(&seen))),
             delayed: posted.delayed,
             cancelled: cancelled(posted.cancelled, lane_seq),
             follow_up: None,

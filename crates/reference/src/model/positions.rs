@@ -3,8 +3,8 @@
 use super::book::{Book, Place, Stop};
 use super::contract::Contract;
 use super::event::{Amount, ContractFill, MarginMode, Rate};
-use super::expected::PositionChange;
 use super::fill::Holding;
+use super::liquidation::Seen;
 use super::margin::OwnEvent;
 use super::posting::{Contra, Posting, Share};
 
@@ -52,13 +52,13 @@ impl Book {
 
     /// The position that funding tells of: the account's one, open or not; in a hedge account the
     /// open one, if exactly one is (P7).
-    pub(super) fn funded(&self, contract: &Contract) -> Option<PositionChange> {
+    pub(super) fn funded(&self, contract: &Contract) -> Option<Seen> {
         if !self.hedge {
             let held = self.positions.get(&(contract.symbol, None)).copied();
-            return Some(held.unwrap_or(Holding::flat(*contract, None)).changed(0));
+            return Some(Seen::unchanged(held.unwrap_or(Holding::flat(*contract, None))));
         }
         let mut open = self.holdings(contract);
-        open.next().filter(|_| open.next().is_none()).map(|held| held.changed(0))
+        open.next().filter(|_| open.next().is_none()).map(|held| Seen::unchanged(*held))
     }
 
     /// Margin and profit, and the reserve: what the fill does not need of it goes back. What is closed
@@ -67,7 +67,7 @@ impl Book {
         &mut self,
         posting: &mut Posting,
         fill: &ContractFill,
-    ) -> Result<PositionChange, Stop> {
+    ) -> Result<Seen, Stop> {
         if fill.position_side.is_some() != self.hedge {
             return Err(Stop::CONTRADICTS_POSITION);
         }
@@ -86,6 +86,6 @@ impl Book {
         posting.transfer(amount(filled.margin_added - from_reserve), Share::Net, Share::Margin);
         posting.transfer(amount(fill.reserved - from_reserve), Share::Frozen, Share::Net);
         posting.add(currency, Share::Net, -opening_fee, Contra::Fees);
-        Ok(held.changed(filled.realised))
+        Ok(Seen::filled(*held, filled.realised))
     }
 }

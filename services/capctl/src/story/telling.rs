@@ -138,7 +138,7 @@ fn clearing(f: &mut fmt::Formatter<'_>, ruling: &ClearingRuling, kind: &str) -> 
 fn position(f: &mut fmt::Formatter<'_>, ruling: &PositionRuling) -> fmt::Result {
     match ruling {
         PositionRuling::Passed => writeln!(f, "            nothing to do here"),
-        PositionRuling::Changed { legs, position } => {
+        PositionRuling::Changed { legs, position, .. } => {
             if let Some(position) = position {
                 changed(f, position)?;
             }
@@ -150,7 +150,7 @@ fn position(f: &mut fmt::Formatter<'_>, ruling: &PositionRuling) -> fmt::Result 
 
 fn posting(f: &mut fmt::Formatter<'_>, ruling: &AccountRuling) -> fmt::Result {
     match ruling {
-        AccountRuling::Posted { legs, balances, cancelled, .. } => {
+        AccountRuling::Posted { legs, balances, cancelled, liquidation_price, .. } => {
             for CancelledWithdrawal { withdrawal_id, request_id, amount } in cancelled {
                 let what = format!("withdrawal {withdrawal_id} of {amount}, request {request_id}");
                 writeln!(f, "            {what}, was cancelled: its money was needed for losses")?;
@@ -162,7 +162,11 @@ fn posting(f: &mut fmt::Formatter<'_>, ruling: &AccountRuling) -> fmt::Result {
                 .iter()
                 .map(|Leg { from, to, money }| (from.name(), to.name(), money.to_string()));
             moved(f, Align::Right, &moves.collect::<Vec<_>>())?;
-            balances.iter().try_for_each(|balance| balance_after(f, balance))
+            balances.iter().try_for_each(|balance| balance_after(f, balance))?;
+            match liquidation_price {
+                Some(price) => writeln!(f, "            the position's liquidation at {price}"),
+                None => Ok(()),
+            }
         }
         AccountRuling::Refused(refusal) => refused(f, refusal),
     }

@@ -97,9 +97,11 @@ impl Door<'_> {
         }
         let wire: Wire = self.fields()?;
         let rates = self.rates(wire.rates)?;
+        let contract = self.contract(&wire.symbol)?;
         let contract = match wire.margin_mode {
-            MarginMode::Isolated => self.contract(&wire.symbol)?,
-            MarginMode::Cross => self.contract(&wire.symbol)?.without_maintenance(),
+            _ if self.rulebook.cross_liquidation_prices => contract.with_short_tiers(),
+            MarginMode::Isolated => contract,
+            MarginMode::Cross => contract.without_maintenance(),
         };
         let fee = self.fee(&wire.fee)?;
         if fee.currency() != contract.settled_in {
