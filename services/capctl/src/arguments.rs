@@ -1,6 +1,7 @@
 //! What can be asked of `capctl`.
 
 mod account;
+mod cost;
 mod job;
 mod support;
 
@@ -17,6 +18,7 @@ use crate::answer::EXIT_FAILED;
 use crate::operator::{self, NobodyNamed};
 use crate::settings;
 pub use account::{AccountArgument, InvalidAccount};
+pub use cost::CostArguments;
 pub use job::{JobArguments, JobCommand};
 pub use support::{AuditArguments, RedriveArguments, RepairArguments, Shortfall, SkipArguments};
 
@@ -126,6 +128,11 @@ pub enum Command {
     ///
     /// Anything else is exit code 2.
     TrialBalance,
+    /// Estimate what a rate of events costs on AWS, at list prices.
+    ///
+    /// Nothing is asked of any service. Prices and figures are in the program; each line says whether
+    /// it was measured, derived or assumed.
+    Cost(CostArguments),
     /// Tell the story of one request, from event to outcome.
     Trace {
         /// The request's id.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod config;
+mod cost;
 mod dry_run;
 mod job;
 mod lanes;
@@ -62,6 +63,7 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
         Command::Audit(arguments) => audit::audit(arguments).await,
         Command::Verify { account, settled } => verify::verify(account.as_ref(), *settled).await,
         Command::TrialBalance => trial_balance::trial_balance().await,
+        Command::Cost(arguments) => cost::cost(arguments),
         Command::Trace { request_id, account } => trace::trace(account.as_ref(), request_id).await,
     }
 }

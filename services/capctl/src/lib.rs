@@ -12,6 +12,7 @@ pub mod audit_log;
 pub mod commands;
 pub mod connection;
 pub mod consent;
+pub mod cost;
 pub mod databases;
 pub mod dry_run;
 pub mod job;

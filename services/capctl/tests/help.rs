@@ -38,6 +38,7 @@ async fn every_command_has_a_purpose() {
         ("audit", "Show who changed what, when and why, the latest first"),
         ("verify", "Prove by replay that everything stored is what the rules make of what came in"),
         ("trial-balance", "Add up all money per company and currency, which must come to zero"),
+        ("cost", "Estimate what a rate of events costs on AWS, at list prices"),
         ("trace", "Tell the story of one request, from event to outcome"),
     ];
     for (command, purpose) in purposes {
@@ -137,6 +138,8 @@ async fn what_cannot_be_read_is_refused_before_anything_is_asked() {
         ("config show --revision 0", "0 is not in 1.."),
         ("parked skip A-1 1", "--reason <REASON>"),
         ("repair A-1 --currency usdt --amount 1 --reason r", "currency \"usdt\" is not 2 to 12"),
+        ("cost --events-per-second 0", "0 is not in 1..=20000"),
+        ("cost --events-per-second 10 --product cfd", "possible values: spot, perpetual"),
         ("redrive A-1 --canary --through 3", "'--canary' cannot be used with '--through"),
     ];
     for (command, reason) in cases {
