@@ -11,7 +11,7 @@ use cap_domain::lane::{Stage, StageName};
 use cap_local::postgres::PostgresCluster;
 use sqlx::PgPool;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, cpu_secs_of_family};
 
 /// What the server is given beyond the local stack's settings. Durability stays as it is there: `fsync`,
 /// `synchronous_commit` and `full_page_writes` are on. The sizes are those of a small production server.
@@ -71,6 +71,12 @@ impl Arena {
     /// The server's address, of its own `postgres` database.
     pub fn postgres_url(&self) -> String {
         self.postgres.url("postgres")
+    }
+
+    /// The processor time of the server and its connections so far, in seconds. A connection that is
+    /// closed takes its time with it.
+    pub(crate) fn postgres_cpu_secs(&self) -> f64 {
+        self.postgres.process_id().map_or(0.0, cpu_secs_of_family)
     }
 
     /// The clearing stage under the repository's configuration.

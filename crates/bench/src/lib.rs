@@ -11,6 +11,7 @@ mod conventional;
 mod feed;
 mod ledger;
 mod machine;
+mod processes;
 mod raw;
 mod report;
 mod stage;
@@ -23,7 +24,8 @@ use anyhow::bail;
 use serde::Serialize;
 
 pub use arena::Arena;
-pub use machine::{Machine, cpu_secs, resident_mib};
+pub use machine::Machine;
+pub use processes::relay;
 pub use report::{Bound, Check, Figure, Section};
 
 /// How much is measured.
@@ -54,7 +56,8 @@ impl Plan {
 pub type Told<'a> = dyn Fn(&str) + Send + Sync + 'a;
 
 /// What there is to measure, in the order it is.
-pub const BENCHES: [&str; 3] = ["account", "position", "clearing"];
+pub const BENCHES: [&str; 8] =
+    ["account", "position", "clearing", "pipeline", "latency", "hot", "backlog", "start"];
 
 /// What was found.
 #[derive(Debug, Clone, Serialize)]
@@ -97,7 +100,12 @@ pub async fn run(
         sections.push(match name {
             "account" => stages::account(&arena, plan, told).await?,
             "position" => stages::position(&arena, plan, told).await?,
-            _ => stages::clearing(&arena, plan, told).await?,
+            "clearing" => stages::clearing(&arena, plan, told).await?,
+            "pipeline" => processes::pipeline(&arena, plan, told).await?,
+            "latency" => processes::latency(&arena, plan, told).await?,
+            "hot" => processes::hot(&arena, plan, told).await?,
+            "backlog" => processes::backlog(&arena, plan, told).await?,
+            _ => processes::start(&arena, plan, told).await?,
         });
     }
     Ok(Report { machine: arena.machine().await?, sections })

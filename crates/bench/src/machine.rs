@@ -75,7 +75,7 @@ fn kernel() -> Option<String> {
 }
 
 /// The memory of a process that is its own or shared and resident now, in MiB.
-pub fn resident_mib(process_id: u32) -> Option<f64> {
+pub(crate) fn resident_mib(process_id: u32) -> Option<f64> {
     let told = read_to_string(format!("/proc/{process_id}/status")).ok()?;
     let line = told.lines().find(|line| line.starts_with("VmRSS"))?;
     let kib: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
@@ -83,13 +83,24 @@ pub fn resident_mib(process_id: u32) -> Option<f64> {
 }
 
 /// The processor time a process has used so far, in seconds: of all its threads, in user and kernel.
-pub fn cpu_secs(process_id: u32) -> Option<f64> {
+pub(crate) fn cpu_secs(process_id: u32) -> Option<f64> {
     let told = read_to_string(format!("/proc/{process_id}/stat")).ok()?;
     // The name in parentheses may hold anything.
     let mut fields = told.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: f64 = fields.next()?.parse().ok()?;
     let kernel: f64 = fields.next()?.parse().ok()?;
     Some((user + kernel) / CLOCK_TICKS_PER_SEC)
+}
+
+/// The same of a process and all its children, such as a PostgreSQL server and its connections.
+pub(crate) fn cpu_secs_of_family(parent: u32) -> f64 {
+    let children = std::fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| {
+        let child: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let told = read_to_string(format!("/proc/{child}/stat")).ok()?;
+        let of: u32 = told.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+        (of == parent).then(|| cpu_secs(child))?
+    });
+    children.chain(cpu_secs(parent)).sum()
 }
 
 /// What Linux counts processor time in, on every platform CAP is built for.

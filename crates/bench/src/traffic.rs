@@ -8,7 +8,6 @@ use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
 /// What the accounts do.
-#[allow(dead_code, reason = "orders are for the benches over whole processes")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mix {
     /// `order.reserved` and `order.released` by turns.

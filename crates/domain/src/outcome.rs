@@ -7,7 +7,7 @@ use crate::account::{AccountRuling, Balance, CancelledWithdrawal};
 use crate::envelope::{CONTRACT_VERSION, TraceParent};
 use crate::ids::{AccountKey, AccountName, Company, CustomerGroup, ExternalId, Product, RequestId};
 use crate::json::for_queues;
-use crate::lane::{Body, Echo, Lane, Output, Row, StageName};
+use crate::lane::{Body, Echo, Item, Lane, Output, Row, StageName};
 use crate::position::{PositionChange, replay_item};
 use crate::refusal::{Poison, Refusal, RejectionCode};
 use crate::time::Timestamp;
@@ -121,11 +121,18 @@ pub enum ReasonCode {
 impl OutcomeMessage {
     /// What the account stage's journal says of a request.
     pub fn of_row(account: &AccountKey, row: &Row) -> Result<Self, Poison> {
-        let ruling = read_ruling(row)?;
-        let item = replay_item(row)?.input;
-        let (position, transfer_id) = match item.body {
-            Body::Planned { position, event, .. } => (position, event.transfer_id().cloned()),
-            Body::Refused(_) => (None, item.arriving.map(|arriving| arriving.transfer_id)),
+        Ok(Self::of(account, row, &replay_item(row)?.input, &row.ruling()?))
+    }
+
+    /// The same, by the item and the ruling that the row was written from.
+    fn of(account: &AccountKey, row: &Row, item: &Item, ruling: &AccountRuling) -> Self {
+        let (position, transfer_id) = match &item.body {
+            Body::Planned { position, event, .. } => {
+                (position.clone(), event.transfer_id().cloned())
+            }
+            Body::Refused(_) => {
+                (None, item.arriving.as_ref().map(|arriving| arriving.transfer_id.clone()))
+            }
         };
         let mut outcome = Outcome {
             status: OutcomeStatus::Posted,
@@ -144,21 +151,24 @@ impl OutcomeMessage {
             AccountRuling::Posted { balances, payable_at, liquidation_price, .. } => {
                 let position = position.map(|shown| {
                     // Position tells that of an isolated one, account that of a cross one.
-                    let liquidation_price = shown.liquidation_price.or(liquidation_price);
+                    let liquidation_price = shown.liquidation_price.or(*liquidation_price);
                     PositionChange { liquidation_price, ..shown }
                 });
+                let (balances, payable_at) = (balances.clone(), *payable_at);
                 outcome = Outcome { balances, position, payable_at, ..outcome };
             }
             AccountRuling::Refused(Refusal::Rejected { code, detail }) => {
                 outcome.status = OutcomeStatus::Rejected;
-                outcome.reason = Some(Reason { code: ReasonCode::Rejected(code), detail });
+                let (code, detail) = (ReasonCode::Rejected(*code), detail.clone());
+                outcome.reason = Some(Reason { code, detail });
             }
             AccountRuling::Refused(Refusal::Expired { detail }) => {
                 outcome.status = OutcomeStatus::Expired;
-                outcome.reason = Some(Reason { code: ReasonCode::Expired, detail });
+                outcome.reason = Some(Reason { code: ReasonCode::Expired, detail: detail.clone() });
             }
         }
-        Ok(Self { header: header(account, &row.request_id, item.header.traceparent), outcome })
+        let traceparent = item.header.traceparent.clone();
+        Self { header: header(account, &row.request_id, traceparent), outcome }
     }
 
     /// The answer to an echo whose request changed nothing here.
@@ -193,13 +203,25 @@ impl OutcomeMessage {
     /// What the account stage's journal says of a request, behind what it says of the withdrawals
     /// that were cancelled for it: all that upstream is told of a row, in order.
     pub fn all_of_row(account: &AccountKey, row: &Row) -> Result<Vec<Self>, Poison> {
-        let of_event = Self::of_row(account, row)?;
-        let cancelled = match read_ruling(row)? {
-            AccountRuling::Posted { cancelled, .. } => cancelled,
-            AccountRuling::Refused(_) => Vec::new(),
+        Ok(Self::all_of(account, row, &replay_item(row)?.input, &row.ruling()?))
+    }
+
+    /// The same, by the item and the ruling that the row was written from.
+    pub(crate) fn all_of(
+        account: &AccountKey,
+        row: &Row,
+        item: &Item,
+        ruling: &AccountRuling,
+    ) -> Vec<Self> {
+        let of_event = Self::of(account, row, item, ruling);
+        let cancelled = match ruling {
+            AccountRuling::Posted { cancelled, .. } => cancelled.as_slice(),
+            AccountRuling::Refused(_) => &[],
         };
-        let cancelled = cancelled.iter().map(|withdrawal| of_event.of_cancelled(withdrawal));
-        Ok(cancelled.chain([of_event.clone()]).collect())
+        let mut all: Vec<Self> =
+            cancelled.iter().map(|withdrawal| of_event.of_cancelled(withdrawal)).collect();
+        all.push(of_event);
+        all
     }
 
     /// What the request of a withdrawal is told that was cancelled for losses during a liquidation:
@@ -266,10 +288,6 @@ pub enum Unapplied<'a> {
         /// A sentence with the figures.
         detail: &'a str,
     },
-}
-
-fn read_ruling(row: &Row) -> Result<AccountRuling, Poison> {
-    serde_json::from_str(&row.result).map_err(|error| Poison::Unreadable(error.to_string()))
 }
 
 fn header(

@@ -4,6 +4,7 @@ mod report;
 
 use anyhow::{Context, ensure};
 use cap_bench::{BENCHES, Plan};
+use cap_domain::lane::StageName;
 use clap::Args;
 
 use crate::build;
@@ -30,6 +31,27 @@ pub(crate) struct Bench {
     /// Take the optimised programs as they are built already.
     #[arg(long)]
     built: bool,
+}
+
+/// One hop of the relay; what it connects to is in the environment.
+#[derive(Debug, Args)]
+pub(crate) struct Relay {
+    /// What the names of the installation's queues begin with.
+    #[arg(long)]
+    prefix: String,
+    /// The stage whose messages are passed on.
+    #[arg(long)]
+    from: StageName,
+    /// The stage they are passed to; the outcome queues if none is named.
+    #[arg(long)]
+    to: Option<StageName>,
+}
+
+/// Relays until the process is ended.
+pub(crate) fn relay(relay: &Relay) -> anyhow::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("a runtime")?;
+    runtime.block_on(cap_bench::relay(&relay.prefix, relay.from, relay.to))
 }
 
 /// Measures and reports; fails if a target is missed and that was asked for.

@@ -54,6 +54,9 @@ enum Command {
     },
     /// Measure CAP beside what else would do it; ten to sixty minutes, alone on the machine.
     Bench(bench::Bench),
+    /// One hop of the bare relay that `bench pipeline` compares with.
+    #[command(hide = true)]
+    Relay(bench::Relay),
     /// Run CAP under faults and crashes and compare it with the reference model.
     Chaos(chaos::Chaos),
     /// Plant known bugs into a copy of the last commit, one by one, and see that chaos finds each.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Command::Up { env_file, built } => up::run(env_file, built),
         Command::Test { filter } => test::run(filter.as_deref()),
         Command::Bench(bench) => bench::run(&bench),
+        Command::Relay(relay) => bench::relay(&relay),
         Command::Chaos(chaos) => chaos::run(&chaos),
         Command::Planted(planted) => planted::run(&planted),
         Command::Crowd(crowd) => crowd::run(&crowd),

@@ -138,8 +138,13 @@ impl Stage for Accounts {
         }
     }
 
-    fn outputs(account: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
-        let told = OutcomeMessage::all_of_row(account, row)?;
+    fn say(
+        account: &AccountKey,
+        row: &Row,
+        message: &Message<Item>,
+        ruling: &AccountRuling,
+    ) -> Result<Vec<Output>, Poison> {
+        let told = OutcomeMessage::all_of(account, row, &message.input, ruling);
         let told = told.iter().map(|outcome| outcome.output(account, &row.source_id));
         let mut outputs = told.collect::<Result<Vec<_>, _>>()?;
         outputs.extend(transfer::what_follows(account, row)?);

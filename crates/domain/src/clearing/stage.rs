@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::plan::plan;
 use crate::configuration::Configuration;
-use crate::envelope::{Envelope, Header, TraceParent};
+use crate::envelope::{Envelope, Fingerprint, Header, TraceParent};
 use crate::event::{Event, EventClass, EventKind, door};
 use crate::ids::AccountKey;
 use crate::lane::{
@@ -122,6 +122,8 @@ impl Stage for Clearing {
             Err(poison) => unreadable(&message, message.body, source_id, poison),
             Ok(envelope) => {
                 let repair = message.repair && kind_of(&envelope) == REPAIR_KIND;
+                let submitted = message_of(envelope, repair, message.sent_at);
+                let envelope = &submitted.input.envelope;
                 Arrival {
                     source_id,
                     unread_id: None,
@@ -134,8 +136,8 @@ impl Stage for Clearing {
                     sent_at: message.sent_at,
                     receives: message.receives,
                     refused: None,
-                    traceparent: Some(traceparent(&envelope)),
-                    content: Content::Message(message_of(envelope, repair, message.sent_at)),
+                    traceparent: Some(traceparent(envelope, submitted.fingerprint)),
+                    content: Content::Message(submitted),
                 }
             }
         }]
@@ -233,11 +235,14 @@ impl Stage for Clearing {
         }
     }
 
-    fn outputs(_account: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
-        let unreadable = |error: serde_json::Error| Poison::Unreadable(error.to_string());
-        let ruling: ClearingRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
-        let Submission { envelope, repair, .. } = Self::replay(row)?.input;
-        let (body, by_position, tracked) = match ruling {
+    fn say(
+        _account: &AccountKey,
+        row: &Row,
+        message: &Message<Submission>,
+        ruling: &ClearingRuling,
+    ) -> Result<Vec<Output>, Poison> {
+        let Submission { envelope, repair, .. } = &message.input;
+        let (body, by_position, tracked) = match ruling.clone() {
             ClearingRuling::Planned { event, rulebook, legs, by_position, rates, tracked } => {
                 let (position, cross) = (None, None);
                 let body = Body::Planned { event, rulebook, legs, position, cross, rates };
@@ -247,16 +252,16 @@ impl Stage for Clearing {
                 (Body::Refused(refusal), by_position, false)
             }
         };
-        let traceparent = Some(traceparent(&envelope));
+        let traceparent = Some(traceparent(envelope, row.fingerprint));
         let arriving = Arriving::read(&row.kind, &envelope.event);
-        let header = Header { traceparent, ..envelope.header };
+        let header = Header { traceparent, ..envelope.header.clone() };
         let item = Item {
             upstream_seq: row.seq,
             header,
             fingerprint: row.fingerprint,
             sent_at: row.sent_at,
             kind: row.kind.clone(),
-            repair,
+            repair: *repair,
             arriving,
             clearing_seq: tracked.then_some(row.seq),
             body,
@@ -289,8 +294,8 @@ const fn next(by_position: bool) -> StageName {
 }
 
 /// The trace a message belongs to: its own, or one that every redelivery derives alike.
-fn traceparent(envelope: &Envelope) -> TraceParent {
-    let derived = || TraceParent::derived(envelope.fingerprint(), &envelope.header.request_id);
+fn traceparent(envelope: &Envelope, fingerprint: Fingerprint) -> TraceParent {
+    let derived = || TraceParent::derived(fingerprint, &envelope.header.request_id);
     envelope.header.traceparent.clone().unwrap_or_else(derived)
 }
 

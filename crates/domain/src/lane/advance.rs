@@ -16,7 +16,7 @@ use super::{
     ParkedMessage, Row, Stage, Suspension, Taken, Ticket,
 };
 use crate::event::EventKind;
-use crate::ids::AccountKey;
+use crate::ids::{AccountKey, RequestId};
 use crate::refusal::Poison;
 use crate::time::Timestamp;
 
@@ -82,7 +82,15 @@ pub fn advance<S: Stage>(
         failed_again: Vec::new(),
         steps: Vec::with_capacity(arrivals.len()),
     };
-    let mut turn = Turn { stage, account, memory, now, advance, parked_here: HashMap::new() };
+    let mut turn = Turn {
+        stage,
+        account,
+        memory,
+        now,
+        advance,
+        appended: HashMap::new(),
+        parked_here: HashMap::new(),
+    };
     for arrival in arrivals {
         if turn.awaits_rule(arrival) {
             break;
@@ -116,11 +124,19 @@ pub(super) struct Turn<'a, S: Stage> {
     pub(super) memory: Memory,
     pub(super) now: Timestamp,
     pub(super) advance: Advance<S>,
+    /// Where the rows of requests are that were appended here.
+    pub(super) appended: HashMap<RequestId, usize>,
     /// What was parked here while the lane redrives: a copy behind it takes it too.
     pub(super) parked_here: HashMap<u64, Arrival<S::Input>>,
 }
 
 impl<S: Stage> Turn<'_, S> {
+    /// The row of a request, if it was journaled before, or here.
+    pub(super) fn row_of(&self, request_id: &RequestId) -> Option<&Row> {
+        let here = || self.appended.get(request_id).map(|index| &self.advance.rows[*index]);
+        self.memory.rows.get(request_id).or_else(here)
+    }
+
     fn take(&mut self, arrival: &Arrival<S::Input>) -> Result<Step, Poison> {
         if let Some(redriven) = &arrival.redriven {
             return self.redrive(arrival, redriven);
@@ -130,7 +146,7 @@ impl<S: Stage> Turn<'_, S> {
         }
         match &arrival.content {
             Content::Echo(echo) => self.answer(echo),
-            Content::Message(message) => match self.memory.rows.get(&arrival.request_id) {
+            Content::Message(message) => match self.row_of(&arrival.request_id) {
                 Some(row) => match self.repeat(arrival, message, row) {
                     Ok(step) => Ok(step),
                     // The row cannot be read back: it was altered. Left in the queue, the message
@@ -151,7 +167,7 @@ impl<S: Stage> Turn<'_, S> {
             && arrival.redriven.is_none()
             && self.stage.lacks_rule(message)
             && self.parked_before(arrival).is_none()
-            && !self.memory.rows.contains_key(&arrival.request_id)
+            && self.row_of(&arrival.request_id).is_none()
     }
 
     /// The letter of the message if it was parked: under its own source id, or, before it could be
@@ -165,7 +181,7 @@ impl<S: Stage> Turn<'_, S> {
     }
 
     pub(super) fn answer(&self, echo: &Echo) -> Result<Step, Poison> {
-        let first = self.memory.rows.get(&echo.request_id);
+        let first = self.row_of(&echo.request_id);
         let output = self.stage.answer(self.account, &self.advance.lane, echo, first)?;
         Ok(Step { outputs: vec![output], ..Step::default() })
     }
@@ -245,7 +261,7 @@ impl<S: Stage> Turn<'_, S> {
         lane.head = row.hash;
         lane.upstream_seq = lane.upstream_seq.max(row.upstream_seq.unwrap_or_default());
         self.advance.state = state;
-        self.memory.rows.insert(row.request_id.clone(), row.clone());
+        self.appended.insert(row.request_id.clone(), self.advance.rows.len());
         self.advance.rows.push(row);
         Ok(Step { outputs, ..Step::default() })
     }
@@ -265,8 +281,7 @@ impl<S: Stage> Turn<'_, S> {
         self.park(arrival, message, poison.to_string())
     }
 
-    /// Decides one message, changing nothing. A row is good only if its output can be made from
-    /// it again: what could not be sent on after a crash must not be journaled before it.
+    /// Decides one message, changing nothing.
     fn decide(
         &self,
         arrival: &Arrival<S::Input>,
@@ -311,7 +326,11 @@ impl<S: Stage> Turn<'_, S> {
             hash: super::RowHash::default(),
         };
         row.hash = row.hash_after(self.account, lane.head);
-        let outputs = S::outputs(self.account, &row)?;
+        let outputs = S::say(self.account, &row, message, &ruling)?;
+        // Read back, it says the same: what could not be sent on after a crash must not be journaled
+        // before it. Every type that is journaled is read back as it was written, and every test
+        // holds it to that here; to do it for every message would take a third of the time.
+        debug_assert_eq!(S::outputs(self.account, &row).as_ref(), Ok(&outputs), "{row:?}");
         Ok(Decided { row, state, outputs })
     }
 

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use crate::envelope::Fingerprint;
 use crate::ids::{AccountKey, RequestId};
+use crate::refusal::Poison;
 use crate::time::Timestamp;
 
 /// The hash of a journal row and, through it, of all rows before it.
@@ -56,6 +58,14 @@ pub struct Row {
 }
 
 impl Row {
+    /// What was decided, read back.
+    ///
+    /// # Errors
+    /// If it is no ruling of this stage.
+    pub fn ruling<R: DeserializeOwned>(&self) -> Result<R, Poison> {
+        serde_json::from_str(&self.result).map_err(|error| Poison::Unreadable(error.to_string()))
+    }
+
     /// Whether the stage refused the message: every stage's ruling writes a refusal as `refused`.
     pub fn is_refusal(&self) -> bool {
         self.result.starts_with("{\"refused\"")

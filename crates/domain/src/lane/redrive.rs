@@ -367,7 +367,7 @@ impl<S: Stage> Turn<'_, S> {
         let took = |one: &&Recalled<S::Input>| one.parked.taken_by.as_deref() == Some(message_id);
         for one in arrival.run.iter().take_while(took) {
             let arrival = &one.arrival;
-            let row = self.memory.rows.get(&arrival.request_id);
+            let row = self.row_of(&arrival.request_id);
             let step = match (&arrival.content, row) {
                 (Content::Message(message), Some(row)) => self.repeat(arrival, message, row)?,
                 (Content::Echo(echo), _) => self.answer(echo)?,
@@ -390,7 +390,7 @@ impl<S: Stage> Turn<'_, S> {
         match &arrival.content {
             Content::Echo(echo) => self.answer(echo),
             Content::Unreadable(poison) => Err(poison.clone()),
-            Content::Message(message) => match self.memory.rows.get(&arrival.request_id) {
+            Content::Message(message) => match self.row_of(&arrival.request_id) {
                 Some(row) => self.repeat(arrival, message, row),
                 None => self.apply(arrival, message, Turned::Back),
             },

@@ -141,8 +141,19 @@ pub trait Stage: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(Self::Ruling, Self::State), Poison>;
 
-    /// What the stage says after the message of `row`, in order.
-    fn outputs(account: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison>;
+    /// What the stage says after the message of `row`, in order: `message` and `ruling` are what the
+    /// row was written from, or what was read back from it, which comes to the same.
+    fn say(
+        account: &AccountKey,
+        row: &Row,
+        message: &Message<Self::Input>,
+        ruling: &Self::Ruling,
+    ) -> Result<Vec<Output>, Poison>;
+
+    /// What the stage says after the message of `row`, by the row alone.
+    fn outputs(account: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
+        Self::say(account, row, &Self::replay(row)?, &row.ruling()?)
+    }
 
     /// Passes an echo on, or answers it. `first` is the row of its request, if there is one.
     fn answer(

@@ -84,11 +84,14 @@ impl Stage for Positions {
         }
     }
 
-    fn outputs(_account: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
-        let unreadable = |error: serde_json::Error| Poison::Unreadable(error.to_string());
-        let ruling: PositionRuling = serde_json::from_str(&row.result).map_err(unreadable)?;
-        let item = replay_item(row)?.input;
-        let body = match (item.body, ruling) {
+    fn say(
+        _account: &AccountKey,
+        row: &Row,
+        message: &Message<Item>,
+        ruling: &PositionRuling,
+    ) -> Result<Vec<Output>, Poison> {
+        let item = message.input.clone();
+        let body = match (item.body, ruling.clone()) {
             (
                 Body::Planned { event, rulebook, rates, .. },
                 PositionRuling::Changed { legs, position, cross },

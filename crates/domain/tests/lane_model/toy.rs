@@ -172,7 +172,7 @@ impl<const REPAIRED: bool> Stage for Toy<REPAIRED> {
         Ok((id, applied.iter().copied().chain([id]).collect()))
     }
 
-    fn outputs(_: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
+    fn say(_: &AccountKey, row: &Row, _: &Message<Saying>, _: &u8) -> Result<Vec<Output>, Poison> {
         let unit = format!("{} {}", row.seq, row.result);
         Ok(vec![Output::Forward { to: StageName::Position, unit }])
     }

@@ -43,6 +43,7 @@ pub use self::{
     engine::{Engine, EngineConfig},
     error::SqsError,
     faults::{Fault, FaultPlan, FaultRule, LostReply},
+    message::Draft,
     operation::Operation,
     queue::{Counts, QueueLimits},
     server::{Broker, BrokerConfig, BrokerError, BrokerHandle},
