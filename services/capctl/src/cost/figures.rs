@@ -92,6 +92,6 @@ pub const MESSAGE_BYTES: u32 = 2_500;
 pub const fn stored_bytes(product: ProductPath) -> &'static [u32] {
     match product {
         ProductPath::Spot => &[1_900, 2_400],
-        ProductPath::Perpetual => &[2_500, 2_900, 2_300],
+        ProductPath::Perpetual => &[2_600, 3_100, 2_400],
     }
 }
