@@ -173,8 +173,12 @@ impl<const REPAIRED: bool> Stage for Toy<REPAIRED> {
     }
 
     fn say(_: &AccountKey, row: &Row, _: &Message<Saying>, _: &u8) -> Result<Vec<Output>, Poison> {
-        let unit = format!("{} {}", row.seq, row.result);
-        Ok(vec![Output::Forward { to: StageName::Position, unit }])
+        Ok(of_row(row))
+    }
+
+    // It keeps no input that could be read back: its row alone is enough.
+    fn outputs(_: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
+        Ok(of_row(row))
     }
 
     fn answer(
@@ -187,4 +191,9 @@ impl<const REPAIRED: bool> Stage for Toy<REPAIRED> {
         let body = echo.source_id.clone();
         Ok(Output::Outcome { deduplication_id: body.clone(), body })
     }
+}
+
+fn of_row(row: &Row) -> Vec<Output> {
+    let unit = format!("{} {}", row.seq, row.result);
+    vec![Output::Forward { to: StageName::Position, unit }]
 }
