@@ -46,6 +46,11 @@ impl Header {
     pub fn account_key(&self) -> AccountKey {
         AccountKey::new(&self.company, &self.product, &self.customer_group, &self.account)
     }
+
+    /// Whether that is `lane`.
+    pub fn is_of(&self, lane: &AccountKey) -> bool {
+        lane.is_of(&self.company, &self.product, &self.customer_group, &self.account)
+    }
 }
 
 fn supported_version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {

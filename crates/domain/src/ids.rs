@@ -33,9 +33,14 @@ macro_rules! id {
 
             /// Checks the shape of `text` and takes it as an id.
             pub fn new(text: &str) -> Result<Self, InvalidId> {
+                Self::check(text)?;
+                Ok(Self(text.into()))
+            }
+
+            fn check(text: &str) -> Result<(), InvalidId> {
                 let allowed: fn(u8) -> bool = $allowed;
                 if (1..=$length_max).contains(&text.len()) && text.bytes().all(allowed) {
-                    Ok(Self(text.into()))
+                    Ok(())
                 } else {
                     Err(InvalidId {
                         kind: $kind,
@@ -156,6 +161,19 @@ impl AccountKey {
         &self.0
     }
 
+    /// Whether it is the key of `account` in `group` of `product` of `company`.
+    pub fn is_of(
+        &self,
+        company: &Company,
+        product: &Product,
+        group: &CustomerGroup,
+        account: &AccountName,
+    ) -> bool {
+        // No id has an underscore.
+        let of = [company.as_str(), product.as_str(), group.as_str(), account.as_str()];
+        self.0.split('_').eq(of)
+    }
+
     /// The four ids the key was made of.
     pub fn parts(&self) -> (Company, Product, CustomerGroup, AccountName) {
         // A key is only ever made from four valid ids, none of which has an underscore.
@@ -192,16 +210,18 @@ impl FromStr for AccountKey {
     type Err = InvalidAccountKey;
 
     fn from_str(text: &str) -> Result<Self, InvalidAccountKey> {
-        let parts: Vec<&str> = text.split('_').collect();
-        let [company, product, group, account] = parts.as_slice() else {
+        let mut parts = text.split('_');
+        let four = [parts.next(), parts.next(), parts.next(), parts.next()];
+        let ([Some(company), Some(product), Some(group), Some(account)], None) =
+            (four, parts.next())
+        else {
             return Err(InvalidAccountKey::Parts(text.chars().take(100).collect()));
         };
-        Ok(Self::new(
-            &Company::new(company)?,
-            &Product::new(product)?,
-            &CustomerGroup::new(group)?,
-            &AccountName::new(account)?,
-        ))
+        Company::check(company)?;
+        Product::check(product)?;
+        CustomerGroup::check(group)?;
+        AccountName::check(account)?;
+        Ok(Self(text.into()))
     }
 }
 

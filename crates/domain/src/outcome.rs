@@ -120,12 +120,12 @@ pub enum ReasonCode {
 
 impl OutcomeMessage {
     /// What the account stage's journal says of a request.
-    pub fn of_row(account: &AccountKey, row: &Row) -> Result<Self, Poison> {
-        Ok(Self::of(account, row, &replay_item(row)?.input, &row.ruling()?))
+    pub fn of_row(row: &Row) -> Result<Self, Poison> {
+        Ok(Self::of(row, &replay_item(row)?.input, &row.ruling()?))
     }
 
     /// The same, by the item and the ruling that the row was written from.
-    fn of(account: &AccountKey, row: &Row, item: &Item, ruling: &AccountRuling) -> Self {
+    fn of(row: &Row, item: &Item, ruling: &AccountRuling) -> Self {
         let (position, transfer_id) = match &item.body {
             Body::Planned { position, event, .. } => {
                 (position.clone(), event.transfer_id().cloned())
@@ -167,8 +167,17 @@ impl OutcomeMessage {
                 outcome.reason = Some(Reason { code: ReasonCode::Expired, detail: detail.clone() });
             }
         }
-        let traceparent = item.header.traceparent.clone();
-        Self { header: header(account, &row.request_id, traceparent), outcome }
+        let of = item.header.clone();
+        let header = OutcomeHeader {
+            version: CONTRACT_VERSION,
+            request_id: row.request_id.clone(),
+            company: of.company,
+            product: of.product,
+            customer_group: of.customer_group,
+            account: of.account,
+            traceparent: of.traceparent,
+        };
+        Self { header, outcome }
     }
 
     /// The answer to an echo whose request changed nothing here.
@@ -202,18 +211,13 @@ impl OutcomeMessage {
 
     /// What the account stage's journal says of a request, behind what it says of the withdrawals
     /// that were cancelled for it: all that upstream is told of a row, in order.
-    pub fn all_of_row(account: &AccountKey, row: &Row) -> Result<Vec<Self>, Poison> {
-        Ok(Self::all_of(account, row, &replay_item(row)?.input, &row.ruling()?))
+    pub fn all_of_row(row: &Row) -> Result<Vec<Self>, Poison> {
+        Ok(Self::all_of(row, &replay_item(row)?.input, &row.ruling()?))
     }
 
     /// The same, by the item and the ruling that the row was written from.
-    pub(crate) fn all_of(
-        account: &AccountKey,
-        row: &Row,
-        item: &Item,
-        ruling: &AccountRuling,
-    ) -> Vec<Self> {
-        let of_event = Self::of(account, row, item, ruling);
+    pub(crate) fn all_of(row: &Row, item: &Item, ruling: &AccountRuling) -> Vec<Self> {
+        let of_event = Self::of(row, item, ruling);
         let cancelled = match ruling {
             AccountRuling::Posted { cancelled, .. } => cancelled.as_slice(),
             AccountRuling::Refused(_) => &[],

@@ -166,6 +166,6 @@ impl Repair<'_> {
         if row.fingerprint != envelope.fingerprint() {
             return Err(RepairError::Conflict(self.request_id.clone()));
         }
-        Ok(OutcomeMessage::of_row(self.account, row)?.outcome)
+        Ok(OutcomeMessage::of_row(row)?.outcome)
     }
 }

@@ -149,7 +149,7 @@ pub async fn tell(
         );
     }
     let outcome = match &last {
-        Some(row) => Some(OutcomeMessage::of_row(account, row)?.outcome),
+        Some(row) => Some(OutcomeMessage::of_row(row)?.outcome),
         None => None,
     };
     let clearing = first.as_ref().map(chapter::<Clearing>).transpose()?;

@@ -144,7 +144,7 @@ impl Stage for Accounts {
         message: &Message<Item>,
         ruling: &AccountRuling,
     ) -> Result<Vec<Output>, Poison> {
-        let told = OutcomeMessage::all_of(account, row, &message.input, ruling);
+        let told = OutcomeMessage::all_of(row, &message.input, ruling);
         let told = told.iter().map(|outcome| outcome.output(account, &row.source_id));
         let mut outputs = told.collect::<Result<Vec<_>, _>>()?;
         outputs.extend(transfer::what_follows(account, row)?);
@@ -161,7 +161,7 @@ impl Stage for Accounts {
     ) -> Result<Output, Poison> {
         let unapplied = |answer| OutcomeMessage::of_echo(account, lane, echo, answer);
         let answer = match (&echo.kind, first) {
-            (EchoKind::Repeated, Some(row)) => OutcomeMessage::of_row(account, row)?.replayed(),
+            (EchoKind::Repeated, Some(row)) => OutcomeMessage::of_row(row)?.replayed(),
             (EchoKind::Repeated, None) => {
                 let detail = "the first message of this request is parked; its outcome follows when it is redriven";
                 unapplied(Unapplied::Parked { stage: Self::NAME, detail }).replayed()

@@ -300,11 +300,11 @@ fn traceparent(envelope: &Envelope, fingerprint: Fingerprint) -> TraceParent {
 }
 
 fn in_its_lane(lane: &AccountKey, envelope: Envelope) -> Result<Envelope, Poison> {
-    let named = envelope.header.account_key();
-    if named == *lane {
+    if envelope.header.is_of(lane) {
         Ok(envelope)
     } else {
-        Err(Poison::WrongLane { header: named.to_string(), lane: lane.to_string() })
+        let header = envelope.header.account_key().to_string();
+        Err(Poison::WrongLane { header, lane: lane.to_string() })
     }
 }
 

@@ -82,7 +82,7 @@ fn read_unit(
 ) -> Arrival<Item> {
     let raw = unit.get();
     let poison = match serde_json::from_str::<Unit>(raw) {
-        Ok(Unit::Item(item)) if item.header.account_key() == *lane => {
+        Ok(Unit::Item(item)) if item.header.is_of(lane) => {
             return Arrival {
                 source_id: format!("u{}", item.upstream_seq),
                 unread_id: Some(format!("{}:{index}", message.message_id)),

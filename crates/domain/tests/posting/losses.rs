@@ -164,7 +164,7 @@ fn each_cancelled_withdrawal_is_answered_before_the_event_that_took_it() {
     story.now = story.now.plus_seconds(60);
     let told = story.posted(&fee("75 USDT"));
     let row = story.account.journal.last().unwrap();
-    let all = OutcomeMessage::all_of_row(&story.account_key, row).unwrap();
+    let all = OutcomeMessage::all_of_row(row).unwrap();
     let json = |message: &OutcomeMessage| serde_json::to_value(message).unwrap();
     let trace = json(&told.message)["header"]["traceparent"].clone();
     let expected = |request_id: &str, withdrawal: &str, amount: &str| {
@@ -209,7 +209,7 @@ fn every_outcome_of_one_message_has_a_deduplication_id_of_its_own_and_keeps_it()
     let told = story.posted(&fee("85 USDT"));
     let row = story.account.journal.last().unwrap();
     let sent = || {
-        let all = OutcomeMessage::all_of_row(&story.account_key, row).unwrap();
+        let all = OutcomeMessage::all_of_row(row).unwrap();
         let sent = all.iter().map(|o| o.output(&story.account_key, &row.source_id).unwrap());
         sent.collect::<Vec<_>>()
     };

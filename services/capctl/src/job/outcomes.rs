@@ -110,7 +110,7 @@ impl Outcomes {
             self.refuse(sent, conflict(detail));
             return Ok(());
         }
-        let outcome = OutcomeMessage::of_row(&sent.account, row)?.outcome;
+        let outcome = OutcomeMessage::of_row(row)?.outcome;
         match (outcome.status, outcome.reason) {
             (OutcomeStatus::Posted, _) => {
                 self.posted += 1;

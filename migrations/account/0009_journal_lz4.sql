@@ -1,0 +1,1 @@
+../lanes/0009_journal_lz4.sql

@@ -1,0 +1,15 @@
+-- Rows of more than about two kilobytes are compressed; lz4 takes a fraction of the time that PostgreSQL's
+-- own method takes (docs/BENCHMARKS.md).
+--
+-- Only new rows are affected; nothing is rewritten, and every release reads both. A server that was built
+-- without lz4 goes on as before.
+do $$
+begin
+    alter table journal
+        alter column input set compression lz4,
+        alter column result set compression lz4;
+exception
+    when feature_not_supported then
+        raise notice 'this PostgreSQL was built without lz4: the journal goes on with pglz';
+end
+$$;
