@@ -69,7 +69,7 @@ impl FedStage {
         });
         tokio::time::timeout(ROUND_MAX, self.feed.drained())
             .await
-            .with_context(|| format!("not finished after {ROUND_MAX:?}"))?;
+            .with_context(|| format!("not finished after {ROUND_MAX:?}: {}", self.feed.left()))??;
         let took = begun.elapsed();
         let journaled: i64 =
             sqlx::query_scalar("select sum(seq)::bigint from lane").fetch_one(&self.pool).await?;

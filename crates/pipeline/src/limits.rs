@@ -11,7 +11,7 @@ pub struct Limits {
     pub committers: usize,
     /// The most messages of one batch.
     pub batch_messages_max: usize,
-    /// How long a batch waits for more messages once it has one.
+    /// How long a batch waits for more messages once it has one, while another is being worked on.
     pub batch_wait: Duration,
     /// How long a received message stays hidden; renewed while it is worked on (Q11).
     pub visibility_secs: u32,

@@ -1,6 +1,7 @@
 //! One stage at work: receivers fill a channel, committers take batches from it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use cap_domain::lane::Stage;
@@ -79,10 +80,11 @@ impl<S: Stage> Pipeline<S> {
         }
         drop(sender);
         let resolved = Arc::new(Notify::new());
+        let busy = Arc::new(AtomicUsize::new(0));
         for _ in 0..pipeline.limits.committers.max(1) {
             let (pipeline, receiver) = (Arc::clone(&pipeline), Arc::clone(&receiver));
-            let (resolved, stop) = (Arc::clone(&resolved), stop.clone());
-            tasks.spawn(async move { pipeline.commit(&receiver, &resolved, &stop).await });
+            let (resolved, busy, stop) = (Arc::clone(&resolved), Arc::clone(&busy), stop.clone());
+            tasks.spawn(async move { pipeline.commit(&receiver, &busy, &resolved, &stop).await });
         }
         {
             let (pipeline, resolved, stop) =
@@ -169,10 +171,11 @@ impl<S: Stage> Pipeline<S> {
     async fn commit(
         &self,
         receiver: &Mutex<mpsc::Receiver<Vec<Arc<InHand>>>>,
+        busy: &AtomicUsize,
         resolved: &Notify,
         stop: &CancellationToken,
     ) {
-        while let Some(messages) = self.gather(receiver).await {
+        while let Some(messages) = self.gather(receiver, busy).await {
             if messages.iter().any(|in_hand| in_hand.was_parked()) {
                 resolved.notify_one();
             }
@@ -181,6 +184,7 @@ impl<S: Stage> Pipeline<S> {
                 () = self.work(&messages, stop) => {}
                 () = heartbeat(&*self.queues, &messages, self.limits.visibility_secs) => {}
             }
+            busy.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
@@ -196,14 +200,20 @@ impl<S: Stage> Pipeline<S> {
         janitor.run(stop).await;
     }
 
-    /// Waits for messages, then a little longer for more; none when no receiver is left.
+    /// Waits for messages, then takes what else is there; none when no receiver is left. While another
+    /// batch is being worked on it waits a little for more: under load batches are large, and who comes
+    /// alone does not wait. The batch counts as `busy`, until it is done.
     async fn gather(
         &self,
         receiver: &Mutex<mpsc::Receiver<Vec<Arc<InHand>>>>,
+        busy: &AtomicUsize,
     ) -> Option<Vec<Arc<InHand>>> {
         let mut receiver = receiver.lock().await;
         let mut messages = receiver.recv().await?;
-        let until = Instant::now() + self.limits.batch_wait;
+        // Only who holds the lock adds to it.
+        let alone = busy.fetch_add(1, Ordering::Relaxed) == 0;
+        let wait = if alone { Duration::ZERO } else { self.limits.batch_wait };
+        let until = Instant::now() + wait;
         while messages.len() < self.limits.batch_messages_max {
             match tokio::time::timeout_at(until, receiver.recv()).await {
                 Ok(Some(more)) => messages.extend(more),

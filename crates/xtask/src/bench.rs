@@ -5,6 +5,7 @@ mod report;
 use anyhow::{Context, ensure};
 use cap_bench::{BENCHES, Plan};
 use cap_domain::lane::StageName;
+use cap_service::logs;
 use clap::Args;
 
 use crate::build;
@@ -61,6 +62,8 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
     if !bench.built {
         return build::run_release(std::env::args_os().skip(1));
     }
+    // What the stages complain of, if they do.
+    let _logs = logs::start("bench", &"warn".parse()?)?;
     let program = std::env::current_exe().context("finding this program")?;
     let binaries = program.parent().context("finding this program's folder")?;
     let plan = Plan { rounds: bench.rounds, scale: bench.scale };

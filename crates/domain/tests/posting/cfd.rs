@@ -51,6 +51,25 @@ fn gold(side: &str, quantity: &str, price: &str) -> Value {
 }
 
 #[test]
+fn a_loss_takes_what_the_reserve_gives_back_before_anything_is_owed() {
+    let mut story = Story::of("cfd");
+    story.posted(&opened());
+    story.posted(&deposit("1000 USD"));
+    story.posted(&cfd("buy", "0.01", "1.1"));
+    story.posted(&reserved("500 USD"));
+    assert_eq!(story.money(), "USD 500 frozen, 55 margin, 100 bonus, 345 cash");
+
+    // 900 are lost: without the 500 that come back with the fill, cash would be 400 short.
+    story.posted(&of_reserve(cfd("sell", "0.01", "0.2"), "500"));
+    assert_eq!(
+        legs(&story),
+        "margin → cash 55 USD; frozen → cash 500 USD; bonus → house:pnl 100 USD; cash → house:pnl 800 USD"
+    );
+    assert_eq!(story.money(), "USD 100 cash");
+    adds_up(&story);
+}
+
+#[test]
 fn an_account_lives_from_its_first_deposit_to_its_end_to_the_last_cent() {
     let mut story = Story::of("cfd");
     story.posted(&opened());
@@ -65,7 +84,7 @@ fn an_account_lives_from_its_first_deposit_to_its_end_to_the_last_cent() {
     let told = story.posted(&bought);
     assert_eq!(
         legs(&story),
-        "frozen → margin 550 USD; frozen → cash 50 USD; bonus → house:partner 1.55 USD; bonus → house:fees 6.22 USD"
+        "frozen → cash 50 USD; frozen → margin 550 USD; bonus → house:partner 1.55 USD; bonus → house:fees 6.22 USD"
     );
     assert_eq!(story.money(), "USD 550 margin, 992.23 bonus, 8450.05 cash");
     let shown: Value = serde_json::from_str(&told.body).unwrap();

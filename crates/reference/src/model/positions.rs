@@ -77,14 +77,14 @@ impl Book {
         let filled = held.fill(fill)?;
         let currency = fill.contract.settled_in;
         let amount = |units| Amount { currency, units };
+        let from_reserve = filled.margin_added.min(fill.reserved);
         posting.transfer(amount(filled.margin_released), Share::Margin, Share::Net);
+        posting.transfer(amount(fill.reserved - from_reserve), Share::Frozen, Share::Net);
         posting.add(currency, Share::Net, filled.realised, Contra::Profit);
         let [closing_fee, opening_fee] = filled.fees;
         posting.add(currency, Share::Net, -closing_fee, Contra::Fees);
-        let from_reserve = filled.margin_added.min(fill.reserved);
         posting.transfer(amount(from_reserve), Share::Frozen, Share::Margin);
         posting.transfer(amount(filled.margin_added - from_reserve), Share::Net, Share::Margin);
-        posting.transfer(amount(fill.reserved - from_reserve), Share::Frozen, Share::Net);
         posting.add(currency, Share::Net, -opening_fee, Contra::Fees);
         Ok(Seen::filled(*held, filled.realised))
     }

@@ -1,7 +1,9 @@
 //! How many messages a call to SQS carries, from the rate and the pipeline's limits.
 //!
 //! A receive carries what arrived while the one before it was under way, shared among the receivers.
-//! Sends and deletions carry what was gathered: one receive, and what came in the wait behind it.
+//! Sends and deletions carry what was gathered: one receive, and what came in the wait behind it, which
+//! there is only while another batch is being worked on. How often that is, is Erlang's loss formula for
+//! one server: load / (1 + load).
 //! Careful in two ways: a batch that waits for a committer grows, which is left out, and every event
 //! is a message of its own in every queue, although a lane's neighbours travel packed.
 
@@ -9,7 +11,7 @@ use cap_pipeline::Limits;
 use cap_pipeline::queues::BATCH_ENTRIES_MAX;
 use rust_decimal::Decimal;
 
-use super::figures::{MESSAGE_BYTES, RECEIVE_MILLIS};
+use super::figures::{BATCH_MILLIS, MESSAGE_BYTES, RECEIVE_MILLIS};
 use super::prices::SQS_CHUNK_BYTES;
 
 const MILLIS: Decimal = Decimal::ONE_THOUSAND;
@@ -31,7 +33,9 @@ impl Calls {
         let under_way = rate * Decimal::from(RECEIVE_MILLIS) / MILLIS;
         let received = (under_way / receivers).clamp(Decimal::ONE, most());
         let wait = Decimal::from(limits.batch_wait.as_millis()) / MILLIS;
-        let gathered = received + rate / tasks * wait;
+        let load = rate / tasks * Decimal::from(BATCH_MILLIS) / MILLIS;
+        let waits = load / (Decimal::ONE + load);
+        let gathered = received + rate / tasks * wait * waits;
         Self { received, gathered: gathered.min(Decimal::from(limits.batch_messages_max)) }
     }
 
@@ -97,7 +101,8 @@ mod tests {
         let limits = Limits::default();
         let at = |rate| Calls::at(rate, 2, &limits);
         assert_eq!(at(1).received, Decimal::ONE);
-        assert_eq!(at(100).gathered, Decimal::new(125, 2));
+        // Fifty a second and task: one batch under way, half of the time, and a quarter comes in the wait.
+        assert_eq!(at(100).gathered, Decimal::new(1_125, 3));
         assert!(at(1_000).requests_a_queue() < at(100).requests_a_queue());
         assert_eq!(at(20_000).received, Decimal::TEN);
     }

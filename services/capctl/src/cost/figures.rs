@@ -73,6 +73,8 @@ pub(super) const DATABASE_CPU_MICROS: u32 = 400;
 pub(super) const BUSY_PERCENT: u32 = 50;
 /// Assumed: how long an SQS receive that finds messages is under way, in milliseconds.
 pub(super) const RECEIVE_MILLIS: u32 = 10;
+/// Assumed: how long a batch is worked on, which is two calls to SQS and a transaction, in milliseconds.
+pub(super) const BATCH_MILLIS: u32 = 20;
 /// The fewest tasks of a service, in two availability zones.
 pub(super) const TASKS_MIN: u32 = 2;
 /// Sizes of a task: virtual CPUs in hundredths, and gigabytes of memory.

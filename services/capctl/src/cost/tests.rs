@@ -84,8 +84,8 @@ fn measured_processor_time_decides_the_tasks() {
 #[test]
 fn at_one_event_a_second_nothing_is_shared() {
     let spot = estimate(ProductPath::Spot, 1, NOT_MEASURED);
-    // One batch in 400 holds another event: 8.985 requests instead of 9, and 1.005 write units.
-    assert_eq!(line(&spot, "SQS FIFO requests").quantity, "8.99 an event");
+    // One batch in 40,000 holds another event.
+    assert_eq!(line(&spot, "SQS FIFO requests").quantity, "9 an event");
     assert_eq!(line(&spot, "DynamoDB claims").quantity, "1 write units an event");
 }
 
