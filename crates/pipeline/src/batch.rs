@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{
-    Arrival, RUN_MAX, RawMessage, Redriven, Redriver, Stage, StageName, unreadable,
+    Arrival, Content, RUN_MAX, RawMessage, Redriven, Redriver, Stage, StageName, unreadable,
 };
 use cap_domain::refusal::Poison;
 
 use crate::hand::InHand;
-use crate::lane_store::Wanted;
+use crate::lane_store::{Reading, Wanted};
 use crate::limits::SUSPECT_RECEIVES;
 use crate::queues::{Received, attribute};
 
@@ -53,9 +53,22 @@ impl<S: Stage> LaneWork<S> {
         self.arrivals.iter().map(|arrival| arrival.receives).max().unwrap_or_default()
     }
 
+    /// Whether none of its arrivals can have been decided here before, unless its sender repeated it.
+    pub(crate) fn is_first_receipt(&self) -> bool {
+        self.arrivals.iter().all(|arrival| {
+            arrival.receives <= 1
+                && arrival.redriven.is_none()
+                && matches!(arrival.content, Content::Message(_))
+        })
+    }
+
     /// What has to be read of the lane to decide its arrivals.
-    pub(crate) fn wanted(&self) -> Wanted {
-        Wanted::of(&self.account, &self.arrivals)
+    pub(crate) fn wanted(&self, reading: Reading) -> Wanted {
+        let mut wanted = Wanted::of(&self.account, &self.arrivals);
+        if reading == Reading::Trusting && self.is_first_receipt() {
+            wanted.request_ids.clear();
+        }
+        wanted
     }
 }
 

@@ -14,7 +14,7 @@ use crate::queues::Unreachable;
 pub struct Wanted {
     /// The lane.
     pub account: AccountKey,
-    /// Request ids that may have been journaled.
+    /// Request ids that may have been journaled, and are to be looked for.
     pub request_ids: Vec<RequestId>,
     /// Source ids that may have been parked.
     pub source_ids: Vec<String>,
@@ -40,6 +40,16 @@ impl Wanted {
                 .collect(),
         }
     }
+}
+
+/// How much of the journal is read before messages are decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Nothing for messages that were never received before: almost all of them are new, and the journal
+    /// refuses a request that it has (`journal_request_once`).
+    Trusting,
+    /// The row of every request, if there is one.
+    Whole,
 }
 
 /// A lane as it was read.
@@ -135,6 +145,9 @@ pub enum CommitError {
     /// Another consumer advanced one of the lanes meanwhile (C7). Nothing was written.
     #[error("another consumer advanced a lane of the batch meanwhile")]
     Fenced,
+    /// A request of the batch is in the journal already (C4). Nothing was written.
+    #[error("a request of the batch is journaled already: {0}")]
+    Repeated(String),
     /// The database refused the data; somewhere in the batch is a guilty lane. Nothing was written.
     #[error("the database refused it: {0}")]
     Refused(String),
@@ -147,7 +160,7 @@ pub enum CommitError {
 /// A stage's lanes in its database.
 #[async_trait]
 pub trait LaneStore<S: Stage>: Send + Sync + 'static {
-    /// Reads lanes by key, in one round.
+    /// Reads lanes by key, in one round: of the journal only the wanted requests.
     async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<S>>, LoadError>;
 
     /// Which of these parked messages were redriven or skipped; one answer each, in order.

@@ -4,7 +4,7 @@
 //! the database refuses is split until the guilty message is alone and poisoned, and while the
 //! database is unreachable everything waits and nothing is parked.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use cap_domain::ids::AccountKey;
@@ -19,7 +19,7 @@ use crate::batch::LaneWork;
 use crate::failpoint;
 use crate::gate::Gate;
 use crate::hand::InHand;
-use crate::lane_store::{CommitError, LaneChange, LaneStore, LoadError, Loaded};
+use crate::lane_store::{CommitError, LaneChange, LaneStore, LoadError, Loaded, Reading};
 use crate::limits::{FENCED_TRIES_MAX, STORE_CALL_MAX};
 use crate::pipeline::Clock;
 use crate::prepare::Prepare;
@@ -171,6 +171,11 @@ impl<S: Stage> Settler<'_, S> {
                     self.gate.open();
                     return Err(setback);
                 }
+                // With every row read, there is none to be repeated: the journal was altered.
+                Err(Failure::Repeated(reason)) => {
+                    self.gate.open();
+                    return Err(Setback::Refused(reason));
+                }
                 Ok(steps) => {
                     self.gate.open();
                     return Ok(steps);
@@ -187,39 +192,46 @@ impl<S: Stage> Settler<'_, S> {
         }
     }
 
+    /// Decides first what is new, as almost everything is; a request that the journal has after all is
+    /// read and answered in a second go.
     async fn attempt_now(
         &self,
         lanes: &mut [&mut LaneWork<S>],
     ) -> Result<HashMap<AccountKey, Vec<Step>>, Failure> {
-        let wanted: Vec<_> =
-            lanes.iter().filter(|work| work.is_ours()).map(|work| work.wanted()).collect();
-        let mut loaded = in_time("reading lanes", self.store.load(&wanted)).await?;
-        failpoint::hit("after_load");
-        let now = (self.clock)();
-        for work in lanes.iter_mut() {
-            if let Some(loaded) = loaded.get(&work.account) {
-                recall::<S>(&work.account, &mut work.arrivals, &loaded.memory);
-            }
+        match self.attempt_reading(lanes, Reading::Trusting).await {
+            Err(Failure::Repeated(_)) => self.attempt_reading(lanes, Reading::Whole).await,
+            attempted => attempted,
         }
-        self.prepare.prepare(new_arrivals(lanes, &loaded), now).await;
-        failpoint::hit("after_prepare");
-        let mut planned: Vec<Planned<S>> = Vec::with_capacity(lanes.len());
-        for work in lanes.iter() {
-            if let Some(loaded) = loaded.remove(&work.account)
-                && let Some(plan) = self.plan(work, loaded, now)
-            {
-                planned.push(plan);
+    }
+
+    async fn attempt_reading(
+        &self,
+        lanes: &mut [&mut LaneWork<S>],
+        reading: Reading,
+    ) -> Result<HashMap<AccountKey, Vec<Step>>, Failure> {
+        let mut planned = self.plan_all(lanes, reading).await?;
+        if reading == Reading::Trusting {
+            let mut doubtful: Vec<&mut LaneWork<S>> = lanes
+                .iter_mut()
+                .filter(|work| work.is_first_receipt())
+                .filter(|work| {
+                    planned.get(&work.account).is_some_and(|plan| !is_all_new(work, plan))
+                })
+                .map(|work| &mut **work)
+                .collect();
+            if !doubtful.is_empty() {
+                planned.extend(self.plan_all(&mut doubtful, Reading::Whole).await?);
             }
         }
         // Q20: what expired meanwhile may already be in another consumer's hands.
-        let lost: HashSet<&AccountKey> =
-            lanes.iter().filter(|work| !work.is_ours()).map(|work| &work.account).collect();
-        planned.retain(|(change, _)| !lost.contains(&change.account));
+        for work in lanes.iter().filter(|work| !work.is_ours()) {
+            planned.remove(&work.account);
+        }
         let mut changes = Vec::with_capacity(planned.len());
         let mut settled = HashMap::with_capacity(planned.len());
-        for (change, steps) in planned {
+        for (account, (change, steps)) in planned {
             let is_decided = !steps.is_empty();
-            settled.insert(change.account.clone(), steps);
+            settled.insert(account, steps);
             if is_decided && change.before.as_ref() != Some(&change.after) {
                 changes.push(change);
             }
@@ -230,6 +242,36 @@ impl<S: Stage> Settler<'_, S> {
             report(&changes);
         }
         Ok(settled)
+    }
+
+    /// Reads `lanes`, completes what is new and decides it. A lane that is missing from the answer is no
+    /// longer ours, or its journal no longer makes sense.
+    async fn plan_all(
+        &self,
+        lanes: &mut [&mut LaneWork<S>],
+        reading: Reading,
+    ) -> Result<HashMap<AccountKey, Planned<S>>, Failure> {
+        let ours = lanes.iter().filter(|work| work.is_ours());
+        let wanted: Vec<_> = ours.map(|work| work.wanted(reading)).collect();
+        let mut loaded = in_time("reading lanes", self.store.load(&wanted)).await?;
+        failpoint::hit("after_load");
+        let now = (self.clock)();
+        for work in lanes.iter_mut() {
+            if let Some(loaded) = loaded.get(&work.account) {
+                recall::<S>(&work.account, &mut work.arrivals, &loaded.memory);
+            }
+        }
+        self.prepare.prepare(new_arrivals(lanes, &loaded), now).await;
+        failpoint::hit("after_prepare");
+        let mut planned = HashMap::with_capacity(lanes.len());
+        for work in lanes.iter() {
+            if let Some(loaded) = loaded.remove(&work.account)
+                && let Some(plan) = self.plan(work, loaded, now)
+            {
+                planned.insert(work.account.clone(), plan);
+            }
+        }
+        Ok(planned)
     }
 
     /// Decides a lane's arrivals; none if its journal no longer makes sense.
@@ -263,6 +305,12 @@ impl<S: Stage> Settler<'_, S> {
     }
 }
 
+/// Whether a plan does nothing but append a row for each arrival. Only then is it sure to be refused if one
+/// of them was journaled before: a message that would be parked, or wait, might only be repeated.
+fn is_all_new<S: Stage>(work: &LaneWork<S>, (change, _): &Planned<S>) -> bool {
+    change.rows.len() == work.arrivals.len() && change.parked.is_empty()
+}
+
 /// What the database says to `call`, if it says anything in time: a host that is gone without a
 /// word would otherwise hold a committer until TCP gives up.
 async fn in_time<T, E: Into<Failure>>(
@@ -279,6 +327,8 @@ async fn in_time<T, E: Into<Failure>>(
 
 enum Failure {
     Setback(Setback),
+    /// A request is in the journal that was taken for new.
+    Repeated(String),
     Unreachable(String),
 }
 
@@ -298,6 +348,7 @@ impl From<CommitError> for Failure {
     fn from(error: CommitError) -> Self {
         match error {
             CommitError::Fenced => Self::Setback(Setback::Fenced),
+            CommitError::Repeated(reason) => Self::Repeated(reason),
             CommitError::Refused(reason) => Self::Setback(Setback::Refused(reason)),
             CommitError::Unreachable(error) => Self::Unreachable(error.to_string()),
         }

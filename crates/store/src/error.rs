@@ -59,11 +59,17 @@ impl From<QueryError> for LoadError {
     }
 }
 
+/// The constraint that keeps a request from being journaled twice.
+const REQUEST_ONCE: &str = "journal_request_once";
+
 /// What a failed write comes to. The classes of SQLSTATE tell bad data (22, 23) from a database
 /// that is unreachable, overloaded, shutting down or chose a victim (08, 53, 57, 40, 55P03, …).
 pub(crate) fn refused(attempted: &'static str) -> impl Fn(sqlx::Error) -> CommitError {
     move |error| match &error {
         sqlx::Error::Database(database) => match database.code().as_deref() {
+            Some("23505") if database.constraint() == Some(REQUEST_ONCE) => {
+                CommitError::Repeated(database.message().to_owned())
+            }
             Some(code) if code.starts_with("22") || code.starts_with("23") => {
                 CommitError::Refused(format!("{attempted}: {} ({code})", database.message()))
             }

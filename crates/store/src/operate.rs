@@ -95,7 +95,9 @@ async fn advance(
     let moved = advance_lanes(connection, &[(account, before, after)]).await;
     moved.and_then(|moved| fence(moved.rows_affected(), 1)).map_err(|error| match error {
         CommitError::Fenced => OperateError::Moved(account.clone()),
-        CommitError::Refused(reason) => OperateError::Refused { account: account.clone(), reason },
+        CommitError::Repeated(reason) | CommitError::Refused(reason) => {
+            OperateError::Refused { account: account.clone(), reason }
+        }
         CommitError::Unreachable(error) => {
             OperateError::Refused { account: account.clone(), reason: error.to_string() }
         }

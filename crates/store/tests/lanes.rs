@@ -137,6 +137,63 @@ async fn a_rivals_commit_is_fenced_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_request_that_was_taken_for_new_is_refused_as_repeated_and_nothing_is_written() {
+    let mut installation = Installation::new().await;
+    let account = key(TRADER);
+    installation.clear(&account, opened()).await;
+    let pool = installation.databases.clearing.clone();
+    let lanes = PostgresLanes::<Clearing>::new(pool.clone());
+    for expected in [2, 2] {
+        // Nothing of the journal is asked for.
+        let loaded = load::<Clearing>(&pool, &account, &[], &[]).await;
+        let arrivals = installation.submission(&account, "dep-1", deposit("5"));
+        let (change, _) = decide(&installation.clearing, &account, loaded, &arrivals);
+        let committed = lanes.commit(&[change]).await;
+        assert_eq!(count(&pool, "journal").await, expected);
+        match committed {
+            Ok(()) => {}
+            Err(CommitError::Repeated(reason)) => {
+                assert!(reason.contains("journal_request_once"), "{reason}");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    panic!("the second was committed too");
+}
+
+#[tokio::test]
+async fn what_a_rival_wrote_is_read_though_the_state_before_it_was_kept() {
+    let mut installation = Installation::new().await;
+    let account = key(SAVER);
+    installation.submit(SAVER, opened()).await;
+    let pool = installation.databases.account.clone();
+    let lanes = PostgresLanes::<Accounts>::new(pool.clone());
+    let wanted = [Wanted {
+        account: account.clone(),
+        request_ids: vec![],
+        source_ids: vec![],
+        parked_seqs: vec![],
+    }];
+    let sent = installation.clear(&account, deposit("5")).await;
+    let cap_domain::lane::Output::Forward { unit, .. } = &sent[0] else { panic!("forwarded") };
+    let (id, body) = cap_domain::lane::pack(&account, &[unit]).remove(0);
+    let arrivals = <Accounts as cap_domain::lane::Stage>::read(&account, message(&id, None, &body));
+    let loaded = lanes.load(&wanted).await.unwrap().remove(&account).unwrap();
+    let change = decide(&Accounts::default(), &account, loaded, &arrivals).0;
+    let (head, kept) = (change.after.head, change.state_after.clone());
+    lanes.commit(&[change]).await.unwrap();
+    let again = lanes.load(&wanted).await.unwrap().remove(&account).unwrap();
+    assert_eq!((again.lane.unwrap().head, again.state), (head, kept.clone()));
+
+    installation.submit(SAVER, deposit("7")).await;
+
+    let after = lanes.load(&wanted).await.unwrap().remove(&account).unwrap();
+    assert_ne!(after.state, kept);
+    assert_eq!(after.state, load::<Accounts>(&pool, &account, &[], &[]).await.state);
+}
+
+#[tokio::test]
 async fn of_two_who_create_a_lane_at_once_one_is_fenced() {
     let installation = Installation::new().await;
     let pool = installation.databases.clearing.clone();

@@ -56,6 +56,62 @@ async fn a_request_is_recognised_after_all_services_were_restarted() {
     stages.stop().await;
 }
 
+/// Clearing takes what it receives for the first time for new, and looks again before it parks it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_comes_again_to_a_suspended_account_is_answered_and_not_parked() {
+    let (world, stages) = World::running().await;
+    funded(&world.upstream, SPOT, "acme_spot").await;
+    let message = envelope(SPOT, "dep-1", deposit("USDT", "5"));
+    world.upstream.publish(&message).await;
+    let first = world.upstream.outcome("acme_spot").await;
+    world.upstream.send("clearing-acme_spot", "retail_A-1", "garbage", "not json").await;
+    let suspended = world.upstream.outcome("acme_spot").await;
+    assert_eq!(suspended["outcome"]["reason"]["code"], "lane_suspended");
+
+    again(&world, &message, "second").await;
+    let second = world.upstream.outcome("acme_spot").await;
+
+    assert_eq!(second["outcome"]["replayed"], true);
+    assert_eq!(second["outcome"]["lane_seq"], first["outcome"]["lane_seq"]);
+    stages.stop().await;
+}
+
+/// One that was journaled among many that are new: the batch is read again, and none of it is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_comes_again_among_new_ones_holds_none_of_them_back() {
+    let (world, stages) = World::running().await;
+    funded(&world.upstream, SPOT, "acme_spot").await;
+    let message = envelope(SPOT, "dep-1", deposit("USDT", "5"));
+    world.upstream.publish(&message).await;
+    world.upstream.outcome("acme_spot").await;
+    stages.stop().await;
+
+    for number in 0..4 {
+        let id = format!("new-{number}");
+        world.upstream.publish(&envelope(SPOT, &id, deposit("USDT", "1"))).await;
+    }
+    again(&world, &message, "second").await;
+    world.upstream.publish(&envelope(SPOT, "new-4", deposit("USDT", "1"))).await;
+    let stages = world.run_stages().await;
+
+    let mut said = Vec::new();
+    for _ in 0..6 {
+        let outcome = world.upstream.outcome("acme_spot").await;
+        let id = outcome["header"]["request_id"].as_str().unwrap().to_owned();
+        said.push((id, outcome["outcome"]["replayed"] == true));
+    }
+    let expected = [
+        ("new-0", false),
+        ("new-1", false),
+        ("new-2", false),
+        ("new-3", false),
+        ("dep-1", true),
+        ("new-4", false),
+    ];
+    assert_eq!(said, expected.map(|(id, replayed)| (id.to_owned(), replayed)));
+    stages.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_content_under_the_same_id_is_a_conflict() {
     let (world, stages) = World::running().await;

@@ -13,6 +13,7 @@ use crate::journal::{JournalRecord, journal_columns};
 use crate::state::StateTables;
 use crate::values::{bigint, counter, timestamp};
 
+use super::states::States;
 use super::{LaneRecord, lane_columns};
 
 /// What a parked message is remembered by.
@@ -74,12 +75,21 @@ impl RecalledRecord {
 /// Reads the lanes of `wanted`, with their state and what is remembered of the wanted ids.
 pub(super) async fn load<S: StateTables>(
     pool: &PgPool,
+    states: &States<S>,
     wanted: &[Wanted],
 ) -> Result<HashMap<AccountKey, Loaded<S>>, QueryError> {
     let mut connection = pool.acquire().await.map_err(failed("connecting to the database"))?;
     let accounts: Vec<&str> = wanted.iter().map(|wanted| wanted.account.as_str()).collect();
     let mut lanes = lanes(&mut connection, &accounts).await?;
-    let mut states = S::load_states(&mut connection, &accounts).await?;
+    let mut states = states.of(lanes.iter().map(|(account, lane)| (account, lane.head)));
+    let unknown: Vec<&str> = wanted
+        .iter()
+        .filter(|wanted| !states.contains_key(&wanted.account))
+        .map(|wanted| wanted.account.as_str())
+        .collect();
+    if !unknown.is_empty() {
+        states.extend(S::load_states(&mut connection, &unknown).await?);
+    }
     let mut memories = remember(&mut connection, wanted, &lanes).await?;
     let loaded = wanted.iter().map(|wanted| {
         let account = wanted.account.clone();

@@ -2,7 +2,8 @@
 //!
 //! A load is one read a table, by key: lanes, state, then journal rows and parked messages if the
 //! lanes can have any. The lane is read first, so whatever a rival changes between the reads, the
-//! fence of the commit finds. A commit is one transaction: the fence first, then journal, state
+//! fence of the commit finds. State that this process wrote last, and that nobody has changed since, is
+//! not read: [`states`] keeps it. A commit is one transaction: the fence first, then journal, state
 //! and parked messages, each one statement over arrays, whatever the size of the batch.
 //!
 //! It knows no stage: what a stage keeps is behind [`StateTables`].
@@ -11,9 +12,10 @@ mod commit;
 mod load;
 mod pages;
 mod record;
+mod states;
 
 use std::collections::HashMap;
-use std::marker::PhantomData;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use cap_domain::ids::AccountKey;
@@ -24,26 +26,28 @@ use crate::state::StateTables;
 
 pub(crate) use commit::{advance_lanes, fence};
 pub use pages::LanePages;
+use states::States;
+
 pub(crate) use record::{LaneRecord, hash, lane_columns};
 
 /// The lanes of stage `S` in its own database.
 #[derive(Debug, Clone)]
-pub struct PostgresLanes<S> {
+pub struct PostgresLanes<S: StateTables> {
     pool: PgPool,
-    stage: PhantomData<fn() -> S>,
+    states: Arc<States<S>>,
 }
 
 impl<S: StateTables> PostgresLanes<S> {
     /// The lanes in the database of `pool`.
-    pub const fn new(pool: PgPool) -> Self {
-        Self { pool, stage: PhantomData }
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, states: Arc::default() }
     }
 }
 
 #[async_trait]
 impl<S: StateTables> LaneStore<S> for PostgresLanes<S> {
     async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<S>>, LoadError> {
-        load::load(&self.pool, wanted).await.map_err(LoadError::from)
+        load::load(&self.pool, &self.states, wanted).await.map_err(LoadError::from)
     }
 
     async fn are_resolved(&self, parked: &[(AccountKey, u64)]) -> Result<Vec<bool>, LoadError> {
@@ -51,6 +55,13 @@ impl<S: StateTables> LaneStore<S> for PostgresLanes<S> {
     }
 
     async fn commit(&self, changes: &[LaneChange<S>]) -> Result<(), CommitError> {
-        commit::commit(&self.pool, changes).await
+        commit::commit(&self.pool, changes).await?;
+        self.states.keep(
+            changes
+                .iter()
+                .filter(|change| !change.rows.is_empty())
+                .map(|change| (&change.account, change.after.head, &change.state_after)),
+        );
+        Ok(())
     }
 }

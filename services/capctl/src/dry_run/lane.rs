@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{
     Arrival, Content, DeadLetter, Lane, Memory, Output, ParkedMessage, RawMessage, Redriven,
-    Redriver, Row, Stage, advance, recall,
+    Redriver, Row, advance, recall,
 };
 use cap_domain::time::Timestamp;
 use cap_pipeline::lane_store::{LaneStore as _, Wanted};
@@ -21,7 +21,7 @@ const REHEARSAL: &str = "rehearsal";
 const RECEIVES: u32 = 1;
 
 /// A lane as it would be.
-pub(super) struct RehearsedLane<S: Stage> {
+pub(super) struct RehearsedLane<S: StateTables> {
     rules: S,
     stored: PostgresLanes<S>,
     account: AccountKey,
