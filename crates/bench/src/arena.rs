@@ -17,7 +17,7 @@ use crate::machine::{Machine, cpu_secs_of_family};
 /// `synchronous_commit` and `full_page_writes` are on. The sizes are those of a small production server.
 const SETTINGS: [(&str, &str); 6] = [
     ("shared_buffers", "4GB"),
-    ("max_wal_size", "16GB"),
+    ("max_wal_size", "6GB"),
     ("min_wal_size", "2GB"),
     ("checkpoint_timeout", "15min"),
     ("wal_compression", "lz4"),

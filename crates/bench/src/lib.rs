@@ -56,8 +56,9 @@ impl Plan {
 pub type Told<'a> = dyn Fn(&str) + Send + Sync + 'a;
 
 /// What there is to measure, in the order it is.
-pub const BENCHES: [&str; 8] =
-    ["account", "position", "clearing", "pipeline", "latency", "hot", "backlog", "start"];
+pub const BENCHES: [&str; 9] = [
+    "account", "position", "clearing", "pipeline", "latency", "scale", "hot", "backlog", "start",
+];
 
 /// What was found.
 #[derive(Debug, Clone, Serialize)]
@@ -66,6 +67,17 @@ pub struct Report {
     pub machine: Machine,
     /// One section a bench.
     pub sections: Vec<Section>,
+    /// The benches that could not be run to their end.
+    pub broken: Vec<Broken>,
+}
+
+/// A bench that could not be run to its end.
+#[derive(Debug, Clone, Serialize)]
+pub struct Broken {
+    /// The bench.
+    pub name: &'static str,
+    /// Why not.
+    pub reason: String,
 }
 
 impl Report {
@@ -80,7 +92,7 @@ impl Report {
 /// Runs the benches that are named, all if none is.
 ///
 /// # Errors
-/// If there is no such bench, or one cannot be run.
+/// If there is no such bench, or nothing can be run at all.
 pub async fn run(
     names: &[String],
     plan: &Plan,
@@ -92,21 +104,27 @@ pub async fn run(
         bail!("there is no bench {unknown:?}: {}", BENCHES.join(", "));
     }
     let arena = Arena::start(configuration, binaries).await?;
-    let mut sections = Vec::new();
+    let (mut sections, mut broken) = (Vec::new(), Vec::new());
     for name in BENCHES {
         if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
             continue;
         }
-        sections.push(match name {
-            "account" => stages::account(&arena, plan, told).await?,
-            "position" => stages::position(&arena, plan, told).await?,
-            "clearing" => stages::clearing(&arena, plan, told).await?,
-            "pipeline" => processes::pipeline(&arena, plan, told).await?,
-            "latency" => processes::latency(&arena, plan, told).await?,
-            "hot" => processes::hot(&arena, plan, told).await?,
-            "backlog" => processes::backlog(&arena, plan, told).await?,
-            _ => processes::start(&arena, plan, told).await?,
-        });
+        let section = match name {
+            "account" => stages::account(&arena, plan, told).await,
+            "position" => stages::position(&arena, plan, told).await,
+            "clearing" => stages::clearing(&arena, plan, told).await,
+            "pipeline" => processes::pipeline(&arena, plan, told).await,
+            "latency" => processes::latency(&arena, plan, told).await,
+            "scale" => stages::scale(&arena, plan, told).await,
+            "hot" => processes::hot(&arena, plan, told).await,
+            "backlog" => processes::backlog(&arena, plan, told).await,
+            _ => processes::start(&arena, plan, told).await,
+        };
+        // What the others measured is not lost with one that cannot be run.
+        match section {
+            Ok(section) => sections.push(section),
+            Err(error) => broken.push(Broken { name, reason: format!("{error:#}") }),
+        }
     }
-    Ok(Report { machine: arena.machine().await?, sections })
+    Ok(Report { machine: arena.machine().await?, sections, broken })
 }

@@ -71,8 +71,7 @@ impl FedStage {
             .await
             .with_context(|| format!("not finished after {ROUND_MAX:?}: {}", self.feed.left()))??;
         let took = begun.elapsed();
-        let journaled: i64 =
-            sqlx::query_scalar("select sum(seq)::bigint from lane").fetch_one(&self.pool).await?;
+        let journaled = self.journaled_now().await?;
         let parked: i64 =
             sqlx::query_scalar("select count(*) from parked_message").fetch_one(&self.pool).await?;
         ensure!(parked == 0, "{parked} messages were parked");
@@ -81,6 +80,20 @@ impl FedStage {
         ensure!(self.feed.take_sent() > 0, "nothing was sent on");
         self.journaled = journaled;
         Ok(took)
+    }
+
+    /// Takes what is journaled already as not its own.
+    ///
+    /// # Errors
+    /// If PostgreSQL does not tell.
+    pub(crate) async fn is_behind(&mut self) -> anyhow::Result<()> {
+        self.journaled = self.journaled_now().await?;
+        Ok(())
+    }
+
+    async fn journaled_now(&self) -> anyhow::Result<i64> {
+        let journaled = sqlx::query_scalar("select sum(seq)::bigint from lane");
+        Ok(journaled.fetch_one(&self.pool).await?)
     }
 
     /// Ends the stage, and gives its database back.

@@ -3,10 +3,12 @@
 mod account;
 mod clearing;
 mod position;
+mod scale;
 
 pub(crate) use account::account;
 pub(crate) use clearing::clearing;
 pub(crate) use position::position;
+pub(crate) use scale::scale;
 
 use std::sync::Arc;
 

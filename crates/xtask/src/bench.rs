@@ -84,6 +84,8 @@ pub(crate) fn run(bench: &Bench) -> anyhow::Result<()> {
         print!("{}", report::Told(&report));
     }
     eprintln!("  ✓ {:.0?}", progress.elapsed());
+    let broken: Vec<&str> = report.broken.iter().map(|broken| broken.name).collect();
+    ensure!(broken.is_empty(), "not measured to the end: {}", broken.join(", "));
     let missed = report.missed().count();
     ensure!(!bench.check || missed == 0, "{missed} targets were missed");
     Ok(())

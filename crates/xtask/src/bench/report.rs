@@ -24,6 +24,9 @@ impl fmt::Display for Told<'_> {
         for section in &self.0.sections {
             tell(f, section)?;
         }
+        for broken in &self.0.broken {
+            writeln!(f, "\n  {} · not measured: {}", broken.name, broken.reason)?;
+        }
         Ok(())
     }
 }

@@ -1,0 +1,188 @@
+//! The account stage with ten million accounts and twenty million journal rows behind those that trade.
+//!
+//! Ten thousand accounts trade in every database, spread evenly over all keys: between any two of them lie as
+//! many others. What grows are the tables and indexes that they share, so ratios tell what growing costs. The
+//! others are copies of them under longer names, made in SQL: their hashes are nobody's, and no bench reads
+//! them.
+
+use std::sync::Arc;
+
+use cap_domain::account::Accounts;
+use cap_domain::clearing::Clearing;
+use cap_pipeline::prepare::Complete;
+use cap_pipeline::{Limits, system_time};
+use sqlx::PgPool;
+
+use super::{ACCOUNTS, PER_SECOND, through_clearing};
+use crate::arena::Arena;
+use crate::ledger::Ledger;
+use crate::report::{Bound, Figure, Section};
+use crate::stage::FedStage;
+use crate::traffic::{Mix, Spread, Traders};
+use crate::{Plan, Told};
+
+/// What is left of the rate of the small database.
+const LEFT_MIN: f64 = 0.85;
+
+/// Messages of a round.
+const MESSAGES: usize = 60_000;
+
+/// Others for each account that trades: 1 million accounts in all, and 10 million.
+const OTHERS: [(&str, &str, usize); 3] =
+    [("small", "10 thousand", 0), ("large", "1 million", 99), ("huge", "10 million", 999)];
+
+/// Copies that one statement makes of each account, so that no transaction is too long.
+const COPIES: usize = 37;
+
+pub(crate) async fn scale(arena: &Arena, plan: &Plan, told: &Told<'_>) -> anyhow::Result<Section> {
+    let mut section = Section::new(
+        "scale",
+        "the account stage with many accounts behind those that trade, reserve and release",
+    );
+    let mut sides = Vec::new();
+    for (database, accounts, others) in OTHERS {
+        let others = plan.scaled(others + 1) - 1;
+        sides.push(Side::open(arena, database, accounts, others, told).await?);
+    }
+    let messages = plan.scaled(MESSAGES);
+    for round in 0..=plan.rounds {
+        for side in &mut sides {
+            told(&format!("{} accounts, {}", side.accounts, plan.name_of(round)));
+            side.round(arena, messages, round > 0).await?;
+        }
+    }
+    let mut figures = Vec::new();
+    for side in sides {
+        section.note(format!(
+            "{} accounts: {} lanes, {} journal rows, {:.1} GB",
+            side.accounts, side.size.0, side.size.1, side.size.2
+        ));
+        figures.push(side.close(arena).await?);
+    }
+    let small = figures.remove(0);
+    let left = figures.iter().map(|figure| {
+        let name = format!("{} over 10 thousand", figure.name);
+        (figure.clone(), figure.over(&small, name))
+    });
+    let left: Vec<_> = left.collect();
+    section.tell(small);
+    for (figure, left) in left {
+        section.tell(figure);
+        section.check(left, Bound::AtLeast(LEFT_MIN));
+    }
+    Ok(section)
+}
+
+struct Side {
+    database: String,
+    accounts: &'static str,
+    traders: Traders,
+    clearing: Ledger<Clearing>,
+    fed: FedStage,
+    /// Lanes, journal rows, and gigabytes.
+    size: (i64, i64, f64),
+    rates: Vec<f64>,
+}
+
+impl Side {
+    async fn open(
+        arena: &Arena,
+        database: &str,
+        accounts: &'static str,
+        others: usize,
+        told: &Told<'_>,
+    ) -> anyhow::Result<Self> {
+        told(&format!("{accounts} accounts: opening those that trade"));
+        let database = format!("scale_{database}");
+        let pool = arena.database::<Accounts>(&database).await?;
+        let traders = Traders::new(Mix::ReserveRelease, Spread::Uniform, 0, ACCOUNTS, "s");
+        let mut clearing = Ledger::new(Arc::new(arena.clearing()?));
+        let opening = through_clearing(&mut clearing, traders.opening(system_time()))?;
+        let stage = Arc::new(Accounts::default());
+        let product = Mix::ReserveRelease.product();
+        let start = || {
+            FedStage::start(
+                Arc::clone(&stage),
+                Arc::new(Complete),
+                pool.clone(),
+                product,
+                Limits::default(),
+            )
+        };
+        let mut opened = start()?;
+        opened.take(opening).await?;
+        opened.stop().await?;
+        sqlx::raw_sql(COPIED).execute(&pool).await?;
+        let mut first = 1;
+        while first <= others {
+            let last = others.min(first + COPIES - 1);
+            told(&format!("{accounts} accounts: making others, {first} of {others} for each"));
+            copy(&pool, first, last).await?;
+            first = last + 1;
+        }
+        sqlx::raw_sql("vacuum analyze").execute(&pool).await?;
+        let size = sqlx::query_as(
+            "select (select count(*) from lane), (select count(*) from journal),
+                pg_database_size(current_database())::float8 / 1e9",
+        );
+        let size = size.fetch_one(&pool).await?;
+        let mut fed = start()?;
+        fed.is_behind().await?;
+        Ok(Self { database, accounts, traders, clearing, fed, size, rates: Vec::new() })
+    }
+
+    async fn round(&mut self, arena: &Arena, messages: usize, counts: bool) -> anyhow::Result<()> {
+        let events = self.traders.events(messages, system_time());
+        let queued = through_clearing(&mut self.clearing, events)?;
+        arena.settle().await?;
+        let took = self.fed.take(queued).await?;
+        if counts {
+            self.rates.push(messages as f64 / took.as_secs_f64());
+        }
+        Ok(())
+    }
+
+    async fn close(self, arena: &Arena) -> anyhow::Result<Figure> {
+        arena.drop_database(self.fed.stop().await?, &self.database).await?;
+        Ok(Figure::new(format!("{} accounts", self.accounts), PER_SECOND, self.rates))
+    }
+}
+
+/// What is copied: the accounts that trade, before there are others.
+const COPIED: &str = "
+    create table copied_journal as select * from journal where seq <= 2;
+    create table copied_lane as select * from lane;
+    create table copied_account as select * from account;
+    create table copied_balance as select * from balance;";
+
+/// Copies the accounts that trade, with what they have, so many times each. The copies of an account come
+/// between it and the next one that trades.
+async fn copy(pool: &PgPool, first: usize, last: usize) -> sqlx::Result<()> {
+    let copies = format!(
+        "insert into journal (
+            account_id, seq, request_id, fingerprint, source_id, upstream_seq, kind,
+            sent_at, decided_at, rules_version, configuration, input, result, hash
+         )
+         select account_id || '-' || copy, seq, request_id, fingerprint, source_id, upstream_seq, kind,
+            sent_at, decided_at, rules_version, configuration, input, result, hash
+         from copied_journal, generate_series({first}, {last}) as copy;
+
+         insert into lane (
+            account_id, seq, head, upstream_seq, status, parked_seq, redriven_seq, redrive_seq
+         )
+         select account_id || '-' || copy, 2, head, upstream_seq, status, parked_seq, redriven_seq, redrive_seq
+         from copied_lane, generate_series({first}, {last}) as copy;
+
+         insert into account (account_id, status, liquidating, withdrawals)
+         select account_id || '-' || copy, status, liquidating, withdrawals
+         from copied_account, generate_series({first}, {last}) as copy;
+
+         insert into balance (
+            account_id, currency, decimals, available, frozen, margin, withdrawing, borrowed
+         )
+         select account_id || '-' || copy, currency, decimals, available, frozen, margin, withdrawing, borrowed
+         from copied_balance, generate_series({first}, {last}) as copy;"
+    );
+    // Numbers of this bench alone.
+    sqlx::raw_sql(sqlx::AssertSqlSafe(copies)).execute(pool).await.map(|_| ())
+}
