@@ -56,9 +56,8 @@ impl Plan {
 pub type Told<'a> = dyn Fn(&str) + Send + Sync + 'a;
 
 /// What there is to measure, in the order it is.
-pub const BENCHES: [&str; 9] = [
-    "account", "position", "clearing", "pipeline", "latency", "scale", "hot", "backlog", "start",
-];
+pub const BENCHES: [&str; 9] =
+    ["account", "position", "clearing", "pipeline", "latency", "scale", "hot", "backlog", "start"];
 
 /// What was found.
 #[derive(Debug, Clone, Serialize)]

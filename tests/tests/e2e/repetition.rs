@@ -94,12 +94,12 @@ async fn a_request_that_comes_again_among_new_ones_holds_none_of_them_back() {
     world.upstream.publish(&envelope(SPOT, "new-4", deposit("USDT", "1"))).await;
     let stages = world.run_stages().await;
 
-    let mut said = Vec::new();
-    for _ in 0..6 {
-        let outcome = world.upstream.outcome("acme_spot").await;
+    let outcomes = world.upstream.outcomes("acme_spot", 6).await;
+    let said = outcomes.iter().map(|outcome| {
         let id = outcome["header"]["request_id"].as_str().unwrap().to_owned();
-        said.push((id, outcome["outcome"]["replayed"] == true));
-    }
+        (id, outcome["outcome"]["replayed"] == true)
+    });
+    let said: Vec<_> = said.collect();
     let expected = [
         ("new-0", false),
         ("new-1", false),
