@@ -82,11 +82,11 @@ impl FedStage {
         Ok(took)
     }
 
-    /// Takes what is journaled already as not its own.
+    /// Counts only what is journaled from now on: the rest was there before.
     ///
     /// # Errors
     /// If PostgreSQL does not tell.
-    pub(crate) async fn is_behind(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn count_from_here(&mut self) -> anyhow::Result<()> {
         self.journaled = self.journaled_now().await?;
         Ok(())
     }

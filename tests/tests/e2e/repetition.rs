@@ -13,13 +13,19 @@ async fn again(world: &World, message: &serde_json::Value, deduplication_id: &st
         .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_request_again_gets_its_first_outcome_again() {
-    let (world, stages) = World::running().await;
+/// A funded account's deposit of 5 USDT as request `dep-1`: the message, and its outcome.
+async fn deposited(world: &World) -> (serde_json::Value, serde_json::Value) {
     funded(&world.upstream, SPOT, "acme_spot").await;
     let message = envelope(SPOT, "dep-1", deposit("USDT", "5"));
     world.upstream.publish(&message).await;
-    let first = world.upstream.outcome("acme_spot").await;
+    let outcome = world.upstream.outcome("acme_spot").await;
+    (message, outcome)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_request_again_gets_its_first_outcome_again() {
+    let (world, stages) = World::running().await;
+    let (message, first) = deposited(&world).await;
 
     again(&world, &message, "second").await;
     let mut second = world.upstream.outcome("acme_spot").await;
@@ -38,10 +44,7 @@ async fn the_same_request_again_gets_its_first_outcome_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_recognised_after_all_services_were_restarted() {
     let (world, stages) = World::running().await;
-    funded(&world.upstream, SPOT, "acme_spot").await;
-    let message = envelope(SPOT, "dep-1", deposit("USDT", "5"));
-    world.upstream.publish(&message).await;
-    world.upstream.outcome("acme_spot").await;
+    let (message, _) = deposited(&world).await;
     stages.stop().await;
 
     let stages = world.run_stages().await;
@@ -60,10 +63,7 @@ async fn a_request_is_recognised_after_all_services_were_restarted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_comes_again_to_a_suspended_account_is_answered_and_not_parked() {
     let (world, stages) = World::running().await;
-    funded(&world.upstream, SPOT, "acme_spot").await;
-    let message = envelope(SPOT, "dep-1", deposit("USDT", "5"));
-    world.upstream.publish(&message).await;
-    let first = world.upstream.outcome("acme_spot").await;
+    let (message, first) = deposited(&world).await;
     world.upstream.send("clearing-acme_spot", "retail_A-1", "garbage", "not json").await;
     let suspended = world.upstream.outcome("acme_spot").await;
     assert_eq!(suspended["outcome"]["reason"]["code"], "lane_suspended");
@@ -80,10 +80,7 @@ async fn a_request_that_comes_again_to_a_suspended_account_is_answered_and_not_p
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_comes_again_among_new_ones_holds_none_of_them_back() {
     let (world, stages) = World::running().await;
-    funded(&world.upstream, SPOT, "acme_spot").await;
-    let message = envelope(SPOT, "dep-1", deposit("USDT", "5"));
-    world.upstream.publish(&message).await;
-    world.upstream.outcome("acme_spot").await;
+    let (message, _) = deposited(&world).await;
     stages.stop().await;
 
     for number in 0..4 {
@@ -115,9 +112,7 @@ async fn a_request_that_comes_again_among_new_ones_holds_none_of_them_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_content_under_the_same_id_is_a_conflict() {
     let (world, stages) = World::running().await;
-    funded(&world.upstream, SPOT, "acme_spot").await;
-    world.upstream.publish(&envelope(SPOT, "dep-1", deposit("USDT", "5"))).await;
-    world.upstream.outcome("acme_spot").await;
+    deposited(&world).await;
 
     again(&world, &envelope(SPOT, "dep-1", deposit("USDT", "6")), "second").await;
     let conflict = world.upstream.outcome("acme_spot").await;

@@ -127,7 +127,7 @@ impl Side {
         );
         let size = size.fetch_one(&pool).await?;
         let mut fed = start()?;
-        fed.is_behind().await?;
+        fed.count_from_here().await?;
         Ok(Self { database, accounts, traders, clearing, fed, size, rates: Vec::new() })
     }
 

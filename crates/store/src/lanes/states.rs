@@ -13,7 +13,7 @@ use cap_domain::lane::{RowHash, Stage};
 /// States of a generation: at most twice as many are kept.
 const GENERATION_STATES_MAX: usize = 10_000;
 
-/// States, in two generations: a full one becomes the old one, and what was not asked for since is forgotten
+/// States, in two generations: a full one becomes the old one, and what was not written since is forgotten
 /// with the one before it.
 pub(super) struct States<S: Stage> {
     generations: Mutex<Generations<S>>,
