@@ -3,7 +3,6 @@
 //! What is written was decided beforehand, so nothing is read, decided or fenced in the time that counts:
 //! one transaction a batch, one statement a table, parameters as binary arrays.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -63,8 +62,7 @@ struct Rows {
 }
 
 impl<S: RawState> RawBatch<S> {
-    /// The columns of what a batch changes. All batches write in the order of accounts, so that those
-    /// that run side by side wait for each other rather than deadlock.
+    /// The columns of what a batch changes, in the order of accounts.
     pub(crate) fn of(mut changes: Vec<LaneChange<S>>) -> Self {
         changes.sort_by(|one, other| one.account.cmp(&other.account));
         let (mut lanes, mut rows) = (Lanes::default(), Rows::default());
@@ -146,27 +144,23 @@ impl<S: RawState> RawBatch<S> {
     }
 }
 
-/// Writes `batches`, `connections` of them at a time, in order. How long it took.
+/// Writes batches, each of `lines` over a connection of its own, in order. How long it took.
 ///
 /// # Errors
 /// What PostgreSQL said.
 pub(crate) async fn write_all<S: RawState>(
     pool: &PgPool,
-    batches: Vec<RawBatch<S>>,
-    connections: usize,
+    lines: Vec<Vec<RawBatch<S>>>,
 ) -> anyhow::Result<Duration> {
-    let batches = Arc::new(batches);
-    let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let begun = Instant::now();
     let mut writers = tokio::task::JoinSet::<sqlx::Result<()>>::new();
-    for _ in 0..connections {
-        let (batches, next, pool) = (Arc::clone(&batches), Arc::clone(&next), pool.clone());
+    for line in lines {
+        let pool = pool.clone();
         writers.spawn(async move {
-            loop {
-                let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                let Some(batch) = batches.get(index) else { return Ok(()) };
+            for batch in line {
                 batch.write(&pool).await?;
             }
+            Ok(())
         });
     }
     while let Some(written) = writers.join_next().await {

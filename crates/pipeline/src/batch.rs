@@ -62,10 +62,15 @@ impl<S: Stage> LaneWork<S> {
         })
     }
 
+    /// Whether its arrivals are taken for new without looking.
+    pub(crate) fn is_trusted(&self, reading: Reading) -> bool {
+        reading == Reading::Trusting && self.is_first_receipt()
+    }
+
     /// What has to be read of the lane to decide its arrivals.
     pub(crate) fn wanted(&self, reading: Reading) -> Wanted {
         let mut wanted = Wanted::of(&self.account, &self.arrivals);
-        if reading == Reading::Trusting && self.is_first_receipt() {
+        if self.is_trusted(reading) {
             wanted.request_ids.clear();
         }
         wanted

@@ -253,7 +253,9 @@ impl<S: Stage> Settler<'_, S> {
     ) -> Result<HashMap<AccountKey, Planned<S>>, Failure> {
         let ours = lanes.iter().filter(|work| work.is_ours());
         let wanted: Vec<_> = ours.map(|work| work.wanted(reading)).collect();
-        let mut loaded = in_time("reading lanes", self.store.load(&wanted)).await?;
+        let load = in_time("reading lanes", self.store.load(&wanted));
+        let (loaded, ()) = tokio::join!(load, self.prepare_unread(lanes, reading));
+        let mut loaded = loaded?;
         failpoint::hit("after_load");
         let now = (self.clock)();
         for work in lanes.iter_mut() {
@@ -261,7 +263,9 @@ impl<S: Stage> Settler<'_, S> {
                 recall::<S>(&work.account, &mut work.arrivals, &loaded.memory);
             }
         }
-        self.prepare.prepare(new_arrivals(lanes, &loaded), now).await;
+        let read =
+            lanes.iter_mut().map(|work| &mut **work).filter(|work| !work.is_trusted(reading));
+        self.prepare.prepare(new_arrivals(read, &loaded), now).await;
         failpoint::hit("after_prepare");
         let mut planned = HashMap::with_capacity(lanes.len());
         for work in lanes.iter() {
@@ -272,6 +276,21 @@ impl<S: Stage> Settler<'_, S> {
             }
         }
         Ok(planned)
+    }
+
+    /// Completes what is taken for new unread, while its lane is read.
+    async fn prepare_unread(&self, lanes: &mut [&mut LaneWork<S>], reading: Reading) {
+        let trusted = lanes.iter_mut().filter(|work| work.is_trusted(reading));
+        let arrivals: Vec<_> = trusted
+            .flat_map(|work| {
+                let LaneWork { account, arrivals, .. } = &mut **work;
+                let account: &AccountKey = account;
+                arrivals.iter_mut().map(move |arrival| (account, arrival))
+            })
+            .collect();
+        if !arrivals.is_empty() {
+            self.prepare.prepare(arrivals, (self.clock)()).await;
+        }
     }
 
     /// Decides a lane's arrivals; none if its journal no longer makes sense.
@@ -357,12 +376,11 @@ impl From<CommitError> for Failure {
 
 /// The arrivals that are neither journaled nor parked, to be completed before they are decided.
 fn new_arrivals<'a, S: Stage>(
-    lanes: &'a mut [&mut LaneWork<S>],
+    lanes: impl Iterator<Item = &'a mut LaneWork<S>>,
     loaded: &HashMap<AccountKey, Loaded<S>>,
 ) -> Vec<(&'a AccountKey, &'a mut Arrival<S::Input>)> {
     let mut new = Vec::new();
-    for work in lanes.iter_mut() {
-        let LaneWork { account, arrivals, .. } = &mut **work;
+    for LaneWork { account, arrivals, .. } in lanes {
         let Some(loaded) = loaded.get(account) else {
             continue;
         };
