@@ -2,8 +2,9 @@
 //!
 //! Guarantees that of rival claimants exactly one is granted, because DynamoDB decides in the
 //! condition of the write; expiry is decided there too, by the claimant's `now`, and DynamoDB's
-//! time to live only tidies. Up to a hundred ids are claimed in one call. A transaction that one
-//! held id cancels has claimed none of its neighbours, so these are claimed again without it.
+//! time to live only tidies. Up to a hundred ids are claimed in one call, first as new ones. A transaction that
+//! one known id cancels has claimed none of its neighbours: then all are claimed again, with every
+//! condition, and again without those that another account holds.
 
 use std::collections::HashMap;
 
@@ -36,6 +37,8 @@ const TABLE: &str = "cap-claims";
 const KEY: &str = "request_id";
 const ACCOUNT: &str = "account";
 const EXPIRES_AT: &str = "expires_at";
+/// What almost every id is, and cheap to ask: it needs no values, which would be half of the call.
+const IS_NEW: &str = "attribute_not_exists(request_id)";
 const IS_FREE_OR_OURS: &str = "attribute_not_exists(#request_id) or #expires_at < :now \
      or #account = :account";
 
@@ -66,11 +69,16 @@ impl DynamoClaims {
         claims: &[Claim],
         now: Timestamp,
     ) -> Result<Vec<Claimed>, Unreachable> {
+        let all: Vec<usize> = (0..claims.len()).collect();
+        if claims.len() > 1 && self.transact(claims, &all, now, Condition::New).await?.is_none() {
+            return Ok(vec![Claimed::Granted; claims.len()]);
+        }
         let mut answers: Vec<Option<Claimed>> = vec![None; claims.len()];
-        let mut open: Vec<usize> = (0..claims.len()).collect();
+        let mut open = all;
         let mut conflicts = 0;
         while open.len() > 1 && conflicts < CONFLICT_TRIES_MAX {
-            let Some(reasons) = self.transact(claims, &open, now).await? else {
+            let attempt = self.transact(claims, &open, now, Condition::FreeOrOurs);
+            let Some(reasons) = attempt.await? else {
                 open.iter().for_each(|index| answers[*index] = Some(Claimed::Granted));
                 open.clear();
                 break;
@@ -105,22 +113,25 @@ impl DynamoClaims {
         claims: &[Claim],
         open: &[usize],
         now: Timestamp,
+        condition: Condition,
     ) -> Result<Option<Vec<CancellationReason>>, Unreachable> {
         let attempted = || self.attempted(open.len());
         let mut items = Vec::with_capacity(open.len());
         for index in open {
-            let put = Put::builder()
-                .table_name(&self.table)
-                .set_item(Some(item(&claims[*index], now)))
-                .condition_expression(IS_FREE_OR_OURS)
-                .set_expression_attribute_names(Some(names()))
-                .set_expression_attribute_values(Some(values(&claims[*index], now)))
-                .return_values_on_condition_check_failure(OnFailure::AllOld)
-                .build()
-                .map_err(|error| Unreachable {
-                    attempted: attempted(),
-                    cause: error.to_string(),
-                })?;
+            let put =
+                Put::builder().table_name(&self.table).set_item(Some(item(&claims[*index], now)));
+            let put = match condition {
+                Condition::New => put.condition_expression(IS_NEW),
+                Condition::FreeOrOurs => put
+                    .condition_expression(IS_FREE_OR_OURS)
+                    .set_expression_attribute_names(Some(names()))
+                    .set_expression_attribute_values(Some(values(&claims[*index], now)))
+                    .return_values_on_condition_check_failure(OnFailure::AllOld),
+            };
+            let put = put.build().map_err(|error| Unreachable {
+                attempted: attempted(),
+                cause: error.to_string(),
+            })?;
             items.push(TransactWriteItem::builder().put(put).build());
         }
         let call = self.dynamodb.transact_write_items().set_transact_items(Some(items));
@@ -181,6 +192,15 @@ impl Claims for DynamoClaims {
         let answers = stream::iter(together).buffered(CALLS_IN_FLIGHT_MAX);
         Ok(answers.try_collect::<Vec<_>>().await?.concat())
     }
+}
+
+/// When a claim of a transaction is granted.
+#[derive(Debug, Clone, Copy)]
+enum Condition {
+    /// Nobody ever claimed the id, or that was tidied away.
+    New,
+    /// Nobody else holds it.
+    FreeOrOurs,
 }
 
 fn item(claim: &Claim, now: Timestamp) -> Item {

@@ -10,12 +10,22 @@ use cap_pipeline::claims::{Claim, Claimed, Claims as _};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
+/// How long the stub waits to be asked for all of its answers.
+const ASKED_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+
 const DONE: (u16, &str) = (200, "{}");
 const CONFLICT: (u16, &str) = (
     400,
     r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
         "Message":"Transaction cancelled","CancellationReasons":[{"Code":"None"},
         {"Code":"TransactionConflict","Message":"Transaction is ongoing for the item"}]}"#,
+);
+/// What a known id is answered that was claimed as a new one.
+const KNOWN: (u16, &str) = (
+    400,
+    r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "Message":"Transaction cancelled","CancellationReasons":[{"Code":"None"},
+        {"Code":"ConditionalCheckFailed","Message":"The conditional request failed"}]}"#,
 );
 const HELD: (u16, &str) = (
     400,
@@ -38,20 +48,27 @@ async fn a_conflict_is_tried_again_as_it_was() {
 }
 
 #[tokio::test]
+async fn an_id_that_its_own_account_has_is_granted_again() {
+    let (answers, asked) = claim_two(vec![KNOWN, DONE]).await;
+    assert_eq!(answers.unwrap(), [Claimed::Granted, Claimed::Granted]);
+    assert_eq!(asked, ["TransactWriteItems"; 2]);
+}
+
+#[tokio::test]
 async fn a_held_id_is_told_although_its_neighbour_met_a_conflict() {
-    let (answers, asked) = claim_two(vec![HELD, SINGLE_CONFLICT, DONE]).await;
+    let (answers, asked) = claim_two(vec![KNOWN, HELD, SINGLE_CONFLICT, DONE]).await;
     let holder = Claimed::HeldBy("zenith_spot_retail_B-1".parse().unwrap());
     assert_eq!(answers.unwrap(), [Claimed::Granted, holder]);
-    assert_eq!(asked, ["TransactWriteItems", "PutItem", "PutItem"]);
+    assert_eq!(asked, ["TransactWriteItems", "TransactWriteItems", "PutItem", "PutItem"]);
 }
 
 #[tokio::test]
 async fn ids_are_claimed_one_by_one_when_rivals_let_no_transaction_through() {
-    let mut script = vec![CONFLICT; 5];
+    let mut script = vec![CONFLICT; 6];
     script.extend([DONE, DONE]);
     let (answers, asked) = claim_two(script).await;
     assert_eq!(answers.unwrap(), [Claimed::Granted, Claimed::Granted]);
-    assert_eq!(asked[5..], ["PutItem", "PutItem"]);
+    assert_eq!(asked[6..], ["PutItem", "PutItem"]);
 }
 
 #[tokio::test]
@@ -84,7 +101,8 @@ async fn claim_two(
         account: "acme_spot_retail_A-1".parse().unwrap(),
     });
     let answers = claims.claim(&two, Timestamp::from_millis(1_795_000_000_000)).await;
-    (answers.map_err(|error| error.to_string()), stub.await.unwrap())
+    let asked = tokio::time::timeout(ASKED_MAX, stub).await;
+    (answers.map_err(|error| error.to_string()), asked.expect("all answers are asked for").unwrap())
 }
 
 /// Answers one request and closes; tells the operation it asked for.

@@ -26,6 +26,8 @@ pub(crate) struct LaneWork<S: Stage> {
     pub(crate) messages: Vec<LaneMessage>,
     /// What they carry, in order.
     pub(crate) arrivals: Vec<Arrival<S::Input>>,
+    /// The arrivals were completed in the attempt under way, before the lane was read.
+    pub(crate) completed: bool,
 }
 
 /// A message and the arrivals it carried.
@@ -53,7 +55,8 @@ impl<S: Stage> LaneWork<S> {
         self.arrivals.iter().map(|arrival| arrival.receives).max().unwrap_or_default()
     }
 
-    /// Whether none of its arrivals can have been decided here before, unless its sender repeated it.
+    /// Whether all of its arrivals come for the first time. Almost always they are new then; not if their
+    /// sender repeated them under other deduplication ids, or a commit whose answer was lost had them.
     pub(crate) fn is_first_receipt(&self) -> bool {
         self.arrivals.iter().all(|arrival| {
             arrival.receives <= 1
@@ -69,11 +72,8 @@ impl<S: Stage> LaneWork<S> {
 
     /// What has to be read of the lane to decide its arrivals.
     pub(crate) fn wanted(&self, reading: Reading) -> Wanted {
-        let mut wanted = Wanted::of(&self.account, &self.arrivals);
-        if self.is_trusted(reading) {
-            wanted.request_ids.clear();
-        }
-        wanted
+        let taken_for_new = self.is_trusted(reading);
+        Wanted { taken_for_new, ..Wanted::of(&self.account, &self.arrivals) }
     }
 }
 
@@ -84,7 +84,8 @@ pub(crate) fn into_lanes<S: Stage>(messages: &[Arc<InHand>]) -> Vec<LaneWork<S>>
     for in_hand in messages {
         let (account, mut arrivals) = read::<S>(in_hand);
         let place = *places.entry(account.clone()).or_insert_with(|| {
-            lanes.push(LaneWork { account, messages: Vec::new(), arrivals: Vec::new() });
+            let (messages, arrivals) = (Vec::new(), Vec::new());
+            lanes.push(LaneWork { account, messages, arrivals, completed: false });
             lanes.len() - 1
         });
         let lane = &mut lanes[place];

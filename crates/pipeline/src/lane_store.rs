@@ -16,6 +16,9 @@ pub struct Wanted {
     pub account: AccountKey,
     /// Request ids that may have been journaled, and are to be looked for.
     pub request_ids: Vec<RequestId>,
+    /// They are held to be new: looked for only if the lane is not active, whose messages are parked
+    /// unless they were journaled before.
+    pub taken_for_new: bool,
     /// Source ids that may have been parked.
     pub source_ids: Vec<String>,
     /// Numbers from which on parked messages are called for, and how many from each.
@@ -29,6 +32,7 @@ impl Wanted {
         Self {
             account: account.clone(),
             request_ids: arrivals.iter().map(|arrival| arrival.request_id.clone()).collect(),
+            taken_for_new: false,
             source_ids: arrivals
                 .iter()
                 .flat_map(|arrival| [Some(&arrival.source_id), arrival.unread_id.as_ref()])
@@ -45,8 +49,8 @@ impl Wanted {
 /// How much of the journal is read before messages are decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// Nothing for messages that were never received before: almost all of them are new, and the journal
-    /// refuses a request that it has (`journal_request_once`).
+    /// Nothing for an active lane's messages that were never received before: almost all of them are new,
+    /// and the journal refuses a request that it has (`journal_request_once`).
     Trusting,
     /// The row of every request, if there is one.
     Whole,
@@ -160,7 +164,8 @@ pub enum CommitError {
 /// A stage's lanes in its database.
 #[async_trait]
 pub trait LaneStore<S: Stage>: Send + Sync + 'static {
-    /// Reads lanes by key, in one round: of the journal only the wanted requests.
+    /// Reads lanes by key, in one round: of the journal only the wanted requests, and of those that are
+    /// taken for new only what belongs to lanes that are not active.
     async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<S>>, LoadError>;
 
     /// Which of these parked messages were redriven or skipped; one answer each, in order.

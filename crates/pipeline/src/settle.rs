@@ -73,7 +73,7 @@ impl<S: Stage> Settler<'_, S> {
     /// Settles `lanes`; those that are missing from the answer were left to come again.
     pub(crate) async fn settle(&self, mut lanes: Vec<LaneWork<S>>) -> Vec<Settled<S>> {
         let mut whole: Vec<&mut LaneWork<S>> = lanes.iter_mut().collect();
-        match self.attempt(&mut whole).await {
+        match self.attempt(&mut whole, Reading::Trusting).await {
             Ok(mut steps) => lanes
                 .into_iter()
                 .filter_map(|work| Some((steps.remove(&work.account)?, work)))
@@ -113,6 +113,7 @@ impl<S: Stage> Settler<'_, S> {
                 account: work.account.clone(),
                 messages: Vec::new(),
                 arrivals: vec![work.arrivals[index].clone()],
+                completed: false,
             };
             if let Some(redriven) = &mut one.arrivals[0].redriven {
                 redriven.run_max = 1;
@@ -136,10 +137,14 @@ impl<S: Stage> Settler<'_, S> {
 
     /// Attempts one lane until no rival gets in between.
     async fn attempt_one(&self, work: &mut LaneWork<S>) -> Result<Vec<Step>, Setback> {
+        let mut reading = Reading::Trusting;
         for _ in 0..FENCED_TRIES_MAX {
-            match self.attempt(&mut [&mut *work]).await {
+            match self.attempt(&mut [&mut *work], reading).await {
                 Ok(mut steps) => return steps.remove(&work.account).ok_or(Setback::Abandoned),
-                Err(Setback::Fenced) => metrics::counter!("cap_fenced_total").increment(1),
+                Err(Setback::Fenced) => {
+                    metrics::counter!("cap_fenced_total").increment(1);
+                    reading = Reading::Whole;
+                }
                 Err(setback) => return Err(setback),
             }
         }
@@ -151,10 +156,11 @@ impl<S: Stage> Settler<'_, S> {
     async fn attempt(
         &self,
         lanes: &mut [&mut LaneWork<S>],
+        mut reading: Reading,
     ) -> Result<HashMap<AccountKey, Vec<Step>>, Setback> {
         let mut backoff = Backoff::default();
         loop {
-            let attempt = self.attempt_now(lanes);
+            let attempt = self.attempt_now(lanes, reading);
             let attempted = if self.gate.is_open() {
                 attempt.await
             } else {
@@ -181,6 +187,8 @@ impl<S: Stage> Settler<'_, S> {
                     return Ok(steps);
                 }
             };
+            // The commit that was not answered may have been made.
+            reading = Reading::Whole;
             // Nothing is wrong with the messages: hold them, and receive no more meanwhile.
             self.gate.close();
             tracing::warn!(error = %unreachable, stage = %S::NAME, "the database is away: waiting");
@@ -197,9 +205,14 @@ impl<S: Stage> Settler<'_, S> {
     async fn attempt_now(
         &self,
         lanes: &mut [&mut LaneWork<S>],
+        reading: Reading,
     ) -> Result<HashMap<AccountKey, Vec<Step>>, Failure> {
-        match self.attempt_reading(lanes, Reading::Trusting).await {
-            Err(Failure::Repeated(_)) => self.attempt_reading(lanes, Reading::Whole).await,
+        lanes.iter_mut().for_each(|work| work.completed = false);
+        match self.attempt_reading(lanes, reading).await {
+            Err(Failure::Repeated(_)) if reading == Reading::Trusting => {
+                metrics::counter!("cap_repeated_batches_total").increment(1);
+                self.attempt_reading(lanes, Reading::Whole).await
+            }
             attempted => attempted,
         }
     }
@@ -215,11 +228,16 @@ impl<S: Stage> Settler<'_, S> {
                 .iter_mut()
                 .filter(|work| work.is_first_receipt())
                 .filter(|work| {
-                    planned.get(&work.account).is_some_and(|plan| !is_all_new(work, plan))
+                    planned.get(&work.account).is_some_and(|plan| is_doubtful(work, plan))
                 })
                 .map(|work| &mut **work)
                 .collect();
             if !doubtful.is_empty() {
+                metrics::counter!("cap_doubtful_lanes_total").increment(doubtful.len() as u64);
+                // What was decided unread counts for nothing, also if the lane cannot be read now.
+                for work in &doubtful {
+                    planned.remove(&work.account);
+                }
                 planned.extend(self.plan_all(&mut doubtful, Reading::Whole).await?);
             }
         }
@@ -263,8 +281,7 @@ impl<S: Stage> Settler<'_, S> {
                 recall::<S>(&work.account, &mut work.arrivals, &loaded.memory);
             }
         }
-        let read =
-            lanes.iter_mut().map(|work| &mut **work).filter(|work| !work.is_trusted(reading));
+        let read = lanes.iter_mut().map(|work| &mut **work).filter(|work| !work.completed);
         self.prepare.prepare(new_arrivals(read, &loaded), now).await;
         failpoint::hit("after_prepare");
         let mut planned = HashMap::with_capacity(lanes.len());
@@ -278,13 +295,14 @@ impl<S: Stage> Settler<'_, S> {
         Ok(planned)
     }
 
-    /// Completes what is taken for new unread, while its lane is read.
+    /// Completes what is taken for new, while its lane is read.
     async fn prepare_unread(&self, lanes: &mut [&mut LaneWork<S>], reading: Reading) {
         let trusted = lanes.iter_mut().filter(|work| work.is_trusted(reading));
         let arrivals: Vec<_> = trusted
             .flat_map(|work| {
-                let LaneWork { account, arrivals, .. } = &mut **work;
+                let LaneWork { account, arrivals, completed, .. } = &mut **work;
                 let account: &AccountKey = account;
+                *completed = true;
                 arrivals.iter_mut().map(move |arrival| (account, arrival))
             })
             .collect();
@@ -324,10 +342,13 @@ impl<S: Stage> Settler<'_, S> {
     }
 }
 
-/// Whether a plan does nothing but append a row for each arrival. Only then is it sure to be refused if one
-/// of them was journaled before: a message that would be parked, or wait, might only be repeated.
-fn is_all_new<S: Stage>(work: &LaneWork<S>, (change, _): &Planned<S>) -> bool {
-    change.rows.len() == work.arrivals.len() && change.parked.is_empty()
+/// Whether a plan that was made without looking for the requests does anything but append a row for each
+/// arrival. Only that is sure to be refused if one of them was journaled before: a message that would be
+/// parked, or wait, might only be repeated. A lane that was not active was looked into, and a new one has no
+/// requests.
+fn is_doubtful<S: Stage>(work: &LaneWork<S>, (change, _): &Planned<S>) -> bool {
+    change.before.as_ref().is_some_and(|lane| lane.status == LaneStatus::Active)
+        && (change.rows.len() != work.arrivals.len() || !change.parked.is_empty())
 }
 
 /// What the database says to `call`, if it says anything in time: a host that is gone without a

@@ -64,8 +64,10 @@ impl<C: Claims> ClaimRequestIds<C> {
     ) {
         let mut claims: Vec<Claim> = Vec::with_capacity(arrivals.len());
         let mut first: HashMap<RequestId, usize> = HashMap::with_capacity(arrivals.len());
-        for (account, arrival) in &*arrivals {
-            if matches!(arrival.content, Content::Message(_)) {
+        for (account, arrival) in &mut *arrivals {
+            if let Content::Message(message) = &mut arrival.content {
+                // An earlier attempt's answer may have run out since.
+                message.input.held_by = None;
                 first.entry(arrival.request_id.clone()).or_insert_with(|| {
                     claims.push(Claim {
                         request_id: arrival.request_id.clone(),

@@ -88,6 +88,7 @@ async fn many_lanes_are_loaded_and_committed_at_once() {
     let wanted = keys.iter().map(|account| Wanted {
         account: account.clone(),
         request_ids: vec![RequestId::new("r-1").unwrap()],
+        taken_for_new: false,
         source_ids: vec!["m-r-1".to_owned()],
         parked_seqs: vec![],
     });
@@ -172,6 +173,7 @@ async fn what_a_rival_wrote_is_read_though_the_state_before_it_was_kept() {
     let wanted = [Wanted {
         account: account.clone(),
         request_ids: vec![],
+        taken_for_new: false,
         source_ids: vec![],
         parked_seqs: vec![],
     }];
@@ -304,6 +306,7 @@ async fn a_row_that_was_altered_by_hand_is_unreadable() {
     let wanted = Wanted {
         account: account.clone(),
         request_ids: vec![],
+        taken_for_new: false,
         source_ids: vec![],
         parked_seqs: vec![],
     };
@@ -321,6 +324,7 @@ async fn a_database_that_is_away_is_unreachable() {
     let wanted = Wanted {
         account: key(SAVER),
         request_ids: vec![],
+        taken_for_new: false,
         source_ids: vec![],
         parked_seqs: vec![],
     };

@@ -192,3 +192,19 @@ fn git(folder: &Path, arguments: &[&OsStr], with: impl FnOnce(&mut Command)) -> 
     ensure!(status.success(), "git {:?} failed in {}", arguments, folder.display());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_planted_bug_can_still_be_planted() {
+        for patch in patches(None).expect("there are planted bugs") {
+            let apply = ["apply", "--check"].map(OsStr::new);
+            let applied = git(build::root(), &apply, |command| {
+                command.arg(&patch);
+            });
+            applied.unwrap_or_else(|error| panic!("{}: make it anew: {error}", patch.display()));
+        }
+    }
+}

@@ -109,6 +109,57 @@ async fn a_request_that_comes_again_among_new_ones_holds_none_of_them_back() {
     stages.stop().await;
 }
 
+/// In one batch: a lane that the journal refuses as a whole, one that would be suspended if nobody looked, and
+/// a new one. Each is answered as if it had come alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn lanes_that_have_to_be_looked_into_do_not_disturb_each_other() {
+    const OTHER: &str = "acme/spot/retail/A-2";
+    const NEW: &str = "acme/spot/retail/A-3";
+    let (world, stages) = World::running().await;
+    let (message, _) = deposited(&world).await;
+    world.upstream.publish(&envelope(OTHER, "open-2", opened())).await;
+    world.upstream.outcome("acme_spot").await;
+    stages.stop().await;
+
+    again(&world, &message, "second").await;
+    let clearing = "clearing-acme_spot";
+    world.upstream.send(clearing, "retail_A-2", "poison-2", "not json").await;
+    let behind = envelope(OTHER, "dep-2", deposit("USDT", "2"));
+    world.upstream.send(clearing, "retail_A-2", "dep-2", &behind.to_string()).await;
+    world.upstream.publish(&envelope(NEW, "open-3", opened())).await;
+    let stages = world.run_stages().await;
+
+    let outcomes = world.upstream.outcomes("acme_spot", 4).await;
+    let of = |account: &str| {
+        let of_account = outcomes.iter().filter(|outcome| outcome["header"]["account"] == account);
+        let said = of_account.map(|outcome| {
+            let replayed = outcome["outcome"]["replayed"] == true;
+            (outcome["outcome"]["status"].as_str().unwrap(), replayed)
+        });
+        said.collect::<Vec<_>>()
+    };
+    assert_eq!(of("A-1"), [("posted", true)]);
+    assert_eq!(of("A-2"), [("parked", false), ("parked", false)]);
+    assert_eq!(of("A-3"), [("posted", false)]);
+    stages.stop().await;
+}
+
+/// Though everything that comes new to a suspended account is parked.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_content_under_a_used_id_is_a_conflict_for_a_suspended_account_too() {
+    let (world, stages) = World::running().await;
+    deposited(&world).await;
+    world.upstream.send("clearing-acme_spot", "retail_A-1", "garbage", "not json").await;
+    world.upstream.outcome("acme_spot").await;
+
+    again(&world, &envelope(SPOT, "dep-1", deposit("USDT", "6")), "second").await;
+    let conflict = world.upstream.outcome("acme_spot").await;
+
+    assert_eq!(conflict["outcome"]["status"], "rejected");
+    assert_eq!(conflict["outcome"]["reason"]["code"], "request_id_conflict");
+    stages.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_content_under_the_same_id_is_a_conflict() {
     let (world, stages) = World::running().await;

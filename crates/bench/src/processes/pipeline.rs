@@ -15,6 +15,9 @@ use crate::report::{Bound, Figure, Section};
 use crate::traffic::{Mix, Spread, Traders};
 use crate::{Plan, Told};
 
+/// Operations with fewer requests an event are not told: they are those of starting.
+const TOLD_REQUESTS_MIN: f64 = 0.01;
+
 const OF_RELAY_MIN: f64 = 0.5;
 
 /// One product's way through the services.
@@ -169,7 +172,10 @@ impl Measured {
         let all: u64 = self.requests.values().sum();
         let each = |requests: u64| vec![requests as f64 / events];
         section.tell(Figure::new(format!("SQS requests an event, {name}"), "requests", each(all)));
-        for (operation, requests) in self.requests {
+        let often = |requests: &u64| *requests as f64 >= events * TOLD_REQUESTS_MIN;
+        for (operation, requests) in
+            self.requests.into_iter().filter(|(_, requests)| often(requests))
+        {
             let of = format!("SQS requests an event, {name}: {operation}");
             section.tell(Figure::new(of, "requests", each(requests)));
         }

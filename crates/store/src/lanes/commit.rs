@@ -164,6 +164,7 @@ pub(crate) async fn advance_lanes(
         .bind(before.redrive_seqs)
         .bind(after.redrive_seqs)
         .bind(after.redrives_through)
+        .bind(before.heads)
         .execute(connection)
         .await
         .map_err(refused("advancing lanes"))

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use cap_domain::ids::{AccountKey, RequestId};
-use cap_domain::lane::{DeadLetter, Lane, Memory, ParkedMessage};
+use cap_domain::lane::{DeadLetter, Lane, LaneStatus, Memory, ParkedMessage};
 use cap_pipeline::lane_store::{Loaded, Wanted};
 use sqlx::{FromRow, PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -82,6 +82,9 @@ pub(super) async fn load<S: StateTables>(
     let accounts: Vec<&str> = wanted.iter().map(|wanted| wanted.account.as_str()).collect();
     let mut lanes = lanes(&mut connection, &accounts).await?;
     let mut states = states.of(lanes.iter().map(|(account, lane)| (account, lane.head)));
+    if cfg!(debug_assertions) {
+        assert_kept::<S>(&mut connection, &lanes, &states).await?;
+    }
     let unknown: Vec<&str> = wanted
         .iter()
         .filter(|wanted| !states.contains_key(&wanted.account))
@@ -101,6 +104,29 @@ pub(super) async fn load<S: StateTables>(
         (account, loaded)
     });
     Ok(loaded.collect())
+}
+
+/// What is kept is what the tables say, of every lane that nobody advanced meanwhile: development builds,
+/// and so all tests, hold every kept state to that.
+async fn assert_kept<S: StateTables>(
+    connection: &mut PgConnection,
+    read: &HashMap<AccountKey, Lane>,
+    kept: &HashMap<AccountKey, S::State>,
+) -> Result<(), QueryError> {
+    let accounts: Vec<&str> = kept.keys().map(AccountKey::as_str).collect();
+    if accounts.is_empty() {
+        return Ok(());
+    }
+    let mut stored = S::load_states(connection, &accounts).await?;
+    let now = lanes(connection, &accounts).await?;
+    for (account, kept) in kept {
+        let head = |lanes: &HashMap<AccountKey, Lane>| lanes.get(account).map(|lane| lane.head);
+        if head(read) == head(&now) {
+            let stored = stored.remove(account).unwrap_or_default();
+            assert_eq!(*kept, stored, "the kept state of {account}");
+        }
+    }
+    Ok(())
 }
 
 /// Whether each of `parked` lies at or before the number its lane is redriven to.
@@ -155,11 +181,11 @@ async fn remember(
     }
     let mut requests = (Vec::new(), Vec::new());
     let mut sources = (Vec::new(), Vec::new());
-    for Wanted { account, request_ids, source_ids, .. } in wanted {
+    for Wanted { account, request_ids, taken_for_new, source_ids, .. } in wanted {
         let Some(lane) = lanes.get(account) else {
             continue;
         };
-        if lane.seq > 0 {
+        if lane.seq > 0 && !(*taken_for_new && lane.status == LaneStatus::Active) {
             requests.0.extend(request_ids.iter().map(|_| account.as_str()));
             requests.1.extend(request_ids.iter().map(|id| id.as_str()));
         }

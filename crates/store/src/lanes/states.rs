@@ -10,8 +10,14 @@ use std::sync::{Mutex, PoisonError};
 use cap_domain::ids::AccountKey;
 use cap_domain::lane::{RowHash, Stage};
 
+use crate::state::StateTables;
+
 /// States of a generation: at most twice as many are kept.
 const GENERATION_STATES_MAX: usize = 10_000;
+
+/// Balances or positions in the states of a generation: a few accounts that have thousands of them fill one
+/// sooner than many small ones.
+const GENERATION_PARTS_MAX: usize = 40_000;
 
 /// States, in two generations: a full one becomes the old one, and what was not written since is forgotten
 /// with the one before it.
@@ -20,13 +26,18 @@ pub(super) struct States<S: Stage> {
 }
 
 struct Generations<S: Stage> {
-    young: HashMap<AccountKey, (RowHash, S::State)>,
-    old: HashMap<AccountKey, (RowHash, S::State)>,
+    young: Generation<S>,
+    old: Generation<S>,
+    /// The parts of all states of `young`.
+    young_parts: usize,
 }
+
+type Generation<S> = HashMap<AccountKey, (RowHash, <S as Stage>::State)>;
 
 impl<S: Stage> Default for States<S> {
     fn default() -> Self {
-        let generations = Generations { young: HashMap::new(), old: HashMap::new() };
+        let (young, old) = (HashMap::new(), HashMap::new());
+        let generations = Generations { young, old, young_parts: 0 };
         Self { generations: Mutex::new(generations) }
     }
 }
@@ -37,14 +48,14 @@ impl<S: Stage> std::fmt::Debug for States<S> {
     }
 }
 
-impl<S: Stage> States<S> {
+impl<S: StateTables> States<S> {
     /// The states of those `lanes` whose head is still the one their state was kept under.
     pub(super) fn of<'a>(
         &self,
         lanes: impl Iterator<Item = (&'a AccountKey, RowHash)>,
     ) -> HashMap<AccountKey, S::State> {
         let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        let Generations { young, old } = &*generations;
+        let Generations { young, old, .. } = &*generations;
         let known = lanes.filter_map(|(account, head)| {
             let (kept_under, state) = young.get(account).or_else(|| old.get(account))?;
             (*kept_under == head).then(|| (account.clone(), state.clone()))
@@ -59,15 +70,34 @@ impl<S: Stage> States<S> {
     ) where
         S::State: 'a,
     {
+        if size_of::<S::State>() == 0 {
+            // A stage that keeps nothing besides its lanes.
+            return;
+        }
+        let mut forgotten: Vec<Generation<S>> = Vec::new();
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         for (account, head, state) in committed {
-            if generations.young.len() >= GENERATION_STATES_MAX
-                && !generations.young.contains_key(account)
-            {
-                generations.old = std::mem::take(&mut generations.young);
+            let parts = S::parts(state);
+            if generations.is_full(parts) && !generations.young.contains_key(account) {
+                let full = std::mem::take(&mut generations.young);
+                forgotten.push(std::mem::replace(&mut generations.old, full));
+                generations.young_parts = 0;
             }
-            generations.young.insert(account.clone(), (head, state.clone()));
+            generations.young_parts += parts;
+            let replaced = generations.young.insert(account.clone(), (head, state.clone()));
+            generations.young_parts -= replaced.map_or(0, |(_, state)| S::parts(&state));
         }
+        // To free them takes a while: not while others wait.
+        drop(generations);
+        drop(forgotten);
+    }
+}
+
+impl<S: Stage> Generations<S> {
+    /// Whether the young generation has no room for a state of so many `parts`.
+    fn is_full(&self, parts: usize) -> bool {
+        let too_many_parts = self.young_parts + parts > GENERATION_PARTS_MAX;
+        self.young.len() >= GENERATION_STATES_MAX || (too_many_parts && !self.young.is_empty())
     }
 }
 

@@ -28,6 +28,10 @@ impl StateTables for Clearing {
         Ok(())
     }
 
+    fn parts((): &()) -> usize {
+        0
+    }
+
     async fn states_without_lane(_: &mut PgConnection, _: i64) -> Result<Vec<String>, QueryError> {
         Ok(Vec::new())
     }

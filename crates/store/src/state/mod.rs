@@ -30,6 +30,9 @@ pub trait StateTables: Stage + Sized {
         changes: &[&LaneChange<Self>],
     ) -> Result<(), CommitError>;
 
+    /// How many rows `state` is in the tables that have several for an account.
+    fn parts(state: &Self::State) -> usize;
+
     /// Up to `limit` accounts that have state, but no lane.
     async fn states_without_lane(
         connection: &mut PgConnection,

@@ -239,6 +239,7 @@ pub(crate) async fn load<S: StateTables>(
     let wanted = Wanted {
         account: account.clone(),
         request_ids: request_ids.iter().map(|id| RequestId::new(id).unwrap()).collect(),
+        taken_for_new: false,
         source_ids: source_ids.iter().map(|id| (*id).to_owned()).collect(),
         parked_seqs: Vec::new(),
     };

@@ -32,6 +32,10 @@ impl StateTables for Accounts {
         write::states(connection, changes).await
     }
 
+    fn parts(state: &AccountState) -> usize {
+        state.balances.len()
+    }
+
     async fn states_without_lane(
         connection: &mut PgConnection,
         limit: i64,

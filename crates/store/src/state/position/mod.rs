@@ -32,6 +32,10 @@ impl StateTables for Positions {
         write::states(connection, changes).await
     }
 
+    fn parts(state: &PositionState) -> usize {
+        state.positions.len()
+    }
+
     async fn states_without_lane(
         connection: &mut PgConnection,
         limit: i64,
