@@ -19,6 +19,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use crate::arena::{Arena, stage_name};
+use crate::aside::Aside;
 use crate::upstream::{Extra, Outcomes};
 
 /// The invariants, as reports name them.
@@ -39,6 +40,8 @@ pub mod invariant {
     pub const BALANCED: &str = "legs balance: the trial balance is zero";
     /// Transfers move money and make none: what was not sent on came back.
     pub const CONSERVED: &str = "transfers conserve money, and in the end nothing is in transit";
+    /// What account holds for positions is what they have, and nothing that raises it is under way.
+    pub const MARGINS: &str = "positions have the margin that account holds for them";
     /// Nothing is left in a queue.
     pub const QUIET: &str = "nothing is left in any queue";
     /// Suspended lanes stand still; lanes are suspended by poison alone.
@@ -74,7 +77,8 @@ struct Told<'a> {
     expected: Vec<(&'a Message, usize, Expected)>,
 }
 
-/// Everything that does not hold of `script` in `arena`, after what was `found` on the way.
+/// Everything that does not hold of `script` in `arena`, after what was `found` on the way, also of what is
+/// `beside` it.
 ///
 /// # Errors
 /// If a database does not answer.
@@ -82,6 +86,7 @@ pub async fn check(
     arena: &Arena,
     script: &Script,
     extra: &Extra,
+    beside: &[&Aside],
     outcomes: &Outcomes,
     found: Vec<Violation>,
 ) -> anyhow::Result<Findings> {
@@ -99,7 +104,8 @@ pub async fn check(
     }
     prove(arena, script, &mut violations).await?;
     let mut evidence = Vec::new();
-    for account in &script.accounts {
+    let beside = beside.iter().flat_map(|aside| &aside.accounts);
+    for account in script.accounts.iter().chain(beside) {
         let key = account.key();
         if violations.iter().any(|violation| violation.what.contains(&key)) {
             let outcomes = outcomes.of(&account.name);

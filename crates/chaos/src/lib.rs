@@ -6,6 +6,7 @@
 //! interleaving is the machine's: a seed that fails may have to be run several times to fail again.
 
 pub mod arena;
+pub mod aside;
 pub mod campaign;
 pub mod check;
 pub mod crew;
@@ -14,6 +15,7 @@ mod evidence;
 pub mod fleet;
 pub mod gremlin;
 mod letters;
+pub mod margins;
 mod quiet;
 pub mod seed;
 pub mod support;

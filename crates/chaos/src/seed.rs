@@ -16,6 +16,7 @@ use crate::check::{Findings, Violation, check, invariant};
 use crate::crew::Crew;
 use crate::fleet::Fleet;
 use crate::gremlin;
+use crate::margins::Margins;
 use crate::quiet::{others_left, quiet};
 use crate::support::Support;
 use crate::transfers::Transfers;
@@ -88,8 +89,11 @@ pub async fn run(
         Some(yard) => Workers::Processes(Fleet::start(arena, &trouble, yard).await?),
     };
     let yard = yard.cloned();
+    let (transfers, margins) = (Transfers::of(seed, tag), Margins::of(seed, tag));
+    let beside = [&transfers.aside, &margins.aside];
     let support =
-        Arc::new(Support::new(arena.clone(), script.clone(), trouble.clone(), yard.clone()));
+        Support::new(arena.clone(), script.clone(), &beside, trouble.clone(), yard.clone());
+    let support = Arc::new(support);
     let listening = arena
         .queues_of("outcome")
         .into_iter()
@@ -119,8 +123,7 @@ pub async fn run(
         trouble.count("DynamoDB gone");
         arena.stack.stop_dynamodb();
     }
-    let transfers = Transfers::of(seed, tag);
-    let extra = publish(arena, &script, &transfers, &trouble).await?;
+    let extra = publish(arena, &script, &beside, &trouble).await?;
     let mut violations = Vec::new();
     tokio::time::sleep(Duration::from_millis(300 + trouble.below(700))).await;
     if late {
@@ -153,10 +156,12 @@ pub async fn run(
             .map(|what| Violation { invariant: invariant::SUSPENSION, what }),
     );
     transfers.check(arena, &mut violations).await?;
-    let findings = check(arena, &script, &extra, &outcomes, violations).await?;
+    margins.check(arena, &outcomes, &mut violations).await?;
+    let findings = check(arena, &script, &extra, &beside, &outcomes, violations).await?;
+    let published_beside: usize = beside.iter().map(|aside| aside.count()).sum();
     Ok(Report {
         seed,
-        published: script.messages.len() + extra.again.len() + transfers.count(),
+        published: script.messages.len() + extra.again.len() + published_beside,
         outcomes: outcomes.count(),
         struck: trouble.struck(),
         findings,
@@ -167,10 +172,11 @@ pub async fn run(
 /// Enough messages for every kind of trouble, few enough for hundreds of seeds.
 ///
 /// Without changes of margin: what CAP sends itself after them comes at no certain place among the
-/// account's messages, and the model knows only one. `tests/e2e/margin.rs` has them in trouble.
+/// account's messages, and the model knows only one. [`Margins`] are of accounts that have them.
 fn shape() -> Shape {
     let of = Shape::everything();
-    Shape { accounts: 10, messages: 110, poison_per_mille: 45, margin_per_mille: 0, ..of }
+    let of = Shape { margin_per_mille: 0, cfd_per_mille: 250, ..of };
+    Shape { accounts: 10, messages: 110, poison_per_mille: 45, ..of }
 }
 
 /// Faults of the broker itself, over the wire.

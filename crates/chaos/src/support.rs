@@ -17,6 +17,7 @@ use capctl::redrive::{Redrive, Through};
 use tokio_util::sync::CancellationToken;
 
 use crate::arena::{Arena, stage_name};
+use crate::aside::Aside;
 use crate::letters;
 use crate::trouble::{Trouble, lock};
 use crate::yard::Yard;
@@ -31,6 +32,8 @@ const GIVEN_UP_AFTER: Duration = Duration::from_secs(8);
 pub struct Support {
     arena: Arc<Arena>,
     script: Arc<Script>,
+    /// The script's accounts, and those beside it.
+    accounts: Vec<Account>,
     trouble: Arc<Trouble>,
     /// If set, most redrives are made by `capctl` as a process, which may be killed.
     yard: Option<Arc<Yard>>,
@@ -46,15 +49,18 @@ struct Seen {
 }
 
 impl Support {
-    /// For the accounts of `script`.
+    /// For the accounts of `script` and those `beside` it, whose messages nothing is the matter with.
     pub fn new(
         arena: Arc<Arena>,
         script: Arc<Script>,
+        beside: &[&Aside],
         trouble: Arc<Trouble>,
         yard: Option<Arc<Yard>>,
     ) -> Self {
+        let beside = beside.iter().flat_map(|aside| &aside.accounts);
+        let accounts = script.accounts.iter().chain(beside).cloned().collect();
         let (seen, violations) = Default::default();
-        Self { arena, script, trouble, yard, seen, violations }
+        Self { arena, script, accounts, trouble, yard, seen, violations }
     }
 
     /// What was seen that must not be.
@@ -94,9 +100,8 @@ impl Support {
         let pool = self.arena.database(stage);
         let mut lanes = list_lanes(pool, Some(LaneStatus::Suspended), None, LANES_MAX).await?;
         lanes.extend(list_lanes(pool, Some(LaneStatus::Redriving), None, LANES_MAX).await?);
-        let ours = |account: &AccountKey| {
-            self.script.accounts.iter().any(|one| one.key() == account.as_str())
-        };
+        let ours =
+            |account: &AccountKey| self.accounts.iter().any(|one| one.key() == account.as_str());
         lanes.retain(|(account, _)| ours(account));
         Ok(lanes)
     }
@@ -291,6 +296,6 @@ impl Support {
 
     fn scope(&self, account: &AccountKey) -> anyhow::Result<String> {
         let of = |one: &&Account| one.key() == account.as_str();
-        Ok(self.script.accounts.iter().find(of).context("an account of ours")?.scope())
+        Ok(self.accounts.iter().find(of).context("an account of ours")?.scope())
     }
 }

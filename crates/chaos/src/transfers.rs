@@ -7,14 +7,13 @@
 use cap_domain::account::Accounts;
 use cap_domain::ids::AccountKey;
 use cap_domain::lane::LaneStatus;
-use cap_domain::time::Timestamp;
 use cap_reference::script::Account;
 use cap_store::verify::{VerifyOptions, verify};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::arena::Arena;
+use crate::aside::Aside;
 use crate::check::{Violation, invariant, load};
-use crate::upstream::send_body;
 
 /// How many transfers a seed has: each is three messages in three lanes.
 const TRANSFERS: usize = 12;
@@ -24,13 +23,13 @@ const DEPOSIT: u32 = 1_000;
 
 /// Whose money it is: senders of both companies and every level of queue, one that was closed, and one
 /// that nobody opens.
-const GROUPS: [(&str, &str, &str); 6] = [
-    ("acme", "spot", "retail"),
-    ("acme", "perpetual", "vip"),
-    ("zenith", "spot", "retail"),
-    ("zenith", "perpetual", "retail"),
-    ("zenith", "spot", "vip"),
-    ("acme", "perpetual", "retail"),
+const GROUPS: [[&str; 3]; 6] = [
+    ["acme", "spot", "retail"],
+    ["acme", "perpetual", "vip"],
+    ["zenith", "spot", "retail"],
+    ["zenith", "perpetual", "retail"],
+    ["zenith", "spot", "vip"],
+    ["acme", "perpetual", "retail"],
 ];
 
 /// The first so many of the groups are of senders, who receive as well.
@@ -41,9 +40,8 @@ const CLOSED: usize = 4;
 
 /// The transfers of a seed.
 pub struct Transfers {
-    accounts: Vec<Account>,
-    /// Account, request id and event, in the order in which they are published.
-    messages: Vec<(usize, String, Value)>,
+    /// Their messages.
+    pub aside: Aside,
     /// What each sender has in the end, in USDT.
     left: [i64; SENDERS],
 }
@@ -51,33 +49,19 @@ pub struct Transfers {
 impl Transfers {
     /// Those of `seed`.
     pub fn of(seed: u64, tag: &str) -> Self {
-        let accounts: Vec<Account> = GROUPS
-            .iter()
-            .enumerate()
-            .map(|(index, (company, product, group))| Account {
-                company: (*company).to_owned(),
-                product: (*product).to_owned(),
-                customer_group: (*group).to_owned(),
-                name: format!("{tag}{seed}-x{index}"),
-            })
-            .collect();
-        let mut transfers =
-            Self { accounts, messages: Vec::new(), left: [DEPOSIT.into(); SENDERS] };
+        let aside = Aside::of(format!("{tag}{seed}-x"), GROUPS);
+        let mut transfers = Self { aside, left: [DEPOSIT.into(); SENDERS] };
         for account in 0..=CLOSED {
-            transfers.add(
-                account,
-                json!({ "type": "account.opened", "customer": "C-1" }),
-                tag,
-                seed,
-            );
+            let opened = json!({ "type": "account.opened", "customer": "C-1" });
+            transfers.aside.add(account, opened);
         }
-        transfers.add(CLOSED, json!({ "type": "account.closed" }), tag, seed);
+        transfers.aside.add(CLOSED, json!({ "type": "account.closed" }));
         for account in 0..SENDERS {
             let deposit = json!({
                 "type": "deposit.received", "currency": "USDT", "amount": DEPOSIT.to_string(),
                 "reference": "tx-1",
             });
-            transfers.add(account, deposit, tag, seed);
+            transfers.aside.add(account, deposit);
         }
         let mut dice = usize::try_from(seed % 1_000).unwrap_or_default();
         for number in 0..TRANSFERS {
@@ -90,45 +74,17 @@ impl Transfers {
                 transfers.left[from] -= units;
                 transfers.left[to] += units;
             }
-            let Account { company, product, customer_group, name } = transfers.accounts[to].clone();
+            let Account { company, product, customer_group, name } =
+                transfers.aside.accounts[to].clone();
             let event = json!({
                 "type": "transfer.requested", "transfer_id": format!("t-{number}"),
                 "currency": "USDT", "amount": amount.to_string(),
                 "to": { "company": company, "product": product, "customer_group": customer_group,
                         "account": name },
             });
-            transfers.add(from, event, tag, seed);
+            transfers.aside.add(from, event);
         }
         transfers
-    }
-
-    fn add(&mut self, account: usize, event: Value, tag: &str, seed: u64) {
-        let request_id = format!("{tag}{seed}-x-{}", self.messages.len());
-        self.messages.push((account, request_id, event));
-    }
-
-    /// How many messages upstream publishes.
-    pub fn count(&self) -> usize {
-        self.messages.len()
-    }
-
-    /// Publishes the message at that place, if there is one.
-    ///
-    /// # Errors
-    /// If it cannot be sent at all.
-    pub async fn publish_nth(&self, arena: &Arena, place: usize) -> anyhow::Result<()> {
-        let Some((account, request_id, event)) = self.messages.get(place) else { return Ok(()) };
-        let account = &self.accounts[*account];
-        let body = json!({
-            "header": {
-                "version": 1, "request_id": request_id,
-                "initiated_at": Timestamp::from_millis(arena.now_millis()),
-                "company": account.company, "product": account.product,
-                "customer_group": account.customer_group, "account": account.name,
-            },
-            "event": event,
-        });
-        send_body(arena, account, request_id, &body.to_string()).await
     }
 
     /// Everything that is not as it must be in the end.
@@ -141,7 +97,7 @@ impl Transfers {
         violations: &mut Vec<Violation>,
     ) -> anyhow::Result<()> {
         let usdt = "USDT".parse()?;
-        for (index, account) in self.accounts.iter().enumerate() {
+        for (index, account) in self.aside.accounts.iter().enumerate() {
             let key: AccountKey = account.key().parse()?;
             let (lane, state) = load::<Accounts>(arena, &key).await?;
             let mut wrong = |invariant, what: String| {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::arena::{Arena, stage_name};
-use crate::transfers::Transfers;
+use crate::aside::Aside;
 use crate::trouble::{Trouble, lock};
 
 /// How often a send is tried: SQS is never away for longer.
@@ -45,14 +45,15 @@ impl Outcomes {
     }
 }
 
-/// Publishes `script` and `transfers`, each in its order, repeating some of it as callers do that lost an answer.
+/// Publishes `script` and what is `beside` it, each in its order, repeating some of it as callers do that
+/// lost an answer.
 ///
 /// # Errors
 /// If a message cannot be sent at all.
 pub async fn publish(
     arena: &Arena,
     script: &Script,
-    transfers: &Transfers,
+    beside: &[&Aside],
     trouble: &Trouble,
 ) -> anyhow::Result<Extra> {
     let mut extra = Extra::default();
@@ -63,7 +64,9 @@ pub async fn publish(
         }
         let body = message.body_at(arena.now_millis());
         send(arena, script, message, &message.deduplication_id, &body).await?;
-        transfers.publish_nth(arena, index).await?;
+        for aside in beside {
+            aside.publish_nth(arena, index).await?;
+        }
         if trouble.strikes("sent twice by upstream", 200) {
             send(arena, script, message, &message.deduplication_id, &body).await?;
         }
@@ -77,8 +80,10 @@ pub async fn publish(
             tokio::time::sleep(Duration::from_millis(trouble.below(60))).await;
         }
     }
-    for index in script.messages.len()..transfers.count() {
-        transfers.publish_nth(arena, index).await?;
+    for aside in beside {
+        for index in script.messages.len()..aside.messages.len() {
+            aside.publish_nth(arena, index).await?;
+        }
     }
     for (index, body) in late {
         let message = &script.messages[index];

@@ -62,6 +62,15 @@ fn the_withdrawal_asked_for_last_goes_first_and_whole_until_the_loss_is_covered(
 }
 
 #[test]
+fn what_has_become_payable_meanwhile_stays_on_hold() {
+    let mut page = liquidated();
+    page.model.pass(30 * 60);
+    page.take_as("asked-w-7", withdrawal("w-7", "4 USDT"), 0);
+    assert_eq!(cancelled(&page.posted(fee("13 USDT"))), "w-7");
+    assert_eq!(page.money("USDT"), "0.000000 0.000000 1.000000 60.000000 3.000000");
+}
+
+#[test]
 fn without_a_liquidation_and_for_what_may_be_refused_none_goes() {
     let mut page = liquidated();
     let reserved = about("order.reserved", "11 USDT", json!({ "order_id": "o-1" }));

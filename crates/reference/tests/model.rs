@@ -135,6 +135,20 @@ fn a_withdrawal_during_a_liquidation_waits() {
 }
 
 #[test]
+fn a_withdrawal_that_waits_is_settled_half_an_hour_later_even_if_the_liquidation_goes_on() {
+    let mut page = Page::with("perpetual", &["1000 USDT"]);
+    trade(&mut page, "buy", "0.1", "20000", "10");
+    page.posted(json!({ "type": "liquidation.started" }));
+    page.posted(about("withdrawal.requested", "5 USDT", json!({ "withdrawal_id": "w-1" })));
+    let settled = || json!({ "type": "withdrawal.settled", "withdrawal_id": "w-1" });
+    page.model.pass(30 * 60 - 1);
+    assert_eq!(page.take(settled()), Expected::Skipped);
+    page.model.pass(1);
+    page.posted(settled());
+    assert_eq!(page.money("USDT"), "795.000000 0.000000 200.000000 0.000000 0.000000");
+}
+
+#[test]
 fn what_is_not_applied_changes_nothing_and_is_numbered_where_it_came_to() {
     let seqs = |page: &Page| Stage::ALL.map(|stage| page.model.seq(stage));
     let deposit = |amount: &str| about("deposit.received", amount, json!({ "reference": "tx" }));

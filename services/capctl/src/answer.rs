@@ -33,6 +33,11 @@ impl Answer {
         Ok(Self { text, json, exit_code: 0 })
     }
 
+    /// Nothing more: the command wrote what it found as it found it.
+    pub const fn written() -> Self {
+        Self { text: String::new(), json: String::new(), exit_code: 0 }
+    }
+
     /// The same answer with [`EXIT_MISMATCH`] unless `proved`.
     #[must_use]
     pub fn proved(self, proved: bool) -> Self {
@@ -57,12 +62,12 @@ impl Answer {
     /// # Errors
     /// If nobody reads it any more.
     pub fn print(&self, json: bool) -> io::Result<()> {
-        let mut stdout = io::stdout().lock();
-        if json {
-            writeln!(stdout, "{}", self.json)?;
-        } else {
-            writeln!(stdout, "{}", self.text.trim_end())?;
+        let said = if json { self.json.as_str() } else { self.text.trim_end() };
+        if said.is_empty() {
+            return Ok(());
         }
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{said}")?;
         stdout.flush()
     }
 }

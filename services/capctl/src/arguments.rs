@@ -22,6 +22,9 @@ pub use cost::CostArguments;
 pub use job::{JobArguments, JobCommand};
 pub use support::{AuditArguments, RedriveArguments, RepairArguments, Shortfall, SkipArguments};
 
+/// The most differences of a rehearsal that people are shown: they are held until all are counted.
+pub const REHEARSED_LIMIT_MAX: u32 = 10_000;
+
 /// Operates an installation of CAP: databases, queues, configuration, support and proof.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "capctl", version, max_term_width = 100)]
@@ -185,13 +188,21 @@ pub enum RulebookCommand {
     /// Decide recorded events again under a new rulebook, and show every posting that would differ.
     ///
     /// Nothing is written. What is compared is clearing's plan: what moves from where to where, and
-    /// what happens on shortfall.
+    /// what happens on shortfall. With --json every difference is listed, as soon as it is found; if it
+    /// fails on the way, the document ends there, and the exit code is 1.
     Rehearse {
         /// The rulebook: a file like those in rulebooks/.
         file: PathBuf,
         /// Only events that were decided from then on, such as 2026-11-21T00:00:00Z.
         #[arg(long, value_name = "TIME", default_value = "1970-01-01T00:00:00Z")]
         since: Timestamp,
+        /// The most differences that are shown; all are counted, and --json lists all.
+        #[arg(
+            long,
+            default_value_t = 40,
+            value_parser = clap::value_parser!(u32).range(1..=i64::from(REHEARSED_LIMIT_MAX))
+        )]
+        limit: u32,
     },
 }
 

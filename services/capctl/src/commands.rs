@@ -40,8 +40,8 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<Answer> {
             config::push(directory, by()?, system_time()).await
         }
         Command::Config(ConfigCommand::Show { revision }) => config::show(*revision).await,
-        Command::Rulebook(RulebookCommand::Rehearse { file, since }) => {
-            rulebook::rehearse(file, *since).await
+        Command::Rulebook(RulebookCommand::Rehearse { file, since, limit }) => {
+            rulebook::rehearse(file, *since, *limit, arguments.json).await
         }
         Command::Publish { file } => publish::publish(file, by()?).await,
         Command::Job(command) if command.job().dry_run => job::dry_run(command).await,

@@ -130,7 +130,7 @@ pub enum Doubt {
     Opened {
         /// What it changes.
         changed: Changed,
-        /// How many were found, a page of them at the most.
+        /// How many positions live by that by now, as the next push would be told.
         open: u64,
     },
     /// Messages are under way.
@@ -221,7 +221,12 @@ impl Push<'_> {
             self.wait_until_passed(product).await?;
         }
         for changed in changed {
-            let open = self.opened_under_earlier(changed, revision, since).await?;
+            if !self.opened_under_earlier(changed, revision, since).await? {
+                continue;
+            }
+            // They are counted as the first look counts. What was closed meanwhile is no doubt any more.
+            let Changed { product, symbol } = changed;
+            let open = open_positions(self.positions, product, symbol.as_ref()).await?;
             if open > 0 {
                 return Err(Doubt::Opened { changed: changed.clone(), open });
             }
@@ -259,14 +264,14 @@ impl Push<'_> {
         }
     }
 
-    /// How many accounts have a position open that lives by what is `changed`, and that a fill opened
-    /// which was decided under a revision before `revision`. It stops at the first page that has some.
+    /// Whether a position is open that lives by what is `changed`, of an account that had a fill decided
+    /// under a revision before `revision`. A page of accounts is in memory.
     async fn opened_under_earlier(
         &self,
         changed: &Changed,
         revision: u64,
         since: Timestamp,
-    ) -> Result<u64, Doubt> {
+    ) -> Result<bool, Doubt> {
         let Changed { product, symbol } = changed;
         let mut after = None;
         loop {
@@ -277,13 +282,13 @@ impl Push<'_> {
                 after.as_ref(),
             );
             let accounts = accounts.await?;
-            let mut earlier = 0;
             for account in &accounts {
-                let filled = filled_under_earlier(self.clearing, account, revision, since).await?;
-                earlier += u64::from(filled);
+                if filled_under_earlier(self.clearing, account, revision, since).await? {
+                    return Ok(true);
+                }
             }
-            if earlier > 0 || accounts.len() < ACCOUNTS_PAGE_MAX as usize {
-                return Ok(earlier);
+            if accounts.len() < ACCOUNTS_PAGE_MAX as usize {
+                return Ok(false);
             }
             after = accounts.into_iter().next_back();
         }

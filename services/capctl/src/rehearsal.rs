@@ -2,7 +2,8 @@
 //!
 //! Clearing alone follows a rulebook, so its journal is all there is to try it on: every envelope is
 //! read and decided again under the configuration in force with the new rulebook in it, and
-//! compared with the plan that was made then. Nothing is written.
+//! compared with the plan that was made then. Nothing is written. Each difference is handed over as it
+//! is found, so that there may be as many as there are events.
 
 use std::sync::Arc;
 
@@ -18,9 +19,6 @@ use cap_store::journal::Recorded;
 use serde::Serialize;
 use sqlx::PgPool;
 
-/// The most differences that are listed; all are counted.
-pub const LISTED_MAX: usize = 1_000;
-
 /// A rulebook on trial.
 pub struct Rehearsal<'a> {
     /// Clearing's database.
@@ -34,7 +32,7 @@ pub struct Rehearsal<'a> {
 }
 
 /// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rehearsed {
     /// The product.
     pub product: Product,
@@ -46,8 +44,6 @@ pub struct Rehearsed {
     pub events: u64,
     /// Those whose posting would be another.
     pub differ: u64,
-    /// The first of them, at most [`LISTED_MAX`].
-    pub differences: Vec<Difference>,
 }
 
 /// An event whose posting would be another.
@@ -80,20 +76,23 @@ pub enum Planned {
 }
 
 impl Rehearsal<'_> {
-    /// Decides everything again and tells as it goes how many events are done.
+    /// Decides everything again, and tells as it goes how many events are done and what differs, in the
+    /// order of account and number. A page of the journal is in memory.
     ///
     /// # Errors
-    /// See [`QueryError`].
-    pub async fn run(&self, mut progress: impl FnMut(u64)) -> Result<Rehearsed, QueryError> {
+    /// See [`QueryError`]; and whatever `differs` ends with.
+    pub async fn run<E: From<QueryError>>(
+        &self,
+        mut progress: impl FnMut(u64),
+        mut differs: impl FnMut(Difference) -> Result<(), E>,
+    ) -> Result<Rehearsed, E> {
         let stage = Clearing::new(Arc::clone(&self.configuration));
-        let version = self.configuration.rulebook(self.product).map(|rulebook| rulebook.version);
         let mut rehearsed = Rehearsed {
             product: self.product.clone(),
-            version: version.unwrap_or_default(),
+            version: self.version(),
             since: self.since,
             events: 0,
             differ: 0,
-            differences: Vec::new(),
         };
         let mut recorded = Recorded::of_product(self.clearing, self.product, self.since).await?;
         while let Some((account, row)) = recorded.next().await? {
@@ -104,19 +103,16 @@ impl Rehearsal<'_> {
                 continue;
             }
             rehearsed.differ += 1;
-            if rehearsed.differences.len() < LISTED_MAX {
-                let Row { seq: lane_seq, request_id, kind, .. } = row;
-                rehearsed.differences.push(Difference {
-                    account,
-                    lane_seq,
-                    request_id,
-                    kind,
-                    was,
-                    would_be,
-                });
-            }
+            let Row { seq: lane_seq, request_id, kind, .. } = row;
+            differs(Difference { account, lane_seq, request_id, kind, was, would_be })?;
         }
         Ok(rehearsed)
+    }
+
+    /// The version on trial.
+    pub fn version(&self) -> u32 {
+        let rulebook = self.configuration.rulebook(self.product);
+        rulebook.map(|rulebook| rulebook.version).unwrap_or_default()
     }
 }
 

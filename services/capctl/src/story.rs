@@ -4,35 +4,30 @@
 //! Every decision is read, not made again: a story tells what was decided, and `verify` proves that it was
 //! decided rightly. What was there before it, and the numbers behind a plan's names, no row has:
 //! they are the fold of the rows in front of it ([`before`]). The journals are found by key, so a
-//! story needs the account.
+//! story needs the account. What CAP sent itself has stories of its own, and is told in short in that of
+//! the request it follows from ([`links`]): a transfer to where it landed, or came back.
 
 mod before;
+mod links;
 mod telling;
+mod trail;
 
 use anyhow::{Context as _, bail};
 use cap_domain::account::{AccountRuling, Accounts, Balance};
 use cap_domain::clearing::{Clearing, ClearingRuling};
 use cap_domain::ids::{AccountKey, RequestId};
-use cap_domain::lane::{Output, Row, Stage, StageName};
+use cap_domain::lane::{Row, Stage, StageName};
 use cap_domain::money::Money;
-use cap_domain::outcome::{Outcome, OutcomeMessage};
+use cap_domain::outcome::Outcome;
 use cap_domain::plan::AmountName;
 use cap_domain::position::{PositionChange, PositionRuling, Positions};
 use cap_domain::time::Timestamp;
-use cap_store::inspect::{list_parked, show_lane};
-use cap_store::journal::row_of_request;
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::PgPool;
 
-use crate::databases::{Databases, of};
+use crate::databases::Databases;
 pub(crate) use telling::{balance_after, outcome as ended};
-
-/// Parked messages read at a time.
-const PARKED_PAGE_MESSAGES: u32 = 500;
-
-/// The most parked messages of a lane that are searched for the request.
-const PARKED_SEARCHED_MAX: u64 = 100_000;
+use trail::Trail;
 
 /// What became of one request.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,8 +38,10 @@ pub struct Story {
     pub request_id: RequestId,
     /// How it ended, or where it is now, in a sentence.
     pub ending: String,
-    /// What upstream sent; none while clearing has not journaled it.
+    /// What upstream sent, or CAP itself; none while clearing has not journaled it.
     pub event: Option<EventTold>,
+    /// If CAP sent it: what it followed from, the nearest first.
+    pub causes: Vec<Cause>,
     /// The figures of the plan that are not zero, by the names that the rulebook has for them.
     pub figures: Vec<Figure>,
     /// What clearing decided.
@@ -57,7 +54,7 @@ pub struct Story {
     pub balances_before: Option<Vec<Balance>>,
     /// What account posted.
     pub posting: Option<Chapter<AccountRuling>>,
-    /// What CAP sent itself after it: each has a story of its own.
+    /// What CAP sent itself after it, step by step: each has a story of its own.
     pub followed_by: Vec<Followed>,
     /// Where it was parked, and what became of that.
     pub parked: Vec<ParkedTold>,
@@ -74,13 +71,53 @@ pub struct Figure {
     pub amount: Money,
 }
 
-/// An event that CAP sent itself.
+/// A request that CAP sent an event after.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Cause {
+    /// In whose lane.
+    pub account: AccountKey,
+    /// The request.
+    pub request_id: RequestId,
+    /// The event's type.
+    pub kind: String,
+    /// The number of its row in the account stage's journal.
+    pub seq: u64,
+    /// When that was decided.
+    pub decided_at: Timestamp,
+}
+
+/// An event that CAP sent itself, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Followed {
     /// Into whose lane.
     pub account: AccountKey,
     /// Its request id.
-    pub request_id: String,
+    pub request_id: RequestId,
+    /// Its type.
+    pub kind: String,
+    /// When what it follows from was decided.
+    pub made_at: Timestamp,
+    /// When it entered clearing's queue; none while clearing has not journaled it.
+    pub queued_at: Option<Timestamp>,
+    /// The stages that have decided it, in order.
+    pub hops: Vec<Hop>,
+    /// What became of the position, if it was about one.
+    pub position: Option<PositionChange>,
+    /// What account posted.
+    pub posting: Option<AccountRuling>,
+    /// How it ended, or where it is now, in a sentence.
+    pub ending: String,
+}
+
+/// One stage's row of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Hop {
+    /// Where.
+    pub stage: StageName,
+    /// The number of the row in the lane's journal.
+    pub seq: u64,
+    /// When it was decided.
+    pub decided_at: Timestamp,
 }
 
 /// What upstream sent.
@@ -124,6 +161,8 @@ pub struct ParkedTold {
     pub error: String,
     /// Whether it still waits.
     pub waits: bool,
+    /// Whether it was given up.
+    pub skipped: bool,
 }
 
 /// Tells the story of `request_id` of `account`.
@@ -135,56 +174,39 @@ pub async fn tell(
     account: &AccountKey,
     request_id: &RequestId,
 ) -> anyhow::Result<Story> {
-    // Downstream first: whatever is found there, its causes are found after it.
-    let last = row_of_request(&databases.account, account, request_id).await?;
-    let middle = row_of_request(&databases.position, account, request_id).await?;
-    let first = row_of_request(&databases.clearing, account, request_id).await?;
-    let mut parked = Vec::new();
-    for stage in StageName::ALL {
-        parked.extend(parked_at(stage, of(databases, stage), account, request_id).await?);
-    }
-    if first.is_none() && middle.is_none() && last.is_none() && parked.is_empty() {
+    let trail = Trail::find(databases, account, request_id).await?;
+    if trail.is_empty() {
         bail!(
             "no stage knows request {request_id} of {account}: it was not published for this account, or is still in the queue of clearing (`capctl queue list`)"
         );
     }
-    let outcome = match &last {
-        Some(row) => Some(OutcomeMessage::of_row(row)?.outcome),
-        None => None,
+    let (outcome, ending) = (trail.outcome()?, trail.ending()?);
+    let Trail { clearing: first, position: middle, account: last, parked } = trail;
+    let event = first.as_ref().map(event).transpose()?;
+    let causes = match &event {
+        Some(told) => links::causes(databases, account, request_id, told).await?,
+        None => Vec::new(),
     };
-    let clearing = first.as_ref().map(chapter::<Clearing>).transpose()?;
-    let position = middle.as_ref().map(chapter::<Positions>).transpose()?;
-    let figures = before::figures(databases, account, first.as_ref(), middle.as_ref()).await?;
-    let positions_before = before::positions(databases, account, middle.as_ref()).await?;
-    let balances_before = before::balances(databases, account, last.as_ref()).await?;
-    let followed_by = last.as_ref().map(|row| followed_by(account, row)).transpose()?;
-    let ending = ending(outcome.as_ref(), &parked, clearing.as_ref(), position.is_some());
+    let followed_by = match &last {
+        Some(row) => links::followed(databases, account, row).await?,
+        None => Vec::new(),
+    };
     Ok(Story {
         account: account.clone(),
         request_id: request_id.clone(),
         ending,
-        event: first.as_ref().map(event).transpose()?,
-        figures,
-        clearing,
-        positions_before,
-        position,
-        balances_before,
+        event,
+        causes,
+        figures: before::figures(databases, account, first.as_ref(), middle.as_ref()).await?,
+        clearing: first.as_ref().map(chapter::<Clearing>).transpose()?,
+        positions_before: before::positions(databases, account, middle.as_ref()).await?,
+        position: middle.as_ref().map(chapter::<Positions>).transpose()?,
+        balances_before: before::balances(databases, account, last.as_ref()).await?,
         posting: last.as_ref().map(chapter::<Accounts>).transpose()?,
-        followed_by: followed_by.unwrap_or_default(),
+        followed_by,
         parked,
         outcome,
     })
-}
-
-fn followed_by(account: &AccountKey, row: &Row) -> anyhow::Result<Vec<Followed>> {
-    let outputs = Accounts::outputs(account, row)?.into_iter();
-    let followed = outputs.filter_map(|output| match output {
-        Output::Event { account, deduplication_id, .. } => {
-            Some(Followed { account, request_id: deduplication_id })
-        }
-        Output::Forward { .. } | Output::Outcome { .. } => None,
-    });
-    Ok(followed.collect())
 }
 
 fn event(row: &Row) -> anyhow::Result<EventTold> {
@@ -206,54 +228,6 @@ fn chapter<S: Stage>(row: &Row) -> anyhow::Result<Chapter<S::Ruling>> {
         configuration: row.configuration,
         ruling: ruling.with_context(|| format!("reading row {} of {}", row.seq, S::NAME))?,
     })
-}
-
-/// Where `request_id` is parked in `stage`: every time it was.
-async fn parked_at(
-    stage: StageName,
-    pool: &PgPool,
-    account: &AccountKey,
-    request_id: &RequestId,
-) -> anyhow::Result<Vec<ParkedTold>> {
-    let parked_seq = show_lane(pool, account).await?.map_or(0, |lane| lane.parked_seq);
-    let mut found = Vec::new();
-    // The latest are asked for most; of more than anybody parks, the first are left out.
-    let mut after = parked_seq.saturating_sub(PARKED_SEARCHED_MAX);
-    while after < parked_seq {
-        let page = list_parked(pool, account, after, PARKED_PAGE_MESSAGES).await?;
-        let Some(last) = page.last() else { break };
-        after = last.message.parked_seq;
-        let of_request = page.into_iter().filter(|parked| parked.message.request_id == *request_id);
-        found.extend(of_request.map(|parked| ParkedTold {
-            stage,
-            parked_seq: parked.message.parked_seq,
-            parked_at: parked.message.parked_at,
-            error: parked.message.error,
-            waits: parked.resolution.is_none(),
-        }));
-    }
-    Ok(found)
-}
-
-fn ending(
-    outcome: Option<&Outcome>,
-    parked: &[ParkedTold],
-    clearing: Option<&Chapter<ClearingRuling>>,
-    position_decided: bool,
-) -> String {
-    if let Some(outcome) = outcome {
-        return telling::outcome(outcome);
-    }
-    if let Some(parked) = parked.iter().find(|parked| parked.waits) {
-        let ParkedTold { stage, parked_seq, error, .. } = parked;
-        return format!("parked at {stage} as message {parked_seq}: {error}");
-    }
-    let by_position = clearing.is_some_and(|chapter| by_position(&chapter.ruling));
-    match (clearing, by_position && !position_decided) {
-        (None, _) => "on its way to clearing".to_owned(),
-        (Some(_), true) => "on its way to position".to_owned(),
-        (Some(_), false) => "on its way to account".to_owned(),
-    }
 }
 
 /// Whether the request's road leads by the position stage.

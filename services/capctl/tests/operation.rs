@@ -3,26 +3,27 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up stops there")]
 
+#[path = "operation/installed.rs"]
+mod installed;
+#[path = "operation/skipping.rs"]
+mod skipping;
+#[path = "operation/stories.rs"]
+mod stories;
 mod support;
 #[path = "support/world.rs"]
 mod world;
 
-use cap_domain::time::Timestamp;
 use serde_json::{Value, json};
 use support::Tool;
-use world::{World, configuration};
+use world::World;
 
 const SPOT: &str = "acme_spot_retail_A-1";
 const PERPETUAL: &str = "acme_perpetual_retail_A-1";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn requests_are_published_traced_and_proved_and_what_is_wrong_is_loud() {
-    let world = World::start("day").await;
+    let (world, stages) = installed::running("day").await;
     let tool = &world.tool;
-    tool.text("migrate").await;
-    tool.text("queue create acme_spot acme_perpetual").await;
-    tool.text(&format!("config push {}", configuration().display())).await;
-    let stages = world.run_stages().await;
 
     refused_lines_are_told_by_number_and_hold_nobody_up(tool).await;
     for (account, seq) in [(SPOT, 3), ("acme/perpetual/retail/A-1", 4)] {
@@ -43,18 +44,11 @@ async fn requests_are_published_traced_and_proved_and_what_is_wrong_is_loud() {
 }
 
 fn envelope(request_id: &str, product: &str, event: &Value) -> String {
-    let now = std::time::UNIX_EPOCH.elapsed().unwrap();
-    let initiated_at = Timestamp::from_millis(i64::try_from(now.as_millis()).unwrap());
-    let header = json!({
-        "version": 1, "request_id": request_id, "initiated_at": initiated_at,
-        "company": "acme", "product": product, "customer_group": "retail", "account": "A-1",
-    });
-    json!({ "header": header, "event": event }).to_string()
+    installed::envelope(&format!("acme/{product}/retail/A-1"), request_id, event)
 }
 
 async fn refused_lines_are_told_by_number_and_hold_nobody_up(tool: &Tool) {
-    let open = json!({ "type": "account.opened", "customer": "C-1" });
-    let deposit = json!({ "type": "deposit.received", "currency": "USDT", "amount": "1000.00", "reference": "tx-1" });
+    let (open, deposit) = (installed::opened(), installed::deposit("1000.00"));
     let reserve = |amount: &str| json!({ "type": "order.reserved", "order_id": "o-1", "currency": "USDT", "amount": amount });
     let fill = json!({
         "type": "trade.filled", "trade_id": "t-1", "order_id": "o-1", "symbol": "BTC-USDT", "side": "buy",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use cap_tests::{World, envelope};
 use serde_json::{Value, json};
 
-use crate::events::{deposit, opened};
+use crate::events::{balance, deposit, opened};
 use crate::tools::{capctl, verified};
 
 const ACCOUNTS: usize = 6;
@@ -308,4 +308,47 @@ async fn accounts_are_zeroed_and_a_dividend_is_rounded_half_even() {
         (1, &json!("acme_spot_retail_J-99 was never opened"))
     );
     stages.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_other_subjects_are_drawn_from_first_what_is_owed_is_zeroed_and_available_is_not() {
+    // Given an account with a bonus and cash, and nothing available
+    let (world, stages) = World::running().await;
+    let account = "zenith/cfd/retail/C-1";
+    world.upstream.publish(&envelope(account, "open", opened())).await;
+    world.upstream.publish(&envelope(account, "fund", deposit("USD", "100"))).await;
+    world.upstream.outcomes("zenith", 2).await;
+    let desk = Desk { world: &world, folder: tempfile::tempdir().unwrap() };
+    let columns = "company,product,customer_group,account,currency";
+    let line = "zenith,cfd,retail,C-1,USD";
+    let file = desk.file("zero.csv", &format!("{columns}\n{line}"));
+
+    // When what is available is to be taken, the line is wrong and nothing is sent
+    let zero = "--job close --of available --reason dust --yes --wait";
+    let (code, refused) = desk.job("zero", &file, zero).await;
+    assert_eq!((code, &refused["published"]), (1, &json!(0)), "{refused:#}");
+    let bad = json!([{
+        "line": 2, "field": "product",
+        "reason": "cfd draws what is taken from bonus, then cash, then available, so available alone cannot be brought to zero: state the amount with `capctl job adjust`",
+    }]);
+    assert_eq!(refused["bad_lines"], bad);
+    world.upstream.no_outcome("zenith").await;
+
+    // When more is taken than there is, it is owed
+    let text = format!("{columns},amount,reason,shortfall\n{line},-107,fee,force");
+    let forced = desk.file("forced.csv", &text);
+    assert_eq!(desk.job("adjust", &forced, "--job forced --yes --wait").await.0, 0);
+    let outcome = world.upstream.outcome("zenith").await;
+    assert_eq!(balance(&outcome, "USD")["borrowed"], "7.00", "{outcome:#}");
+
+    // Then what is owed is brought to zero: it is given to cash, and repays first
+    let zero = "--job goodwill --of borrowed --reason goodwill --yes --wait";
+    let (code, zeroed) = desk.job("zero", &file, zero).await;
+    assert_eq!((code, &zeroed["totals"][0]["given"]), (0, &json!("7.00")), "{zeroed:#}");
+    let outcome = world.upstream.outcome("zenith").await;
+    let usd = balance(&outcome, "USD");
+    assert_eq!((&usd["borrowed"], &usd["cash"]), (&json!("0.00"), &json!("0.00")), "{outcome:#}");
+    world.quiet().await;
+    stages.stop().await;
+    verified(&world, 3 * 4).await;
 }

@@ -15,9 +15,10 @@ use cap_pipeline::system_time;
 use cap_store::inspect::{open_positions, show_lane};
 use cap_tests::{Stages, World, envelope, limits};
 use capctl::parameters::{Doubt, Push, PushError, Waits};
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
-use crate::events::{PERPETUAL, funded, perpetual_fill};
+use crate::events::{PERPETUAL, deposit, funded, perpetual_fill};
 use crate::parameters::changed;
 use crate::tools::capctl;
 
@@ -35,24 +36,48 @@ async fn comes_true(what: &str, is_so: impl AsyncFn() -> bool) {
     panic!("{what} did not come true within twenty seconds");
 }
 
-/// An installation in which clearing has decided a fill that position has not taken: it does not
-/// run.
-async fn with_a_fill_under_way() -> (World, Stages) {
+/// An installation in which clearing has decided fills of an account of that position mode, and
+/// position has not taken them: it does not run.
+async fn with_under_way(position_mode: &str, fills: &[Value]) -> (World, Stages) {
     let (world, stages) = World::running().await;
-    funded(&world.upstream, PERPETUAL, "acme_perpetual").await;
+    let opened =
+        json!({ "type": "account.opened", "customer": "C-1", "position_mode": position_mode });
+    world.upstream.publish(&envelope(PERPETUAL, "open", opened)).await;
+    world.upstream.publish(&envelope(PERPETUAL, "fund", deposit("USDT", "1000"))).await;
+    world.upstream.outcomes("acme_perpetual", 2).await;
     stages.stop().await;
     let mut stages = Stages::default();
     stages.run(world.pipeline::<Clearing>(limits()).await);
     stages.run(world.pipeline::<Accounts>(limits()).await);
-    let fill = perpetual_fill("o-1", "buy", "0.1", "20000", "0");
-    world.upstream.publish(&envelope(PERPETUAL, "o-1", fill)).await;
+    for (index, fill) in fills.iter().enumerate() {
+        world.upstream.publish(&envelope(PERPETUAL, &format!("o-{index}"), fill.clone())).await;
+    }
     let clearing = world.database(StageName::Clearing);
     let account = PERPETUAL.replace('/', "_").parse().unwrap();
-    comes_true("clearing decides the fill", async || {
-        show_lane(&clearing, &account).await.unwrap().unwrap().seq == 3
+    comes_true("clearing decides the fills", async || {
+        let lane = show_lane(&clearing, &account).await.unwrap().unwrap();
+        lane.seq == 2 + fills.len() as u64
     })
     .await;
     (world, stages)
+}
+
+/// Pushes the other multiplier, and lets position run only once `revision` is in force: what is said.
+async fn pushed_before_position_runs(world: &World, stages: &mut Stages, revision: u64) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    changed(folder.path(), "instruments.json", USDT, OTHER_USDT);
+    let push = ["config", "push", folder.path().to_str().unwrap(), "--json"];
+    let store = store(world);
+    let position_starts = async {
+        comes_true("the revision is pushed", async || {
+            store.current_revision().await.unwrap() == revision
+        })
+        .await;
+        stages.run(world.pipeline::<Positions>(limits()).await);
+    };
+    let (pushed, ()) = tokio::join!(capctl(world, &push), position_starts);
+    assert!(!pushed.status.success(), "{pushed:?}");
+    String::from_utf8_lossy(&pushed.stderr).into_owned()
 }
 
 fn store(world: &World) -> ConfigurationStore {
@@ -82,7 +107,8 @@ async fn push_other(world: &World, positions: &PgPool, taken_up: Duration) -> Pu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fill_that_is_under_way_when_parameters_change_takes_the_change_back() {
-    let (world, mut stages) = with_a_fill_under_way().await;
+    let fill = perpetual_fill("o-1", "buy", "0.1", "20000", "0");
+    let (world, mut stages) = with_under_way("one_way", &[fill]).await;
     let store = store(&world);
     let first = store.read(1).await.unwrap().unwrap().document;
     let positions = world.database(StageName::Position);
@@ -98,22 +124,38 @@ async fn a_fill_that_is_under_way_when_parameters_change_takes_the_change_back()
     assert_eq!(store.latest().await.unwrap().unwrap().document, first);
 
     // When position takes the fill only after the new revision is in force
-    let folder = tempfile::tempdir().unwrap();
-    changed(folder.path(), "instruments.json", USDT, OTHER_USDT);
-    let push = ["config", "push", folder.path().to_str().unwrap(), "--json"];
-    let position_starts = async {
-        comes_true("the revision is pushed", async || store.current_revision().await.unwrap() == 4)
-            .await;
-        stages.run(world.pipeline::<Positions>(limits()).await);
-    };
-    let (pushed, ()) = tokio::join!(capctl(&world, &push), position_starts);
+    let told = pushed_before_position_runs(&world, &mut stages, 4).await;
 
     // Then the second look sees the position, and the one before is in force again
-    let told = String::from_utf8_lossy(&pushed.stderr).into_owned();
     let why = "revision 4 was taken back by 5: positions were opened meanwhile under the revision before, and live by BTC-USDT of product perpetual: there is 1 open position (C6)";
-    assert!(!pushed.status.success() && told.contains(why), "{told}");
+    assert!(told.contains(why), "{told}");
     let latest = store.latest().await.unwrap().unwrap();
     assert_eq!((latest.revision, latest.document), (5, first));
+    stages.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_positions_of_a_hedge_account_are_counted_when_a_change_is_taken_back() {
+    // Given one account that has bought and sold, each to a position of its own
+    let of_side = |order: &str, side: &str, position_side: &str| {
+        let mut fill = perpetual_fill(order, side, "0.1", "20000", "0");
+        fill["position_side"] = json!(position_side);
+        fill
+    };
+    let fills = [of_side("o-1", "buy", "long"), of_side("o-2", "sell", "short")];
+    let (world, mut stages) = with_under_way("hedge", &fills).await;
+
+    // When they come to position after the change
+    let told = pushed_before_position_runs(&world, &mut stages, 2).await;
+
+    // Then two positions are told, as many as of whoever pushes it again
+    let why = "revision 2 was taken back by 3: positions were opened meanwhile under the revision before, and live by BTC-USDT of product perpetual: there are 2 open positions (C6)";
+    assert!(told.contains(why), "{told}");
+    let positions = world.database(StageName::Position);
+    let again = push_other(&world, &positions, Duration::ZERO).await;
+    let why = "BTC-USDT of product perpetual cannot change: there are 2 open positions (C6)";
+    assert_eq!(again.to_string(), why);
+    assert_eq!(store(&world).current_revision().await.unwrap(), 3);
     stages.stop().await;
 }
 

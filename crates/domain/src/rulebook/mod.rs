@@ -231,13 +231,16 @@ impl Rulebook {
     }
 
     /// Whether all that the other version does is done alike here. What it refused may be done now,
-    /// and there may be more subjects.
+    /// and there may be more subjects. What it switched on stays on; what it did not may be now.
     pub fn keeps_rules_of(&self, other: &Self) -> bool {
         let kept = |(kind, rule): (&EventKind, &Rule)| {
             matches!(rule, Rule::Refused(_)) || self.rules.get(kind) == Some(rule)
         };
         other.rules.iter().all(kept)
             && other.subjects.iter().all(|(name, kind)| self.subjects.get(name) == Some(kind))
+            && (self.hedge_mode || !other.hedge_mode)
+            && (self.tracks_follow_ups || !other.tracks_follow_ups)
+            && (self.cross_liquidation_prices || !other.cross_liquidation_prices)
     }
 
     /// Whether it says itself what `kind` does, or why there is no such event. A rulebook that is older

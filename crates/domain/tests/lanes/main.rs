@@ -19,6 +19,7 @@ mod named_figures;
 mod outcomes;
 mod redrive;
 mod repetition;
+mod split_fills;
 mod stories;
 mod suspension;
 mod tape;

@@ -13,6 +13,7 @@ mod inverse;
 mod isolated;
 mod kept_figures;
 mod published;
+mod published_liquidations;
 mod releases;
 mod remargin;
 mod tiers;

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::common::events::{perpetual, with};
 use crate::common::story::{Story, Told};
-use crate::common::{VECTORS, decimal, inverse, linear, money, shipped, vectors};
+use crate::common::{VECTORS, decimal, inverse, linear, money, shipped, tiered, vectors};
 use crate::{Held, fill_of};
 
 fn contract_of(vector: &Value) -> Contract {
@@ -43,7 +43,7 @@ fn play(vector: &Value) -> (Held, Decimal, Decimal) {
 }
 
 /// `found` to the digits that `published` shows, rounded half up.
-fn as_published(found: Decimal, published: &str) -> Decimal {
+pub(crate) fn as_published(found: Decimal, published: &str) -> Decimal {
     let digits = decimal(published).scale();
     found.round_dp_with_strategy(digits, RoundingStrategy::MidpointAwayFromZero)
 }
@@ -55,6 +55,25 @@ fn the_copy_of_the_published_examples_is_the_shared_one() {
     if let Ok(shared) = std::fs::read_to_string(shared) {
         assert_eq!(shared, VECTORS);
     }
+}
+
+#[test]
+fn every_family_of_published_examples_is_known_and_whole() {
+    let vectors = vectors();
+    let count = |family: &Value| family.as_array().or(family["cases"].as_array()).map(Vec::len);
+    let families = vectors.as_object().unwrap().iter();
+    let mut counted: Vec<_> =
+        families.filter_map(|(name, family)| Some((name.as_str(), count(family)?))).collect();
+    counted.sort_unstable();
+    let known = [
+        ("average_entry_price", 2),
+        ("borrowing", 2),
+        ("liquidation_price", 4),
+        ("margin", 2),
+        ("realised_profit", 4),
+    ];
+    assert_eq!(counted, known);
+    assert_eq!(vectors.as_object().unwrap().len(), known.len() + 1, "and what they are about");
 }
 
 #[test]
@@ -85,15 +104,19 @@ fn realised_profits_are_as_published() {
             assert_eq!(decimal(&received.amount()), -text("paid"), "{}", vector["name"]);
             net += decimal(&received.amount());
         }
-        let published = |field: &str, found: Decimal| {
-            if let Some(published) = vector[field].as_str() {
-                let found = as_published(found, published);
-                assert_eq!(found, decimal(published), "{} {field}", vector["name"]);
-            }
-        };
-        published("published", realised);
-        published("published_profit", realised);
-        published("published_net", net);
+        let figures = vector.as_object().unwrap().iter();
+        let figures: Vec<_> = figures.filter(|(field, _)| field.starts_with("published")).collect();
+        assert!(!figures.is_empty(), "{} publishes nothing", vector["name"]);
+        for (field, published) in figures {
+            let found = match field.as_str() {
+                "published" | "published_profit" => realised,
+                "published_net" => net,
+                other => panic!("{}: nothing is {other}", vector["name"]),
+            };
+            let published = published.as_str().unwrap();
+            let found = as_published(found, published);
+            assert_eq!(found, decimal(published), "{} {field}", vector["name"]);
+        }
         assert!(!held.position.is_open(), "{}", vector["name"]);
         assert_eq!((held.position.cost, held.position.margin.units()), (0, 0));
     }
@@ -256,6 +279,29 @@ fn more_published_examples_of_inverse_contracts_hold() {
     event.leverage = decimal("100");
     assert_eq!(held.take(&event).margin_added, money("0.1 BTC"));
     assert_eq!(held.position.cost, 10_000_000_000_000, "10 BTC");
+
+    // Kraken, https://support.kraken.com/hc/en-us/articles/360022835911: short 100,000 contracts while
+    // BTC is at 7,000 and the rate for the hour is 0.01785 %.
+    let mut held = Held::nothing_of(inverse());
+    held.sell("100000", "7000");
+    let received =
+        funding(&held.position, &inverse(), decimal("0.0001785"), decimal("7000")).unwrap();
+    assert_eq!(received, money("0.00255 BTC"));
+
+    // Binance, https://www.binance.com/en/support/faq/ceccfcfb4e3a45e3b48b0b1bb1a8ae46: the amount of
+    // level 5 of BTCUSD, and what 100 contracts of 100 USD each need at 25,000.
+    let before = decimal("0.56").into();
+    let amount = maintenance_amount(decimal("50"), decimal("0.05"), decimal("0.025"), before);
+    assert_eq!(shown(amount.unwrap()), decimal("1.81"));
+    let hundreds = Contract { multiplier: decimal("100"), ..inverse() };
+    let mut held = Held::nothing_of(hundreds);
+    let mut event = fill_of(&held.contract, Side::Buy, decimal("100"), decimal("25000"));
+    event.leverage = Decimal::ONE;
+    let notional = decimal(&held.take(&event).margin_added.amount());
+    assert_eq!(notional, decimal("0.4"));
+    let tiers = tiered("BTC-USD").maintenance.unwrap();
+    let needed = tiers.of_notional(notional.into()).unwrap().margin_of(notional.into()).unwrap();
+    assert_eq!(shown(needed), decimal("0.0016"));
 
     // "Trading bitcoin inverse futures contracts" (romanornr.medium.com): long 60,000 at 600.
     for (exit, published) in [("700", "14.286"), ("500", "-20")] {

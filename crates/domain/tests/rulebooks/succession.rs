@@ -1,5 +1,6 @@
 //! A revision may not follow one that accounts live by if they could not live by it.
 
+use cap_domain::configuration::Changed;
 use serde_json::json;
 
 use crate::common::shipped;
@@ -21,16 +22,46 @@ fn the_same_revision_again_and_one_with_more_in_it_are_taken() {
 }
 
 #[test]
-fn liquidation_prices_of_cross_positions_are_switched_on_while_positions_are_open() {
-    let mut before = shipped();
-    for (rulebook, version) in [(1, 3), (2, 1)] {
-        let rulebook = &mut before["rulebooks"][rulebook];
-        rulebook.as_object_mut().unwrap().remove("cross_liquidation_prices").unwrap();
-        rulebook["version"] = json!(version);
+fn what_a_rulebook_switches_on_may_be_while_positions_are_open_and_off_it_may_not() {
+    for switch in ["hedge_mode", "tracks_follow_ups", "cross_liquidation_prices"] {
+        for (rulebook, product) in [(1, "perpetual"), (2, "cfd")] {
+            let mut without = shipped();
+            let document = without["rulebooks"][rulebook].as_object_mut().unwrap();
+            assert_eq!(document.remove(switch), Some(json!(true)), "{switch} of {product}");
+            let mut later = without.clone();
+            later["rulebooks"][rulebook]["version"] = json!(99);
+            without["rulebooks"][rulebook]["version"] = json!(1);
+            let [without, with, later] =
+                [without, shipped(), later].map(|document| check(document).unwrap());
+
+            // A rulebook that is older says nothing of it, and the next one may
+            assert_eq!(with.check_after(&without), Ok(()), "{switch} of {product}");
+            assert_eq!(with.changed_since(&without), [], "{switch} of {product}");
+            assert_eq!(with.changed_since(&with), []);
+
+            // Positions live by it from then on, whatever the version
+            let changed = Changed { product: product.parse().unwrap(), symbol: None };
+            assert_eq!(later.check_after(&with), Ok(()), "{switch} of {product}");
+            assert_eq!(later.changed_since(&with), [changed], "{switch} of {product}");
+        }
     }
-    let (was, is) = (check(before).unwrap(), check(shipped()).unwrap());
-    assert_eq!(is.check_after(&was), Ok(()));
-    assert_eq!(is.changed_since(&was), []);
+}
+
+#[test]
+fn what_may_be_added_while_positions_are_open_changes_nothing_for_them() {
+    let mut refusing = shipped();
+    refusing["rulebooks"][1]["events"]["interest.charged"] = json!({ "refused": "not here" });
+    refusing["rulebooks"][1]["version"] = json!(3);
+    let mut with_rebates = shipped();
+    with_rebates["rulebooks"][2]["subjects"]["rebates"] = json!("liability");
+    with_rebates["rulebooks"][2]["version"] = json!(3);
+    let [refusing, with_rebates, is] =
+        [refusing, with_rebates, shipped()].map(|document| check(document).unwrap());
+
+    assert_eq!(is.changed_since(&refusing), [], "what was refused may be done");
+    assert_eq!(with_rebates.changed_since(&is), [], "a subject more");
+    let changed = Changed { product: "perpetual".parse().unwrap(), symbol: None };
+    assert_eq!(refusing.changed_since(&is), [changed], "what was done may not be refused");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::credit::{Credit, Effect, Shortfall, Terms};
 use super::currency::Currency;
 use super::event::{Amount, Event, PositionSide, Reading};
 use super::exchange::Rates;
+use super::expected::PAYABLE_AFTER;
 use super::fill::Holding;
 use super::funds::Funds;
 use super::liquidation::Seen;
@@ -52,6 +53,10 @@ pub(crate) struct Book {
     pub(super) leverages: u64,
     /// Transfers that left and have neither landed nor come back, by the number of their request.
     pub(super) under_way: BTreeMap<u64, Transfer>,
+    /// How much funding is unpaid and under way, by count.
+    pub(super) unpaid: usize,
+    /// The account's time.
+    pub(super) now_secs: i64,
 }
 
 /// What an event came to.
@@ -105,12 +110,19 @@ impl Book {
             positions: BTreeMap::new(),
             leverages: 0,
             under_way: BTreeMap::new(),
+            unpaid: 0,
+            now_secs: 0,
         }
     }
 
     /// Whether something is held of any contract.
     pub(crate) fn has_position(&self) -> bool {
         self.positions.values().any(|held| held.quantity != 0)
+    }
+
+    /// Whether a withdrawal may be settled by now (A8).
+    pub(crate) fn is_payable(&self, withdrawal: &Withdrawal) -> bool {
+        withdrawal.is_payable_at(self.now_secs)
     }
 
     /// Whether a shortage of `currency` can be owed without a rate: not if it would have to be
@@ -176,7 +188,8 @@ impl Book {
                 self.credit = credit.map(|limit| Credit { limit, enabled: true });
             }
             Event::Closed => {
-                if self.has_position() || !self.funds.is_empty() || !self.under_way.is_empty() {
+                let under_way = !self.under_way.is_empty() || self.unpaid > 0;
+                if self.has_position() || !self.funds.is_empty() || under_way {
                     return Err(Stop::Rejected("account_not_empty"));
                 }
                 self.status = Status::Closed;
@@ -199,15 +212,18 @@ impl Book {
                 posting.transfer(*amount, Share::Net, Share::Withdrawing);
                 posted.delayed = self.liquidating && self.funds.has_margin();
                 let Asked { request_id, lane_seq: number } = asked;
-                let (delayed, request_id) = (posted.delayed, request_id.to_owned());
-                let withdrawal = Withdrawal { amount: *amount, delayed, request_id, number };
+                let payable_at = self.now_secs + PAYABLE_AFTER.whole_seconds();
+                let payable_at_secs = posted.delayed.then_some(payable_at);
+                let (amount, request_id) = (*amount, request_id.to_owned());
+                let withdrawal = Withdrawal { amount, payable_at_secs, request_id, number };
                 self.withdrawals.insert(id.clone(), withdrawal);
             }
             Event::WithdrawalSettled { id } => {
-                let Withdrawal { amount, delayed, .. } = self.ended(id)?;
-                if delayed {
+                let withdrawal = self.ended(id)?;
+                if !self.is_payable(&withdrawal) {
                     return Err(Stop::CONTRADICTION);
                 }
+                let amount = withdrawal.amount;
                 posting.add(amount.currency, Share::Withdrawing, -amount.units, Contra::Bank);
             }
             Event::WithdrawalCancelled { id } => {
@@ -236,6 +252,7 @@ impl Book {
             }
             Event::Funded { contract, rate, mark_price } => {
                 posted.own = self.charge_funding(&mut posting, contract, *rate, *mark_price)?;
+                self.unpaid += usize::from(posted.own.is_some());
                 posted.position = self.funded(contract);
             }
             Event::MarginChanged(change) => {
@@ -282,7 +299,7 @@ impl Book {
         if self.liquidating && terms.shortfall == Shortfall::Force {
             for (currency, short) in &mut effect.short {
                 while *short > 0
-                    && let Some(last) = take_last(&mut self.withdrawals, *currency)
+                    && let Some(last) = take_last(&mut self.withdrawals, *currency, self.now_secs)
                 {
                     *short -= last.1.amount.units;
                     self.funds.give_back(last.1.amount);

@@ -10,7 +10,7 @@ use super::cancelled::CancelledWithdrawal;
 use super::follow_up::FollowUp;
 
 /// How much later than its request a withdrawal during a liquidation is payable (A8).
-const PAYABLE_AFTER: time::Duration = time::Duration::minutes(30);
+pub(super) const PAYABLE_AFTER: time::Duration = time::Duration::minutes(30);
 
 /// One currency of an account, as outcomes show it: amounts with exactly the currency's decimals.
 #[derive(Debug, Clone, PartialEq, Eq)]

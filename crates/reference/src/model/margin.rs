@@ -140,6 +140,7 @@ impl Book {
                 back(posting, contract, over);
             }
             OwnEvent::FundingUnpaid { place, is_long, units } => {
+                self.unpaid = self.unpaid.saturating_sub(1);
                 let payer = self.isolated_at(*place);
                 let payer = payer.filter(|held| (held.quantity > 0) == *is_long);
                 let drawn = payer.map_or(0, |held| {

@@ -2,7 +2,7 @@
 //!
 //! It is sequential, in memory and as plain as the contract itself: no lanes, no plans, no legs.
 //! It knows neither queues nor retries; a message is taken once, in its place. Poison changes
-//! nothing, which is what skipping it comes to.
+//! nothing, which is what skipping it comes to. Its only time is what [`Model::pass`] says has passed.
 //!
 //! Modelled are the contract's events: pairs and contracts, linear and inverse, cross and isolated, in
 //! one-way and in hedge accounts, credit on a card in any currency, subjects that a product declares
@@ -74,6 +74,8 @@ pub(crate) enum Would {
         /// Whether CAP sends itself something then.
         follows: bool,
     },
+    /// It is applied, and what CAP sends itself then could not be, if it came at once.
+    Strand,
     /// It is refused, or cannot be read.
     NotPost,
     /// It is a fact that contradicts what the account has.
@@ -131,6 +133,11 @@ impl Model {
         taken
     }
 
+    /// So much time passes in which nothing comes.
+    pub fn pass(&mut self, secs: u32) {
+        self.book.now_secs += i64::from(secs);
+    }
+
     /// How many messages the account's lane of `stage` has numbered so far.
     pub fn seq(&self, stage: Stage) -> u64 {
         self.seqs.get(&stage).copied().unwrap_or_default()
@@ -174,7 +181,7 @@ impl Model {
                         let cancels = !cancelled.is_empty() || !then.cancelled.is_empty();
                         Would::Post { cancels, follows: true }
                     }
-                    Err(_) => Would::Poison,
+                    Err(_) => Would::Strand,
                 }
             }
             Err(_) if reading.event.is_request() => Would::NotPost,

@@ -8,6 +8,9 @@ use super::liquidation::Seen;
 use super::margin::OwnEvent;
 use super::posting::{Contra, Posting, Share};
 
+/// So much funding of an account may be unpaid and under way (ADR 11).
+const UNPAID_MAX: usize = 200;
+
 impl Book {
     /// What is open of a contract: one position, or two in a hedge account.
     pub(super) fn holdings(&self, contract: &Contract) -> impl Iterator<Item = &Holding> {
@@ -18,7 +21,7 @@ impl Book {
 
     /// What both sides receive and pay, netted. What is to be paid then is forced from available if
     /// the side that pays is cross; if it is isolated, available pays as far as it goes, and the rest
-    /// is left to what CAP sends itself.
+    /// is left to what CAP sends itself, unless too much of that is under way.
     pub(super) fn charge_funding(
         &self,
         posting: &mut Posting,
@@ -37,6 +40,7 @@ impl Book {
         }
         let payable = self.funds.of(contract.settled_in).payable();
         let isolated = payer.filter(|held| held.margin_mode == MarginMode::Isolated);
+        let isolated = isolated.filter(|_| self.unpaid < UNPAID_MAX);
         let unpaid = match isolated {
             Some(_) if received < 0 => (-received - payable).max(0),
             _ => 0,

@@ -9,12 +9,18 @@ use super::event::Amount;
 #[derive(Debug, Clone)]
 pub(crate) struct Withdrawal {
     pub(crate) amount: Amount,
-    /// Payable thirty minutes after its request, and so not within any script.
-    pub(crate) delayed: bool,
+    /// Not to be settled before this second of the account's time, if it waits.
+    pub(super) payable_at_secs: Option<i64>,
     /// The request that asked for it.
     pub(super) request_id: String,
     /// Its request's number at the account stage.
     pub(super) number: u64,
+}
+
+impl Withdrawal {
+    pub(super) fn is_payable_at(&self, now_secs: i64) -> bool {
+        self.payable_at_secs.is_none_or(|at| at <= now_secs)
+    }
 }
 
 /// All withdrawals under way of one account, by id.
@@ -25,9 +31,10 @@ pub(crate) type Withdrawals = BTreeMap<String, Withdrawal>;
 pub(super) fn take_last(
     withdrawals: &mut Withdrawals,
     currency: Currency,
+    now_secs: i64,
 ) -> Option<(String, Withdrawal)> {
     let of_currency = withdrawals.iter().filter(|(_, held)| held.amount.currency == currency);
-    let of_currency = of_currency.filter(|(_, held)| held.delayed);
+    let of_currency = of_currency.filter(|(_, held)| !held.is_payable_at(now_secs));
     let (id, _) = of_currency.max_by_key(|(id, held)| (held.number, *id))?;
     withdrawals.remove_entry(&id.clone())
 }

@@ -50,8 +50,6 @@ pub(super) struct Author {
     pub(super) others: Rc<[Account]>,
     /// What CAP sends itself after its messages, until it is collected.
     pub(super) errands: Vec<Errand>,
-    /// How much funding of its positions is unpaid and under way, by count.
-    pub(super) unpaid: usize,
     /// Orders that hold money; together they hold what is frozen.
     pub(super) orders: Vec<Order>,
     /// By symbol: while a position is open, that of its fills.
@@ -84,7 +82,6 @@ impl Author {
             model,
             others: Rc::clone(others),
             errands: Vec::new(),
-            unpaid: 0,
             account,
             index,
             role,
@@ -108,6 +105,12 @@ impl Author {
         let fresh = format!("{prefix}-{number}");
         if happens(dice, shape.poison_per_mille) {
             return self.write_poison(&fresh, number, dice);
+        }
+        if share(dice, shape.early_per_mille)
+            && let Some(event) = self.settled_too_early(dice)
+        {
+            let content = envelope(&self.account, &fresh, event);
+            return self.told(self.message(&fresh, Nature::SettledTooEarly, content)).0;
         }
         if !self.sound.is_empty() && happens(dice, shape.repetitions_per_mille) {
             let of = one_of(dice, &self.sound);
@@ -151,7 +154,9 @@ impl Author {
 
     fn write_poison(&mut self, request_id: &str, number: usize, dice: &mut StdRng) -> Message {
         let event = |author: &Self, event| envelope(&author.account, request_id, event);
-        if share(dice, self.shape.contradictions_per_mille)
+        let is_closed = self.model.book().status == Status::Closed;
+        let often = if is_closed { 2 } else { 1 };
+        if share(dice, often * self.shape.contradictions_per_mille)
             && let Some((nature, contradiction)) = self.contradiction(number, dice)
         {
             let content = event(self, contradiction);

@@ -31,32 +31,34 @@ const WITHDRAWALS_ENOUGH: usize = 3;
 
 impl Author {
     /// The draft as the account can bear it: with rates, if it borrows on a card, and never a fact
-    /// that would be poison unwillingly. What would be so all the same is a deposit instead, and so
-    /// is what would take a withdrawal where the shape knows no losses, and what CAP would follow
-    /// up where it knows no changes of margin.
+    /// that would be poison unwillingly, nor one that leads to poison, unless that may come late. What would
+    /// be so all the same is a deposit instead, and so is what would take a withdrawal where the shape knows
+    /// no losses, and what CAP would follow up where it knows no changes of margin.
     pub(super) fn with_care(&self, mut draft: Draft, number: usize, dice: &mut StdRng) -> Draft {
         let kind = draft.event["type"].as_str().unwrap_or_default();
         let with_rates = self.card.is_some() && WITH_RATES.contains(&kind);
         if with_rates && draft.event.get("rates").is_none() {
             self.add_rates(&mut draft.event, dice);
-            if self.model.would(&draft.event) == Would::Poison {
+            if self.is_unbearable(self.model.would(&draft.event)) {
                 draft.event["rates"] = self.all_rates(dice);
             }
         }
         match self.model.would(&draft.event) {
-            Would::Poison => self.deposit(number, dice),
+            would if self.is_unbearable(would) => self.deposit(number, dice),
             Would::Post { cancels: true, .. } if self.shape.losses_per_mille == 0 => {
                 self.deposit(number, dice)
             }
             Would::Post { follows: true, .. } if self.shape.margin_per_mille == 0 => {
                 self.deposit(number, dice)
             }
-            // What is unpaid could no longer be taken from an account that is closed.
-            Would::Post { .. } if self.unpaid > 0 && closes(&draft.event) => {
-                self.deposit(number, dice)
-            }
             _ => draft,
         }
+    }
+
+    /// What comes late finds the account as it is by then: where it may, it is let go.
+    const fn is_unbearable(&self, would: Would) -> bool {
+        let may_strand = self.shape.late_per_mille > 0 && self.shape.margin_per_mille > 0;
+        matches!(would, Would::Poison) || (matches!(would, Would::Strand) && !may_strand)
     }
 
     /// All rates most of the time, with some that are of no use; or some of them, or none.
@@ -108,7 +110,7 @@ impl Author {
         }
         let book = self.model.book();
         let few = book.withdrawals.len() < WITHDRAWALS_ENOUGH;
-        let wait = book.withdrawals.values().any(|held| held.delayed);
+        let wait = book.withdrawals.values().any(|held| !book.is_payable(held));
         let none = if self.account.has_positions() { !wait } else { book.withdrawals.is_empty() };
         if none || (few && happens(dice, 400)) {
             let currency = self.any_currency(dice);
@@ -117,7 +119,8 @@ impl Author {
                 available => withdrawal(number, currency, part(dice, available), dice),
             };
         }
-        let waiting = book.withdrawals.values().filter(|held| held.delayed || !wait);
+        let waiting = book.withdrawals.values();
+        let waiting = waiting.filter(|held| !wait || !book.is_payable(held));
         let currencies: Vec<Currency> = waiting.map(|held| held.amount.currency).collect();
         let currency = one_of(dice, &currencies);
         let held = self.held(currency);
@@ -139,10 +142,6 @@ impl Author {
         event["shortfall"] = json!("force");
         event.into()
     }
-}
-
-fn closes(event: &Value) -> bool {
-    event["type"] == "account.closed"
 }
 
 /// Pairs without any card's currency most of the time.

@@ -118,9 +118,9 @@ impl Author {
 
     /// The end of a withdrawal that is payable.
     pub(super) fn settled(&self, dice: &mut StdRng) -> Option<Draft> {
-        let under_way = self.model.book().withdrawals.iter();
-        let payable: Vec<&String> =
-            under_way.filter(|(_, withdrawal)| !withdrawal.delayed).map(|(id, _)| id).collect();
+        let book = self.model.book();
+        let payable = book.withdrawals.iter().filter(|(_, held)| book.is_payable(held));
+        let payable: Vec<&String> = payable.map(|(id, _)| id).collect();
         let id = payable.get(dice.random_range(0..payable.len().max(1)))?;
         Some(json!({ "type": "withdrawal.settled", "withdrawal_id": id }).into())
     }

@@ -17,10 +17,16 @@ impl Author {
         number: usize,
         dice: &mut StdRng,
     ) -> Option<(Nature, Value)> {
-        if self.model.book().status != Status::Open {
-            return None;
-        }
-        let (nature, event) = match self.charged_without_rate(dice) {
+        let (nature, event) = match self.model.book().status {
+            Status::Unopened => return None,
+            Status::Closed => (Nature::FactForClosed, self.fact_too_late(number, dice)),
+            Status::Open => self.contradicts_open(number, dice)?,
+        };
+        (self.model.would(&event) == Would::Poison).then_some((nature, event))
+    }
+
+    fn contradicts_open(&self, number: usize, dice: &mut StdRng) -> Option<(Nature, Value)> {
+        Some(match self.charged_without_rate(dice) {
             Some(event) if !self.account.has_positions() || happens(dice, 400) => {
                 (Nature::WithoutRate, event)
             }
@@ -28,8 +34,40 @@ impl Author {
                 (Nature::ContradictsPosition, self.impossible_fill(number, dice))
             }
             _ => return None,
-        };
-        (self.model.would(&event) == Would::Poison).then_some((nature, event))
+        })
+    }
+
+    /// The end of a withdrawal that is not payable yet.
+    pub(super) fn settled_too_early(&self, dice: &mut StdRng) -> Option<Value> {
+        let book = self.model.book();
+        let waiting = book.withdrawals.iter().filter(|(_, held)| !book.is_payable(held));
+        let waiting: Vec<&String> = waiting.map(|(id, _)| id).collect();
+        let id = waiting.get(dice.random_range(0..waiting.len().max(1)))?;
+        Some(json!({ "type": "withdrawal.settled", "withdrawal_id": id }))
+    }
+
+    /// What comes for an account behind its closing. Where there are positions no fill: the position stage
+    /// would open one, and the skipped money would be missing.
+    fn fact_too_late(&self, number: usize, dice: &mut StdRng) -> Value {
+        match dice.random_range(0..7) {
+            0 => self.charged(dice).event,
+            1 => {
+                let currency = self.any_currency(dice);
+                let units = amount(dice, currency) / 1_000 + 1;
+                of("interest.charged", currency, "amount", units, dice)
+            }
+            2 => {
+                let kind = one_of(dice, &["withdrawal.settled", "withdrawal.cancelled"]);
+                json!({ "type": kind, "withdrawal_id": format!("w-{number}") })
+            }
+            3 => {
+                let kind = one_of(dice, &["liquidation.started", "liquidation.ended"]);
+                json!({ "type": kind })
+            }
+            4 if self.account.has_positions() => self.funded(dice).event,
+            4 => self.pair_filled(number, dice).event,
+            _ => self.unheard_of_fact(number, dice),
+        }
     }
 
     /// More than there is, withdrawals included, of what could only be borrowed at a rate.

@@ -6,6 +6,29 @@ use time::{Duration, OffsetDateTime};
 
 use super::Account;
 
+/// Every type of event that upstream may send.
+pub const KINDS: [&str; 19] = [
+    "account.closed",
+    "account.opened",
+    "adjustment.posted",
+    "credit.changed",
+    "deposit.received",
+    "fee.charged",
+    "funding.charged",
+    "interest.charged",
+    "leverage.changed",
+    "liquidation.ended",
+    "liquidation.started",
+    "margin.changed",
+    "order.released",
+    "order.reserved",
+    "trade.filled",
+    "transfer.requested",
+    "withdrawal.cancelled",
+    "withdrawal.requested",
+    "withdrawal.settled",
+];
+
 /// A stage, in the order messages go through them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
@@ -53,8 +76,13 @@ pub enum Nature {
     /// Poison: a fact for an account that was never opened. The position stage finds it, or the
     /// account stage where there are no positions.
     FactForUnopened,
+    /// Poison: a fact for an account that was closed. The account stage finds it: no other knows of
+    /// closings.
+    FactForClosed,
     /// Poison: uses up more than is frozen. The account stage finds it.
     TooMuchReserved,
+    /// Poison: settles a withdrawal that is not payable yet. The account stage finds it.
+    SettledTooEarly,
     /// Poison: a fill that contradicts the account's position mode, or its position: more is
     /// reduced than is held, or the margin mode is another. The position stage finds it.
     ContradictsPosition,
@@ -76,7 +104,9 @@ impl Nature {
             Self::NotJson
                 | Self::InvalidFact
                 | Self::FactForUnopened
+                | Self::FactForClosed
                 | Self::TooMuchReserved
+                | Self::SettledTooEarly
                 | Self::ContradictsPosition
                 | Self::WithoutRate
         )
@@ -89,9 +119,11 @@ impl Nature {
             Self::NotJson | Self::InvalidFact => Some(Stage::Clearing),
             Self::FactForUnopened if account.has_positions() => Some(Stage::Position),
             Self::ContradictsPosition => Some(Stage::Position),
-            Self::FactForUnopened | Self::TooMuchReserved | Self::WithoutRate => {
-                Some(Stage::Account)
-            }
+            Self::FactForUnopened
+            | Self::FactForClosed
+            | Self::TooMuchReserved
+            | Self::SettledTooEarly
+            | Self::WithoutRate => Some(Stage::Account),
             Self::RefusedOnce { stage } => Some(stage),
         }
     }
@@ -119,6 +151,8 @@ pub enum Step {
     /// What CAP sent itself comes and is taken: the event of this number, in the order in which they
     /// were sent.
     Deliver(usize),
+    /// Nothing comes for so many seconds.
+    Wait(u32),
 }
 
 /// A message of a script.

@@ -29,8 +29,8 @@ use rand::{RngExt, SeedableRng};
 
 pub use account::Account;
 use author::Author;
-use desk::{happens, share};
-pub use message::{Content, Message, Nature, Stage, Step};
+use desk::{happens, one_of, share};
+pub use message::{Content, KINDS, Message, Nature, Stage, Step};
 use post::Post;
 
 /// The most accounts of a script.
@@ -44,6 +44,10 @@ pub const TAG_CHARS_MAX: usize = 12;
 
 /// How often nothing is written where an account could only refuse it.
 const QUIET_PER_MILLE: u32 = 700;
+
+/// How long nothing comes, in seconds: until a withdrawal that waits is payable, until just before, and
+/// that last second.
+const WAITS: [u32; 5] = [30 * 60, 30 * 60, 30 * 60 - 1, 1, 2 * 60 * 60];
 
 /// How large a script is and what it is made of. Shares are of all messages, in thousandths, one
 /// after the other: a message is poison, else a repetition, else a conflict, else sound.
@@ -92,8 +96,14 @@ pub struct Shape {
     /// Of what CAP sends itself: what comes behind other messages and not at once, when the script's
     /// [`Step`]s say so.
     pub late_per_mille: u32,
-    /// Of poison: fills that contradict the position, and facts without the rate they need.
+    /// Of poison: fills that contradict the position, facts without the rate they need, and facts for
+    /// accounts that are closed.
     pub contradictions_per_mille: u32,
+    /// Of messages of accounts with a withdrawal that waits, besides: those that settle it too early.
+    pub early_per_mille: u32,
+    /// Of messages: those before which nothing comes for a while, half an hour most of the time. Above 0
+    /// the script's [`Step`]s say when.
+    pub waits_per_mille: u32,
 }
 
 impl Default for Shape {
@@ -118,6 +128,8 @@ impl Default for Shape {
             transfers_per_mille: 0,
             late_per_mille: 0,
             contradictions_per_mille: 0,
+            early_per_mille: 0,
+            waits_per_mille: 0,
         }
     }
 }
@@ -134,16 +146,19 @@ impl Shape {
             losses_per_mille: 80,
             margin_per_mille: 150,
             contradictions_per_mille: 350,
+            early_per_mille: 60,
             ..Self::default()
         }
     }
 
-    /// Everything, with contracts for difference too, and with transfers between all accounts.
+    /// Everything, with contracts for difference too, with transfers between all accounts, and with time
+    /// that passes.
     pub fn together() -> Self {
         Self {
             cfd_per_mille: 350,
             transfers_per_mille: 200,
             late_per_mille: 700,
+            waits_per_mille: 20,
             ..Self::everything()
         }
     }
@@ -158,7 +173,7 @@ pub struct Script {
     pub accounts: Vec<Account>,
     /// In publish order, accounts interleaved.
     pub messages: Vec<Message>,
-    /// The messages, and between them what CAP sends itself.
+    /// The messages, and between them what CAP sends itself and how long nothing comes.
     pub steps: Vec<Step>,
 }
 
@@ -198,6 +213,11 @@ impl Script {
         let mut post = Post::new(&prefix, shape.late_per_mille);
         while messages.len() < shape.messages {
             post.deliver_some(&mut authors, &mut messages, &mut dice);
+            if share(&mut dice, shape.waits_per_mille) {
+                let secs = one_of(&mut dice, &WAITS);
+                authors.iter_mut().for_each(|author| author.model.pass(secs));
+                post.steps.push(Step::Wait(secs));
+            }
             let index = dice.random_range(0..authors.len());
             let author = &mut authors[index];
             if author.is_quiet() && happens(&mut dice, QUIET_PER_MILLE) {

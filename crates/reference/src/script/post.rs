@@ -13,6 +13,9 @@ use crate::model::{Errand, Model, Taken};
 /// How often something comes that is under way, before the next message.
 const ARRIVALS_PER_MILLE: u32 = 120;
 
+/// How often unpaid funding that would be poison finds nothing to save it.
+const STRANDED_PER_MILLE: u32 = 600;
+
 /// What is on its way, and the steps so far.
 #[derive(Debug)]
 pub(super) struct Post {
@@ -47,7 +50,6 @@ impl Post {
     ) {
         self.steps.push(Step::Publish(messages.len() - 1));
         for errand in std::mem::take(&mut authors[author].errands) {
-            authors[author].unpaid += usize::from(errand.unpaid().is_some());
             self.send(errand, authors, messages, dice);
         }
     }
@@ -114,14 +116,14 @@ impl Post {
         let mut of = authors.iter_mut();
         let Taken { errand: next, .. } = match of.find(|author| author.account == errand.to) {
             Some(author) => {
-                if let Some(unpaid) = errand.unpaid() {
-                    author.unpaid -= 1;
-                    // Nobody sends the rates that it would need by now: it finds the money instead.
-                    if author.model.would_stop(errand) {
-                        let message = author.rescue(&self.prefix, messages.len(), unpaid, dice);
-                        self.steps.push(Step::Publish(messages.len()));
-                        messages.push(message);
-                    }
+                // Nobody sends the rates that it would need by now: mostly it finds the money instead.
+                if let Some(unpaid) = errand.unpaid()
+                    && author.model.would_stop(errand)
+                    && !happens(dice, STRANDED_PER_MILLE)
+                {
+                    let message = author.rescue(&self.prefix, messages.len(), unpaid, dice);
+                    self.steps.push(Step::Publish(messages.len()));
+                    messages.push(message);
                 }
                 author.model.run(errand)
             }

@@ -1,7 +1,7 @@
 //! What chance hardly comes to: bounds, and the order of two things that meet.
 
 use cap_reference::model::{Done, Expected};
-use cap_reference::script::Account;
+use cap_reference::script::{Account, Message, Nature};
 use serde_json::{Value, json};
 
 use crate::common;
@@ -10,6 +10,9 @@ use crate::world::World;
 
 /// So many transfers of an account may be under way (ADR 9).
 const UNDER_WAY_MAX: usize = 100;
+
+/// So much funding of an account may be unpaid and under way, by count (ADR 11).
+const UNPAID_MAX: usize = 200;
 
 struct Page {
     world: World,
@@ -28,10 +31,14 @@ impl Page {
     }
 
     fn take(&mut self, key: &str, event: Value) -> Expected {
+        self.take_as(Nature::Sound, key, event)
+    }
+
+    fn take_as(&mut self, nature: Nature, key: &str, event: Value) -> Expected {
         self.messages += 1;
         let account = account(key);
         let message = envelope(&account, sound(&format!("r-{}", self.messages), event));
-        self.world.publish(&account, &message)
+        self.world.publish(&account, &Message { nature, ..message })
     }
 
     fn posted(&mut self, key: &str, event: Value) {
@@ -51,6 +58,10 @@ impl Page {
         for money in deposits {
             self.posted(key, about("deposit.received", money, json!({ "reference": "tx-1" })));
         }
+    }
+
+    fn wait(&mut self, secs: u32) {
+        self.world.wait(secs);
     }
 
     /// What was sent last comes.
@@ -182,4 +193,99 @@ fn margin_that_finds_its_position_closed_goes_back_where_the_product_has_it() {
     assert_eq!(page.money(CFD, "USD"), "500.00 margin, 1000.00 bonus, 8500.00 cash");
     assert!(matches!(page.next(), Done::Posted(_)));
     assert_eq!(page.money(CFD, "USD"), "1000.00 bonus, 9000.00 cash");
+}
+
+/// With a position of this margin, isolated, and nothing else, at 60000.
+fn margined(page: &mut Page) {
+    page.opened(PERPETUAL, &["60 USDT"]);
+    page.posted(PERPETUAL, fill("BTC-USDT", "buy 0.01 60000", "USDT"));
+    assert_eq!(page.money(PERPETUAL, "USDT"), "60.000000 margin");
+}
+
+fn funding(rate: &str) -> Value {
+    json!({
+        "type": "funding.charged", "symbol": "BTC-USDT", "rate": rate, "mark_price": "60000",
+    })
+}
+
+#[test]
+fn a_withdrawal_of_a_liquidation_is_settled_half_an_hour_later_and_not_a_second_before() {
+    let mut page = Page::new();
+    page.opened(PERPETUAL, &["100 USDT"]);
+    page.posted(PERPETUAL, fill("BTC-USDT", "buy 0.01 60000", "USDT"));
+    page.posted(PERPETUAL, json!({ "type": "liquidation.started" }));
+    for id in ["w-1", "w-2"] {
+        let asked = about("withdrawal.requested", "15 USDT", json!({ "withdrawal_id": id }));
+        page.posted(PERPETUAL, asked);
+    }
+    let settled = |id| json!({ "type": "withdrawal.settled", "withdrawal_id": id });
+    let too_early = |page: &mut Page| {
+        let expected = page.take_as(Nature::SettledTooEarly, PERPETUAL, settled("w-1"));
+        assert_eq!(expected, Expected::Skipped);
+    };
+    too_early(&mut page);
+    page.wait(30 * 60 - 1);
+    too_early(&mut page);
+    page.wait(1);
+    page.posted(PERPETUAL, settled("w-1"));
+    // What is payable may be on its way through the bank: no loss takes it.
+    page.posted(PERPETUAL, about("fee.charged", "12 USDT", json!({ "reason": "liquidation" })));
+    let left = "60.000000 margin, 15.000000 withdrawing, 2.000000 borrowed";
+    assert_eq!(page.money(PERPETUAL, "USDT"), left);
+    page.posted(PERPETUAL, settled("w-2"));
+}
+
+#[test]
+fn an_account_with_unpaid_funding_closes_once_that_has_come_and_is_paid() {
+    let mut page = Page::new();
+    margined(&mut page);
+    page.posted(PERPETUAL, funding("0.01"));
+    page.posted(PERPETUAL, fill("BTC-USDT", "sell 0.01 60000", "USDT"));
+    let paid_out = about("withdrawal.requested", "60 USDT", json!({ "withdrawal_id": "w-1" }));
+    page.posted(PERPETUAL, paid_out);
+    page.posted(PERPETUAL, json!({ "type": "withdrawal.settled", "withdrawal_id": "w-1" }));
+    assert_eq!(page.money(PERPETUAL, "USDT"), "");
+    let closed = json!({ "type": "account.closed" });
+    assert_eq!(page.rejected(PERPETUAL, closed.clone()), "account_not_empty");
+    assert!(matches!(page.next(), Done::Posted(_)));
+    assert_eq!(page.money(PERPETUAL, "USDT"), "6.000000 borrowed");
+    page.posted(PERPETUAL, about("deposit.received", "6 USDT", json!({ "reference": "tx-2" })));
+    page.posted(PERPETUAL, closed);
+    let late = page.take_as(Nature::FactForClosed, PERPETUAL, funding("0.01"));
+    assert_eq!(late, Expected::Skipped);
+}
+
+#[test]
+fn beyond_two_hundred_unpaid_fundings_available_pays_by_force() {
+    let mut page = Page::new();
+    margined(&mut page);
+    for _ in 0..UNPAID_MAX {
+        page.posted(PERPETUAL, funding("0.00001"));
+    }
+    assert_eq!(page.money(PERPETUAL, "USDT"), "60.000000 margin");
+    page.posted(PERPETUAL, funding("0.00001"));
+    assert_eq!(page.money(PERPETUAL, "USDT"), "60.000000 margin, 0.006000 borrowed");
+    assert!(matches!(page.next(), Done::Posted(_)));
+    page.posted(PERPETUAL, funding("0.00001"));
+    assert_eq!(page.money(PERPETUAL, "USDT"), "59.994000 margin, 0.006000 borrowed");
+}
+
+#[test]
+fn unpaid_funding_that_is_skipped_for_want_of_a_rate_leaves_its_margin_in_no_position() {
+    let mut page = Page::new();
+    margined(&mut page);
+    page.posted(
+        PERPETUAL,
+        json!({ "type": "credit.changed", "currency": "USD", "limit": "500", "enabled": true }),
+    );
+    // 300 are due: beyond the margin of 60 they would be borrowed on the card.
+    page.posted(PERPETUAL, funding("0.5"));
+    assert_eq!(page.next(), Done::Poisoned);
+    let side = page.world.side(&account(PERPETUAL));
+    assert_eq!(side.model.positions()["BTC-USDT"].margin, "0.000000");
+    assert_eq!(page.money(PERPETUAL, "USDT"), "60.000000 margin");
+    page.posted(PERPETUAL, fill("BTC-USDT", "sell 0.01 60000", "USDT"));
+    assert_eq!(page.money(PERPETUAL, "USDT"), "60.000000 margin");
+    let closed = json!({ "type": "account.closed" });
+    assert_eq!(page.rejected(PERPETUAL, closed), "account_not_empty");
 }

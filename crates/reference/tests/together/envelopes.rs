@@ -29,13 +29,18 @@ pub(crate) fn envelope(account: &Account, message: Message) -> Message {
     Message { deduplication_id: request_id.clone(), request_id, content, ..message }
 }
 
-/// The fill that closes a position, at a price where much is gained or lost.
-pub(crate) fn closing(position: &Position, product: &str) -> Value {
-    let settled_in = match (position.symbol.as_str(), product) {
+/// The currency of a contract's money.
+pub(crate) fn settled_in(symbol: &str, product: &str) -> &'static str {
+    match (symbol, product) {
         ("BTC-USD", _) => "BTC",
         (_, "cfd") => "USD",
         _ => "USDT",
-    };
+    }
+}
+
+/// The fill that closes a position, at a price where much is gained or lost.
+pub(crate) fn closing(position: &Position, product: &str) -> Value {
+    let settled_in = settled_in(&position.symbol, product);
     let price = if product == "cfd" { "123.456789" } else { "12345.678901" };
     let currencies: &[&str] = if product == "cfd" {
         &["HKD", "USD", "USDT"]

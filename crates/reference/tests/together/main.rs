@@ -16,7 +16,10 @@ mod side;
 mod tally;
 mod world;
 
-use cap_reference::script::{Script, Shape};
+use std::collections::BTreeSet;
+
+use cap_domain::event::EventKind;
+use cap_reference::script::{KINDS, Script, Shape};
 use tally::Tally;
 use world::World;
 
@@ -66,6 +69,13 @@ fn go_through(seeds: impl Iterator<Item = u64>, shape: &Shape) -> Tally {
     }
     println!("{tally:#?}");
     tally
+}
+
+#[test]
+fn scripts_know_every_event_that_upstream_may_send() {
+    let all = EventKind::ALL.iter().filter(|kind| !kind.is_from_cap());
+    let names: BTreeSet<&str> = all.map(|kind| kind.name()).collect();
+    assert_eq!(names, KINDS.into());
 }
 
 #[test]

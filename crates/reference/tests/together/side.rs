@@ -6,11 +6,13 @@ use std::sync::Arc;
 use cap_domain::configuration::Configuration;
 use cap_domain::lane::{LaneStatus, Stage as DomainStage};
 use cap_domain::position::{COST_DECIMALS, HedgeSide};
-use cap_reference::model::Model;
+use cap_domain::time::Timestamp;
+use cap_reference::model::{Done, Errand, Model, Taken};
 use cap_reference::script::{Account, Stage};
 use serde_json::{Value, json};
 
 use crate::common::story::{LaneOf, Sent, Story, Told};
+use crate::envelopes::settled_in;
 use crate::ledger::{Ledger, units};
 
 /// One account.
@@ -19,6 +21,9 @@ pub(crate) struct Side {
     pub(crate) story: Story,
     pub(crate) model: Model,
     pub(crate) ledger: Ledger,
+    /// By currency, the margin that positions let go of for what was skipped at account: it is there for
+    /// good.
+    pub(crate) stranded: BTreeMap<String, i128>,
 }
 
 impl Side {
@@ -28,7 +33,14 @@ impl Side {
             story: Story::account_under(&account.key(), Arc::clone(configuration)),
             model: Model::new(account),
             ledger: Ledger::default(),
+            stranded: BTreeMap::new(),
         }
+    }
+
+    /// So many seconds pass.
+    pub(crate) fn pass(&mut self, secs: u32) {
+        self.story.now = self.story.now.plus_seconds(secs.into());
+        self.model.pass(secs);
     }
 
     /// What the stages say of a message, with the requests they say it of, and the stage it suspends.
@@ -40,12 +52,36 @@ impl Side {
         skip(&mut story.clearing);
         skip(&mut story.position);
         skip(&mut story.account);
-        story.now = story.now.plus_seconds(1);
+        // So little that all of a script is within a second, but for what it says it waits.
+        story.now = Timestamp::from_millis(story.now.millis() + 1);
         let read = |told: &Told| {
             let mut said: Value = serde_json::from_str(&told.body).unwrap();
             (told.request_id().to_owned(), said["outcome"].take())
         };
         (told.iter().map(read).collect(), suspended)
+    }
+
+    /// What the model says of what CAP sent itself.
+    pub(crate) fn run(&mut self, errand: &Errand) -> Taken<Done> {
+        let before = self.margin_of_positions();
+        let taken = self.model.run(errand);
+        if taken.expected == Done::Poisoned {
+            let after = self.margin_of_positions();
+            for (currency, units) in before {
+                let let_go = units - after.get(&currency).copied().unwrap_or_default();
+                *self.stranded.entry(currency).or_default() += let_go;
+            }
+        }
+        taken
+    }
+
+    fn margin_of_positions(&self) -> BTreeMap<String, i128> {
+        let mut margin: BTreeMap<String, i128> = BTreeMap::new();
+        for position in self.model.positions().values() {
+            let currency = settled_in(&position.symbol, &self.account.product);
+            *margin.entry(currency.to_owned()).or_default() += units(&position.margin);
+        }
+        margin
     }
 
     /// Balances, positions and legs are the model's and each other's; `margin` is what is posted and in
@@ -58,7 +94,9 @@ impl Side {
             self.story.account.lane.seq,
         ];
         assert_eq!(Stage::ALL.map(|stage| self.model.seq(stage)), seqs, "{place}");
-        for (currency, units) in self.check_positions(place) {
+        for (currency, units) in
+            self.check_positions(place).into_iter().chain(self.stranded.clone())
+        {
             *margin.entry(currency).or_default() += units;
         }
         let (ours, theirs) = (self.model.balances(), &self.story.account.state.balances);

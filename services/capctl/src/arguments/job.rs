@@ -28,7 +28,8 @@ pub enum JobCommand {
     /// The file is CSV; its first line is company,product,customer_group,account,currency. Balances
     /// are read in the account stage's database when a line is sent. What moves between then and
     /// the adjustment is not seen: stop the accounts first if they trade. What has become less is
-    /// refused, what has become more stays.
+    /// refused, what has become more stays. Available is taken of products that draw an adjustment
+    /// from it alone.
     Zero {
         /// What every job has.
         #[command(flatten)]

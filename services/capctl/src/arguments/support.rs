@@ -42,6 +42,9 @@ pub struct SkipArguments {
     /// The stage of the lane; if left out, the only one that is not active.
     #[arg(long)]
     pub stage: Option<StageName>,
+    /// Give up also what CAP sent itself and nothing sends again: its account may never close.
+    #[arg(long)]
+    pub abandon: bool,
     /// Ask nothing.
     #[arg(long)]
     pub yes: bool,
@@ -134,6 +137,7 @@ mod tests {
         let line = ["parked", "skip", "A-1", "3", "--reason", "sent twice by the desk"];
         let Ok(Command::Parked(ParkedCommand::Skip(skip))) = read(&line) else { panic!("is read") };
         assert_eq!((skip.parked_seq, &*skip.reason), (3, "sent twice by the desk"));
+        assert!(!(skip.abandon || skip.yes));
         let told = read(&["repair", "A-1", "--currency", "USDT", "--amount", "1"]).unwrap_err();
         assert!(told.contains("--reason <REASON>"), "{told}");
     }

@@ -30,8 +30,8 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(10);
 /// What skipping a fill at account leaves behind.
 const APART: &str = "position has applied this fill already: skipped, position and money are apart, and `verify` will say so; rather repair what keeps it from being posted, and redrive";
 
-/// What skipping leaves behind that CAP sent itself.
-const ON_ITS_WAY: &str = "CAP sent this to itself: skipped, money stays in transit or in margin that no position has, or funding stays unpaid, or a transfer is kept under way for ever, and `verify` will say so; rather repair what keeps it from being applied, and redrive";
+/// What to do instead of giving up what CAP sent itself.
+const RATHER: &str = "rather mend what keeps it from being applied (`capctl repair`, or a configuration), and redrive";
 
 #[derive(Debug, Serialize)]
 struct Skipped {
@@ -44,27 +44,33 @@ struct Skipped {
     status: LaneStatus,
     /// How many wait still.
     waiting: u64,
-    warning: Option<&'static str>,
+    warning: Option<String>,
 }
 
 pub(super) async fn skip(arguments: &SkipArguments, by: &str) -> anyhow::Result<Answer> {
-    let SkipArguments { parked_seq, reason, stage, yes, .. } = arguments;
+    let SkipArguments { parked_seq, reason, stage, abandon, yes, .. } = arguments;
     ensure!(!reason.trim().is_empty(), "--reason is empty: say why, for the audit log");
     let stages = of_stages(*stage)?;
     let account = find_account(stages.iter().map(|(_, pool)| pool), &arguments.account).await?;
     let (stage, pool) = only_suspended(&account, stages).await?;
     let skipped = parked(&pool, &account, *parked_seq).await?.message;
-    let is_fill = is_fill_of_a_position(stage, &account, &skipped);
-    let is_from_cap = || {
-        kind(stage, &account, &skipped).is_some_and(|kind| EventKind::is_from_cap_by_name(&kind))
-    };
-    let warning = if is_fill { Some(APART) } else { is_from_cap().then_some(ON_ITS_WAY) };
-    consent::ask(&question(&account, stage, &skipped, warning), *yes)?;
+    let left = left_behind(stage, &account, &skipped);
+    if let Some(left) = left.as_ref().filter(|left| left.asks_for_abandon && !*abandon) {
+        bail!(
+            "{account} at {stage}: number {parked_seq} was not skipped: {}; --abandon skips it all the same",
+            left.warning
+        );
+    }
+    let warning = left.map(|left| left.warning);
+    consent::ask(&question(&account, stage, &skipped, warning.as_deref()), *yes)?;
 
     let entry = Entry {
         at: system_time(),
         operator: by.to_owned(),
-        command: format!("parked skip {account} {parked_seq} --stage {stage}"),
+        command: format!(
+            "parked skip {account} {parked_seq} --stage {stage}{}",
+            if *abandon { " --abandon" } else { "" }
+        ),
         account: Some(account.clone()),
         reason: Some(reason.clone()),
         result: format!("skipped request {}", skipped.request_id),
@@ -133,6 +139,64 @@ async fn skip_next(
     bail!("the lane of {account} moved each time it was to be skipped: try again")
 }
 
+/// What skipping a message leaves behind.
+struct LeftBehind {
+    /// A sentence for whoever decides.
+    warning: String,
+    /// Whether that has to be said to be wanted.
+    asks_for_abandon: bool,
+}
+
+/// What skipping it leaves behind; none if that is no more than the message itself.
+fn left_behind(
+    stage: StageName,
+    account: &AccountKey,
+    parked: &ParkedMessage,
+) -> Option<LeftBehind> {
+    if is_fill_of_a_position(stage, account, parked) {
+        return Some(LeftBehind { warning: APART.to_owned(), asks_for_abandon: false });
+    }
+    let kind: EventKind = kind(stage, account, parked)?.parse().ok()?;
+    let unfinished = unfinished(kind)?;
+    Some(match stage {
+        // Clearing has not taken its id: it is still taken if it comes again as it is.
+        StageName::Clearing => LeftBehind {
+            warning: format!(
+                "CAP sent this {kind} to itself: skipped, {unfinished} until its body is published again as it is, and `verify` will say so; {RATHER}"
+            ),
+            asks_for_abandon: false,
+        },
+        StageName::Position | StageName::Account => LeftBehind {
+            warning: format!(
+                "CAP sent this {kind} to itself, and nothing sends it again: skipped, {unfinished}, and `verify` will say so; {RATHER}"
+            ),
+            asks_for_abandon: true,
+        },
+    })
+}
+
+/// What stays unfinished without an event of CAP's own.
+const fn unfinished(kind: EventKind) -> Option<&'static str> {
+    match kind {
+        EventKind::TransferArrived => {
+            Some("its money stays in transit and the account that sent it cannot be closed")
+        }
+        EventKind::TransferReturned => {
+            Some("its money stays in transit and the account cannot be closed")
+        }
+        EventKind::TransferLanded => {
+            Some("the transfer stays under way and the account cannot be closed")
+        }
+        EventKind::MarginPosted => Some(
+            "its money stays in a margin that no position has and the account cannot be closed",
+        ),
+        EventKind::FundingUnpaid => {
+            Some("the funding stays unpaid and the account cannot be closed")
+        }
+        _ => None,
+    }
+}
+
 /// Whether it is a fill that position has applied before account could not.
 fn is_fill_of_a_position(stage: StageName, account: &AccountKey, parked: &ParkedMessage) -> bool {
     let is_fill = |content: &Content<cap_domain::lane::Item>| match content {
@@ -191,9 +255,50 @@ impl fmt::Display for Skipped {
         let Self { account, stage, parked_seq, request_id, status, waiting, .. } = self;
         writeln!(f, "{account} · {stage} · number {parked_seq}, request {request_id}, skipped")?;
         writeln!(f, "the lane is {status}, {waiting} wait")?;
-        match self.warning {
+        match &self.warning {
             Some(warning) => writeln!(f, "WARNING: {warning}"),
             None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cap_domain::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whatever_cap_sends_itself_says_what_stays_unfinished_without_it() {
+        for kind in EventKind::ALL {
+            assert_eq!(unfinished(*kind).is_some(), kind.is_from_cap(), "{kind}");
+        }
+    }
+
+    #[test]
+    fn at_clearing_it_may_be_skipped_because_it_may_come_again() {
+        let account: AccountKey = "acme_spot_retail_A-1".parse().unwrap();
+        for kind in EventKind::ALL {
+            let header = json!({
+                "version": 1, "request_id": "r-1", "initiated_at": "2026-11-21T10:00:00.123Z",
+                "company": "acme", "product": "spot", "customer_group": "retail", "account": "A-1",
+            });
+            let parked = ParkedMessage {
+                parked_seq: 1,
+                request_id: RequestId::new("r-1").unwrap(),
+                source_id: "m-1".to_owned(),
+                body: json!({ "header": header, "event": { "type": kind } }).to_string(),
+                sent_at: Timestamp::from_millis(0),
+                parked_at: Timestamp::from_millis(0),
+                error: "the database refused it".to_owned(),
+                taken_by: None,
+            };
+            let left = left_behind(StageName::Clearing, &account, &parked);
+            assert_eq!(left.is_some(), kind.is_from_cap(), "{kind}");
+            assert!(left.is_none_or(|left| {
+                !left.asks_for_abandon && left.warning.contains("published again as it is")
+            }));
         }
     }
 }

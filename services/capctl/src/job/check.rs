@@ -208,26 +208,25 @@ mod tests {
     use cap_domain::configuration::Configuration;
     use cap_domain::routing::{QueueName, Routes};
 
-    use super::super::{JobId, Total};
+    use super::super::{JobId, Total, ZeroOf};
     use super::*;
 
     const HEADER: &str = "company,product,customer_group,account,currency,holding,entry\n";
 
     async fn checked(text: &str) -> Checked {
+        let ratio = "0.24".parse().unwrap();
+        checked_as(&Kind::Action { ratio, reason: "dividend".to_owned() }, text).await
+    }
+
+    async fn checked_as(kind: &Kind, text: &str) -> Checked {
         let shipped = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../config");
         let document = read_configuration(&shipped).unwrap();
         let configuration = Configuration::check(1, document).unwrap();
         let clearing = Channel::Stage(StageName::Clearing);
         let routes = Routes::new([QueueName::new(clearing, "acme_spot".parse().unwrap())]);
         let id: JobId = "q3".parse().unwrap();
-        let kind = Kind::Action { ratio: "0.24".parse().unwrap(), reason: "dividend".to_owned() };
-        let job = Job {
-            id: &id,
-            kind: &kind,
-            configuration: &configuration,
-            routes: &routes,
-            accounts: None,
-        };
+        let job =
+            Job { id: &id, kind, configuration: &configuration, routes: &routes, accounts: None };
         let path = std::env::temp_dir().join(format!("capctl-check-{}", uuid::Uuid::new_v4()));
         std::fs::write(&path, text).unwrap();
         let mut told = Vec::new();
@@ -288,5 +287,21 @@ mod tests {
                 more => panic!("{more:?}"),
             }
         }
+    }
+
+    #[tokio::test]
+    async fn available_is_zeroed_only_where_what_is_taken_is_drawn_from_it_alone() {
+        let text = "company,product,customer_group,account,currency\n\
+            acme,cfd,retail,J-1,USD\nacme,spot,retail,J-1,USD\n";
+        let told = async |of: ZeroOf| {
+            let kind = Kind::Zero { of, reason: "dust".to_owned() };
+            let bad = checked_as(&kind, text).await.bad_lines.into_iter();
+            bad.map(|bad| format!("{} {}: {}", bad.line, bad.field, bad.reason)).collect::<Vec<_>>()
+        };
+        let never_opened = "3 account: acme_spot_retail_J-1 was never opened";
+        let draws = "2 product: cfd draws what is taken from bonus, then cash, then available, so available alone cannot be brought to zero: state the amount with `capctl job adjust`";
+        assert_eq!(told(ZeroOf::Available).await, [draws, never_opened]);
+        let queue = "2 company: no queue of clearing takes messages of acme_cfd_retail_J-1";
+        assert_eq!(told(ZeroOf::Borrowed).await, [queue, never_opened], "what is owed is given");
     }
 }

@@ -1,9 +1,13 @@
 //! A line as it is read, before it is known what it comes to.
 
 use cap_domain::account::{AccountState, AccountStatus};
+use cap_domain::event::EventKind;
 use cap_domain::ids::{AccountKey, AccountName, Company, CustomerGroup, Product};
 use cap_domain::money::exact::{Exact, Rounding, parse_decimal};
 use cap_domain::money::{Currency, Money};
+use cap_domain::plan::AmountName;
+use cap_domain::rulebook::{Rule, Rulebook};
+use cap_domain::subject::Subject;
 
 use super::file::Record;
 use super::{Adjustment, BadLine, Job, Kind, LineKey, ZeroOf, is_word, line_key, request_id};
@@ -42,8 +46,11 @@ impl Draft {
             &read.field("account", AccountName::new)?,
         );
         let (_, product, ..) = account.parts();
-        if job.configuration.rulebook(&product).is_none() {
-            return Err(bad("product", format!("there is no product {product}")));
+        let rulebook = job.configuration.rulebook(&product);
+        let rulebook =
+            rulebook.ok_or_else(|| bad("product", format!("there is no product {product}")))?;
+        if let Kind::Zero { of: ZeroOf::Available, .. } = job.kind {
+            takes_from_available(rulebook).map_err(|reason| bad("product", reason))?;
         }
         let code = read.field("currency", str::parse)?;
         let currency = job.configuration.currency(code);
@@ -114,6 +121,21 @@ impl Draft {
         checked.map_err(|(field, reason)| bad(&field, reason))?;
         Ok(Some(adjustment))
     }
+}
+
+/// Whether what an adjustment of the product takes is drawn from available alone. Else other subjects
+/// would give as well, or instead, and available would keep what was to be taken.
+fn takes_from_available(rulebook: &Rulebook) -> Result<(), String> {
+    let Some(Rule::Legs(legs)) = rulebook.rule(EventKind::AdjustmentPosted) else { return Ok(()) };
+    let taken = legs.iter().find(|leg| leg.amount == AmountName::Debit);
+    let drawn = match taken.map(|leg| leg.from.subjects()) {
+        None | Some([Subject::Available]) => return Ok(()),
+        Some(drawn) => drawn.iter().map(Subject::to_string).collect::<Vec<_>>().join(", then "),
+    };
+    Err(format!(
+        "{} draws what is taken from {drawn}, so available alone cannot be brought to zero: state the amount with `capctl job adjust`",
+        rulebook.product
+    ))
 }
 
 /// What has to be given to bring the balance to zero, or, below zero, taken.

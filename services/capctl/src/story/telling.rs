@@ -4,6 +4,7 @@ use std::fmt;
 
 use cap_domain::account::{AccountRuling, Balance, CancelledWithdrawal, Leg};
 use cap_domain::clearing::ClearingRuling;
+use cap_domain::event::EventKind;
 use cap_domain::outcome::{Outcome, OutcomeStatus};
 use cap_domain::plan::{PlannedAmount, PlannedLeg};
 use cap_domain::position::{PositionChange, PositionRuling, PositionSide};
@@ -11,7 +12,7 @@ use cap_domain::refusal::Refusal;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Chapter, Figure, Followed, Story, by_position};
+use super::{Cause, Chapter, EventTold, Figure, Followed, Hop, Story, by_position};
 use crate::table::{Align, shortened};
 
 /// The most characters of one field of an event.
@@ -22,15 +23,8 @@ impl fmt::Display for Story {
         let kind = self.event.as_ref().map_or("not journaled yet", |event| event.kind.as_str());
         writeln!(f, "{} · {kind} · {}\n", self.request_id, self.account)?;
         if let Some(event) = &self.event {
-            let age = event.sent_at.millis_since(event.initiated_at);
-            writeln!(f, "made      {}", event.initiated_at)?;
-            writeln!(f, "queued    {}  {age} ms after it was made", event.sent_at)?;
-            for (name, value) in
-                event.fields.as_object().into_iter().flatten().filter(|(name, _)| *name != "type")
-            {
-                let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                writeln!(f, "            {name} {}", shortened(&value, FIELD_CHARS_MAX))?;
-            }
+            self.led_to(f, &event.kind)?;
+            event.fmt(f)?;
         }
         if let Some(chapter) = &self.clearing {
             self.opening(f, "clearing", chapter)?;
@@ -60,21 +54,96 @@ impl fmt::Display for Story {
                 balance_told(f, "had", balance)?;
             }
             posting(f, &chapter.ruling)?;
-            for Followed { account, request_id } in &self.followed_by {
-                writeln!(f, "            followed by {request_id} for {account}")?;
-            }
+        }
+        for followed in &self.followed_by {
+            write!(f, "\n{followed}")?;
         }
         for parked in &self.parked {
-            let now = if parked.waits { "waits" } else { "was resolved" };
+            let now = match (parked.waits, parked.skipped) {
+                (true, _) => "waits",
+                (false, true) => "was skipped",
+                (false, false) => "was redriven",
+            };
             let (stage, number, at) = (parked.stage, parked.parked_seq, parked.parked_at);
             writeln!(f, "\nparked    {at}  at {stage} as message {number}, {now}")?;
             writeln!(f, "            {}", parked.error)?;
         }
-        writeln!(f, "\nending    {}", self.ending)
+        write!(f, "\nending    {}", self.ending)?;
+        match self.followed_by.last() {
+            Some(Followed { kind, ending, .. }) => writeln!(f, "; {kind} {ending}"),
+            None => writeln!(f),
+        }
+    }
+}
+
+impl fmt::Display for EventTold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "made      {}", self.initiated_at)?;
+        let age = self.sent_at.millis_since(self.initiated_at);
+        writeln!(f, "queued    {}  {age} ms after it was made", self.sent_at)?;
+        let fields = self.fields.as_object().into_iter().flatten();
+        for (name, value) in fields.filter(|(name, _)| *name != "type") {
+            writeln!(f, "            {name} {}", shortened(&field(value), FIELD_CHARS_MAX))?;
+        }
+        Ok(())
+    }
+}
+
+/// A field of an event, without the signs of JSON.
+fn field(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| format!("{name} {}", field(value)));
+            fields.collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+impl fmt::Display for Followed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { account, request_id, kind, made_at, queued_at, hops, .. } = self;
+        writeln!(f, "followed  {request_id} · {kind} · {account}")?;
+        writeln!(f, "            made      {made_at}")?;
+        if let Some(queued_at) = queued_at {
+            let age = queued_at.millis_since(*made_at);
+            writeln!(f, "            queued    {queued_at}  {age} ms after it was made")?;
+        }
+        for Hop { stage, seq, decided_at } in hops {
+            write!(f, "            {:<10}{decided_at}", stage.as_str())?;
+            if let Some(queued_at) = queued_at {
+                write!(f, "  {} ms after it was queued", decided_at.millis_since(*queued_at))?;
+            }
+            writeln!(f, ", row {seq}")?;
+        }
+        if let Some(position) = &self.position {
+            changed(f, position)?;
+        }
+        if let Some(ruling) = &self.posting {
+            posting(f, ruling)?;
+        }
+        match &self.posting {
+            // What it was refused for has just been told.
+            Some(AccountRuling::Refused(_)) => Ok(()),
+            _ => writeln!(f, "            {}", self.ending),
+        }
     }
 }
 
 impl Story {
+    /// What a request of CAP's own followed from.
+    fn led_to(&self, f: &mut fmt::Formatter<'_>, kind: &str) -> fmt::Result {
+        if self.causes.is_empty() && EventKind::is_from_cap_by_name(kind) {
+            return writeln!(f, "cause     not found: no lane is seen to have sent it");
+        }
+        self.causes.iter().try_for_each(|cause| {
+            let Cause { account, request_id, kind, seq, decided_at } = cause;
+            writeln!(f, "cause     {request_id} · {kind} · {account}")?;
+            writeln!(f, "            account   {decided_at}, row {seq}")
+        })
+    }
+
     /// The figures that one stage computed, by their names.
     fn figures_of(&self, f: &mut fmt::Formatter<'_>, stage: &str) -> fmt::Result {
         let of_stage = |figure: &&Figure| figure.name.text().starts_with(stage);
