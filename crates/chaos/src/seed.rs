@@ -175,7 +175,7 @@ pub async fn run(
 /// account's messages, and the model knows only one. [`Margins`] are of accounts that have them.
 fn shape() -> Shape {
     let of = Shape::everything();
-    let of = Shape { margin_per_mille: 0, cfd_per_mille: 250, ..of };
+    let of = Shape { margin_per_mille: 0, declared_per_mille: 250, ..of };
     Shape { accounts: 10, messages: 110, poison_per_mille: 45, ..of }
 }
 

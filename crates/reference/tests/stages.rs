@@ -308,8 +308,8 @@ fn losses_that_take_withdrawals() {
 
 #[test]
 fn contracts_for_difference() {
-    compare_scripts_of(&Shape { cfd_per_mille: 1_000, ..Shape::default() });
-    compare_scripts_of(&Shape { cfd_per_mille: 1_000, ..Shape::everything() });
+    compare_scripts_of(&Shape { declared_per_mille: 1_000, ..Shape::default() });
+    compare_scripts_of(&Shape { declared_per_mille: 1_000, ..Shape::everything() });
 }
 
 #[test]

@@ -88,7 +88,7 @@ pub struct Shape {
     /// account's next message until such an event has its outcome, as the model takes it before.
     pub margin_per_mille: u32,
     /// Of accounts: those of contracts for difference, whose free money is divided over subjects.
-    pub cfd_per_mille: u32,
+    pub declared_per_mille: u32,
     /// Of sound messages: transfers to other accounts of the script, to one that is nobody's or of a
     /// product that is not there. Above 0 the script's [`Step`]s say when each arrives, and lands or
     /// comes back.
@@ -124,7 +124,7 @@ impl Default for Shape {
             card_per_mille: 0,
             losses_per_mille: 0,
             margin_per_mille: 0,
-            cfd_per_mille: 0,
+            declared_per_mille: 0,
             transfers_per_mille: 0,
             late_per_mille: 0,
             contradictions_per_mille: 0,
@@ -155,7 +155,7 @@ impl Shape {
     /// that passes.
     pub fn together() -> Self {
         Self {
-            cfd_per_mille: 350,
+            declared_per_mille: 350,
             transfers_per_mille: 200,
             late_per_mille: 700,
             waits_per_mille: 20,
@@ -203,7 +203,7 @@ impl Script {
         let prefix = format!("{tag}-{seed:x}");
         let nth = |index| {
             let account = Account::nth(index, &prefix);
-            if share(&mut dice, shape.cfd_per_mille) { account.cfd() } else { account }
+            if share(&mut dice, shape.declared_per_mille) { account.cfd() } else { account }
         };
         let accounts: Rc<[Account]> = (0..shape.accounts).map(nth).collect();
         let mut authors: Vec<Author> = (0..shape.accounts)

@@ -45,7 +45,6 @@ async fn ended(world: &World, request_id: &str, account: &str) -> Value {
 /// of a line, the words that matter.
 async fn tells(tool: &Tool, request_id: &str, account: &str, lines: &[&str]) {
     let story = tool.text(&format!("trace {request_id} --account {account}")).await;
-    std::fs::write(format!("/tmp/w/helper-story-{}", request_id.split(":").next().unwrap()), &story).unwrap();
     let mut rest = story.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     for expected in lines {
         assert!(

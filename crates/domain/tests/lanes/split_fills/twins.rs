@@ -289,6 +289,12 @@ impl<'a> Twins<'a> {
         [&self.whole, &self.parts].map(|account| account.purse(code))
     }
 
+    /// What both paid to a contra subject, the whole first.
+    pub(super) fn paid_to(&self, subject: &str) -> [i128; 2] {
+        let key = (subject.to_owned(), self.market.currency.parse().unwrap());
+        [&self.whole, &self.parts].map(|account| account.books.get(&key).copied().unwrap_or(0))
+    }
+
     fn compare_money(&self, fill: &Fill) {
         let [whole, parts] = self.purses(self.market.currency);
         let Apart { margin, won, .. } = self.apart;
