@@ -2,6 +2,7 @@
 //! sentence that names the document, the place and the reason.
 
 use std::collections::BTreeSet;
+use std::slice::from_ref;
 
 use cap_domain::event::{EventClass, EventKind};
 use serde_json::{Value, json};
@@ -161,7 +162,7 @@ impl ShippedLeg<'_> {
         let nonsense = json!("event.nonsense");
         let mut broken = vec![
             self.changed("amount", nonsense, ".amount", "is not an amount of"),
-            self.with(&[shipped.clone()], &[shipped.clone()], None, "is moved by 2 legs"),
+            self.with(from_ref(&shipped), from_ref(&shipped), None, "is moved by 2 legs"),
         ];
         // The one figure that a rulebook may leave out: it is forced then.
         if shipped["amount"] != "position.isolated_funding_paid" {
