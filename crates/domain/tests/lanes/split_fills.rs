@@ -228,3 +228,13 @@ fn a_flip_whose_fee_has_no_half_pays_all_of_it_at_once_and_in_parts() {
     twins.take(&Fill { fee: 3, ..equal_parts(false, 2, 1, 0, "100") });
     assert_eq!(twins.paid_to("house:fees"), [3, 3]);
 }
+
+#[test]
+fn what_is_less_than_a_unit_of_cost_is_not_released_in_parts_either() {
+    // A hundred units of quantity cost ten of 10^-12: a part of one releases a tenth, five a half.
+    let mut twins = Twins::new(&LINEAR, 0, true);
+    twins.take(&equal_parts(true, 1, 100, 7, "0.000001"));
+    twins.take(&equal_parts(false, 5, 1, 7, "0.000001"));
+    assert_eq!(twins.apart.cost, 0);
+    twins.take(&equal_parts(false, 5, 19, 7, "0.000001"));
+}
