@@ -154,10 +154,11 @@ impl Plain {
         assert!((exact - self.realised).abs() <= half_units, "{exact} {}", self.realised);
     }
 
-    fn is_that_of(&self, story: &Story, key: &str) {
+    fn is_that_of(&self, story: &Story, key: &str, margin_mode: &str) {
         let key: PositionKey = key.parse().unwrap();
         let held = &story.position.state.positions;
         let position = held.get(&key).unwrap_or_else(|| panic!("no {key} in {:?}", held.keys()));
+        assert_eq!(position.margin_mode.as_str(), margin_mode, "{key}");
         assert_eq!(position.quantity, self.quantity, "{key} quantity");
         assert_eq!(decimal(&position.margin.amount()), self.margin, "{key} margin");
         assert_eq!(decimal(&position.realised_profit.amount()), self.realised, "{key} realised");
@@ -201,7 +202,7 @@ fn as_a_cross_perpetual_the_tape_leaves_its_profit_fees_and_margin() {
         fees += fee(&trade);
         story.posted(&fill(&trade, &terms));
     }
-    plain.is_that_of(&story, "BTC-USDT");
+    plain.is_that_of(&story, "BTC-USDT", "cross");
     assert_eq!(paid_to(&story, "house:fees"), fees);
     assert_eq!(worth(&story, "USDT"), decimal("5000000") + plain.realised - fees);
     let margin = story.account.state.balances[&"USDT".parse().unwrap()].margin;
@@ -236,8 +237,8 @@ fn as_an_isolated_hedge_the_tape_leaves_both_sides_their_profit_fees_and_margin(
             }),
         ));
     }
-    long.is_that_of(&story, "BTC-USDT:long");
-    short.is_that_of(&story, "BTC-USDT:short");
+    long.is_that_of(&story, "BTC-USDT:long", "isolated");
+    short.is_that_of(&story, "BTC-USDT:short", "isolated");
     assert!(long.fills > 100 && short.fills > 100, "both sides were traded");
     let realised = long.realised + short.realised;
     assert_eq!(worth(&story, "USDT"), decimal("5000000") + realised - fees);
