@@ -48,22 +48,8 @@ pub struct Measured {
     pub service_cpu_micros: Option<u32>,
 }
 
-/// What was measured: `cargo xtask bench pipeline` on two cores (AMD EPYC), with everything on that one
-/// machine (`docs/BENCHMARKS.md`). Requests are told there to the nearest tenth.
-pub const MEASURED: &[Measured] = &[
-    Measured {
-        product: ProductPath::Spot,
-        events_per_second: 1_652,
-        sqs_requests_thousandths: Some(900),
-        service_cpu_micros: Some(242),
-    },
-    Measured {
-        product: ProductPath::Perpetual,
-        events_per_second: 1_182,
-        sqs_requests_thousandths: Some(1_200),
-        service_cpu_micros: Some(255),
-    },
-];
+/// What was measured; nothing yet.
+pub const MEASURED: &[Measured] = &[];
 
 /// The measured row for a rate: the one nearest below it. Calls carry more and batches share more as
 /// the rate goes up, so what holds below it is not too little.
