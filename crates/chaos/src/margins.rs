@@ -46,30 +46,22 @@ struct Market {
     closes: bool,
 }
 
+const LINEAR: Market = Market {
+    group: ["acme", "perpetual", "retail"],
+    symbol: "BTC-USDT",
+    price: "20000",
+    lot: (1, 3),
+    currency: "USDT",
+    worth: 20_000_000,
+    decimals: 6,
+    hedge: false,
+    closes: true,
+};
+
 /// A one-way and a hedge account of linear contracts, one of the inverse, one whose money is divided.
 static MARKETS: [Market; 4] = [
-    Market {
-        group: ["acme", "perpetual", "retail"],
-        symbol: "BTC-USDT",
-        price: "20000",
-        lot: (1, 3),
-        currency: "USDT",
-        worth: 20_000_000,
-        decimals: 6,
-        hedge: false,
-        closes: true,
-    },
-    Market {
-        group: ["acme", "perpetual", "vip"],
-        symbol: "BTC-USDT",
-        price: "20000",
-        lot: (1, 3),
-        currency: "USDT",
-        worth: 20_000_000,
-        decimals: 6,
-        hedge: true,
-        closes: false,
-    },
+    LINEAR,
+    Market { group: ["acme", "perpetual", "vip"], hedge: true, closes: false, ..LINEAR },
     Market {
         group: ["zenith", "perpetual", "retail"],
         symbol: "BTC-USD",
