@@ -10,6 +10,7 @@ use cap_domain::configuration::Configuration;
 use cap_domain::lane::{Stage, StageName};
 use cap_local::postgres::PostgresCluster;
 use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
 
 use crate::machine::{Machine, cpu_secs_of_family};
 
@@ -129,6 +130,14 @@ impl Arena {
     pub async fn settle(&self) -> anyhow::Result<()> {
         sqlx::raw_sql("checkpoint").execute(&self.pool("postgres")?).await?;
         Ok(())
+    }
+
+    /// One connection to the database of `pool` without a stage's bounds: for what makes or counts whole
+    /// tables.
+    pub(crate) fn unhurried(pool: &PgPool) -> PgPool {
+        let settings = [("statement_timeout", "0"), ("enable_seqscan", "on")];
+        let options = pool.connect_options().as_ref().clone().options(settings);
+        PgPoolOptions::new().max_connections(1).connect_lazy_with(options)
     }
 
     fn pool(&self, database: &str) -> anyhow::Result<PgPool> {

@@ -101,8 +101,10 @@ impl<S: RawState> RawBatch<S> {
         let Lanes { accounts, seqs, heads, upstream_seqs } = &self.lanes;
         sqlx::query(
             "update lane set seq = moved.seq, head = moved.head, upstream_seq = moved.upstream_seq
-             from unnest($1::text[], $2::bigint[], $3::bytea[], $4::bigint[])
-                as moved (account_id, seq, head, upstream_seq)
+             from (
+                select unnest($1::text[]) as account_id, unnest($2::bigint[]) as seq, unnest($3::bytea[]) as head,
+                    unnest($4::bigint[]) as upstream_seq
+             ) as moved
              where lane.account_id = moved.account_id",
         )
         .bind(accounts)
@@ -117,11 +119,11 @@ impl<S: RawState> RawBatch<S> {
                 account_id, seq, request_id, fingerprint, source_id, upstream_seq, kind,
                 sent_at, decided_at, rules_version, configuration, input, result, hash
              )
-             select * from unnest(
-                $1::text[], $2::bigint[], $3::text[], $4::bytea[], $5::text[], $6::bigint[], $7::text[],
-                $8::timestamptz[], $9::timestamptz[], $10::smallint[], $11::bigint[], $12::text[], $13::text[],
-                $14::bytea[]
-             )",
+             select
+                unnest($1::text[]), unnest($2::bigint[]), unnest($3::text[]), unnest($4::bytea[]),
+                unnest($5::text[]), unnest($6::bigint[]), unnest($7::text[]), unnest($8::timestamptz[]),
+                unnest($9::timestamptz[]), unnest($10::smallint[]), unnest($11::bigint[]), unnest($12::text[]),
+                unnest($13::text[]), unnest($14::bytea[])",
         )
         .bind(&rows.accounts)
         .bind(&rows.seqs)
@@ -215,8 +217,12 @@ impl RawState for Accounts {
         sqlx::query(
             "update balance set available = moved.available, frozen = moved.frozen, margin = moved.margin,
                 withdrawing = moved.withdrawing, borrowed = moved.borrowed
-             from unnest($1::text[], $2::text[], $3::numeric[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[])
-                as moved (account_id, currency, available, frozen, margin, withdrawing, borrowed)
+             from (
+                select unnest($1::text[]) as account_id, unnest($2::text[]) as currency,
+                    unnest($3::numeric[]) as available, unnest($4::numeric[]) as frozen,
+                    unnest($5::numeric[]) as margin, unnest($6::numeric[]) as withdrawing,
+                    unnest($7::numeric[]) as borrowed
+             ) as moved
              where balance.account_id = moved.account_id and balance.currency = moved.currency",
         )
         .bind(&columns.accounts)
@@ -292,10 +298,10 @@ impl RawState for Positions {
                 account_id, symbol, currency, decimals, quantity, cost, margin, leverage, realised_profit,
                 closed_at, margin_mode, contract
              )
-             select * from unnest(
-                $1::text[], $2::text[], $3::text[], $4::smallint[], $5::numeric[], $6::numeric[], $7::numeric[],
-                $8::numeric[], $9::numeric[], $10::timestamptz[], $11::text[], $12::text[]
-             )
+             select
+                unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::smallint[]),
+                unnest($5::numeric[]), unnest($6::numeric[]), unnest($7::numeric[]), unnest($8::numeric[]),
+                unnest($9::numeric[]), unnest($10::timestamptz[]), unnest($11::text[]), unnest($12::text[])
              on conflict (account_id, symbol) do update
              set quantity = excluded.quantity, cost = excluded.cost, margin = excluded.margin,
                 leverage = excluded.leverage, realised_profit = excluded.realised_profit,

@@ -12,6 +12,7 @@ use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::arena::Arena;
 use crate::feed::Feed;
 use crate::ledger::QueueMessage;
 
@@ -23,6 +24,7 @@ pub(crate) struct FedStage {
     feed: Arc<Feed>,
     scope: Scope,
     pool: PgPool,
+    counting: PgPool,
     stop: CancellationToken,
     running: JoinHandle<()>,
     journaled: i64,
@@ -53,7 +55,8 @@ impl FedStage {
         };
         let stop = CancellationToken::new();
         let running = tokio::spawn(pipeline.run(stop.clone()));
-        Ok(Self { feed, scope, pool, stop, running, journaled: 0 })
+        let counting = Arena::unhurried(&pool);
+        Ok(Self { feed, scope, pool, counting, stop, running, journaled: 0 })
     }
 
     /// Feeds `messages` and waits until all are journaled, sent on and deleted. How long it took.
@@ -91,9 +94,13 @@ impl FedStage {
         Ok(())
     }
 
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     async fn journaled_now(&self) -> anyhow::Result<i64> {
         let journaled = sqlx::query_scalar("select sum(seq)::bigint from lane");
-        Ok(journaled.fetch_one(&self.pool).await?)
+        Ok(journaled.fetch_one(&self.counting).await?)
     }
 
     /// Ends the stage, and gives its database back.
@@ -103,6 +110,7 @@ impl FedStage {
     pub(crate) async fn stop(self) -> anyhow::Result<PgPool> {
         self.stop.cancel();
         self.running.await?;
+        self.counting.close().await;
         Ok(self.pool)
     }
 }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::ids::{AccountKey, AccountName, Company, CustomerGroup, Product, RequestId};
-use crate::json::unambiguous_value;
+use crate::json::{read_text, unambiguous_value};
 use crate::time::Timestamp;
 
 /// The version of the contract this build speaks.
@@ -79,22 +79,27 @@ impl TraceParent {
     }
 }
 
+fn is_trace_context(text: &str) -> bool {
+    let hex = |part: &str, length: usize| {
+        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let mut parts = text.split('-');
+    let four = [parts.next(), parts.next(), parts.next(), parts.next()];
+    let ([Some("00"), Some(trace), Some(parent), Some(flags)], None) = (four, parts.next()) else {
+        return false;
+    };
+    hex(trace, 32) && hex(parent, 16) && hex(flags, 2)
+}
+
 impl<'de> Deserialize<'de> for TraceParent {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let parts: Vec<&str> = text.split('-').collect();
-        let hex = |part: &str, length: usize| {
-            part.len() == length
-                && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-        };
-        match parts.as_slice() {
-            ["00", trace, parent, flags] if hex(trace, 32) && hex(parent, 16) && hex(flags, 2) => {
-                Ok(Self(text))
+        read_text(deserializer, |text| {
+            if is_trace_context(text) {
+                Ok(Self(text.to_owned()))
+            } else {
+                Err(format!("traceparent {text:?} is not a W3C trace context of version 00"))
             }
-            _ => Err(serde::de::Error::custom(format!(
-                "traceparent {text:?} is not a W3C trace context of version 00"
-            ))),
-        }
+        })
     }
 }
 
@@ -123,11 +128,10 @@ impl Serialize for Fingerprint {
 
 impl<'de> Deserialize<'de> for Fingerprint {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        let mut fingerprint = [0; 16];
-        hex::decode_to_slice(text.as_bytes(), &mut fingerprint)
-            .map_err(serde::de::Error::custom)?;
-        Ok(Self(fingerprint))
+        read_text(deserializer, |text| {
+            let mut fingerprint = [0; 16];
+            hex::decode_to_slice(text, &mut fingerprint).map(|()| Self(fingerprint))
+        })
     }
 }
 

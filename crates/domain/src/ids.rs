@@ -84,8 +84,7 @@ macro_rules! id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                Self::new(&text).map_err(serde::de::Error::custom)
+                crate::json::read_text(deserializer, Self::new)
             }
         }
     };
@@ -148,7 +147,7 @@ impl AccountKey {
         group: &CustomerGroup,
         account: &AccountName,
     ) -> Self {
-        Self(format!("{company}_{product}_{group}_{account}").into())
+        Self::from_parts([company.as_str(), product.as_str(), group.as_str(), account.as_str()])
     }
 
     /// The key of four texts that are known to be valid ids.
@@ -233,8 +232,7 @@ impl Serialize for AccountKey {
 
 impl<'de> Deserialize<'de> for AccountKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        crate::json::read_text(deserializer, str::parse)
     }
 }
 

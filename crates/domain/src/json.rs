@@ -21,11 +21,39 @@ pub(crate) fn unambiguous_value(text: &str) -> Result<Value, serde_json::Error> 
 /// The same JSON without the two characters that SQS refuses and JSON does not: they can only
 /// stand within texts, where an escape says the same.
 pub(crate) fn for_queues(json: String) -> String {
-    if json.contains(['\u{fffe}', '\u{ffff}']) {
+    /// What the UTF-8 of both begins with; little else does.
+    const FIRST_BYTE: u8 = 0xef;
+    if json.as_bytes().contains(&FIRST_BYTE) && json.contains(['\u{fffe}', '\u{ffff}']) {
         json.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
     } else {
         json
     }
+}
+
+/// For the `Deserialize` of what is written as a text: read where it lies, without a copy of its own.
+pub(crate) fn read_text<'de, D, T, E>(
+    deserializer: D,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    E: fmt::Display,
+{
+    struct Text<F>(F);
+
+    impl<T, E: fmt::Display, F: FnOnce(&str) -> Result<T, E>> Visitor<'_> for Text<F> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+
+        fn visit_str<R: Error>(self, text: &str) -> Result<T, R> {
+            self.0(text).map_err(Error::custom)
+        }
+    }
+
+    deserializer.deserialize_str(Text(read))
 }
 
 fn check_unambiguous(text: &str) -> Result<(), serde_json::Error> {

@@ -1,5 +1,7 @@
 //! What upstream learns of every message (`CONTRACT.md`, Outcomes).
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -11,6 +13,9 @@ use crate::lane::{Body, Echo, Item, Lane, Output, Row, StageName};
 use crate::position::{PositionChange, replay_item};
 use crate::refusal::{Poison, Refusal, RejectionCode};
 use crate::time::Timestamp;
+
+/// Room for what an outcome's deduplication id is made of; longer ids take more.
+const TOLD_BYTES_USUAL: usize = 192;
 
 /// The message on the outcome queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -266,10 +271,12 @@ impl OutcomeMessage {
             .map(for_queues)
             .map_err(|error| Poison::OutOfRange(error.to_string()))?;
         let Outcome { status, stage, replayed, decided_at, cancelled, .. } = &self.outcome;
-        let mut told = format!("{account} {source_id} {stage} {status:?} {replayed} {decided_at}");
+        // Writing to a text cannot fail.
+        let mut told = String::with_capacity(TOLD_BYTES_USUAL);
+        let _ = write!(told, "{account} {source_id} {stage} {status:?} {replayed} {decided_at}");
         // One message may cancel several withdrawals, and not all of them need know their request.
         if let Some(withdrawal) = cancelled {
-            told = format!("{told} {withdrawal}");
+            let _ = write!(told, " {withdrawal}");
         }
         let deduplication_id =
             format!("{}:{}", self.header.request_id, hex::encode(&Sha256::digest(told)[..8]));

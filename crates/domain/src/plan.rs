@@ -130,8 +130,7 @@ impl Serialize for AmountName {
 
 impl<'de> Deserialize<'de> for AmountName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        crate::json::read_text(deserializer, str::parse)
     }
 }
 

@@ -95,15 +95,18 @@ impl Scope {
 
     /// The message group id of `account` in this scope's queue, if the queue takes its messages.
     pub fn message_group_id(&self, account: &AccountKey) -> Option<String> {
-        let (company, product, group, name) = account.parts();
-        match &self.narrowed {
-            _ if company != self.company => None,
-            None => Some(format!("{product}_{group}_{name}")),
-            Some((of, _)) if *of != product => None,
-            Some((_, None)) => Some(format!("{group}_{name}")),
-            Some((_, Some(of))) if *of == group => Some(name.to_string()),
-            Some(_) => None,
+        /// What follows `id`: no id has an underscore, so it is a whole one.
+        fn within<'a>(text: &'a str, id: &str) -> Option<&'a str> {
+            text.strip_prefix(id)?.strip_prefix('_')
         }
+        let mut group = within(account.as_str(), self.company.as_str())?;
+        if let Some((product, customer_group)) = &self.narrowed {
+            group = within(group, product.as_str())?;
+            if let Some(customer_group) = customer_group {
+                group = within(group, customer_group.as_str())?;
+            }
+        }
+        Some(group.to_owned())
     }
 }
 

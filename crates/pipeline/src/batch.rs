@@ -90,7 +90,11 @@ pub(crate) fn into_lanes<S: Stage>(messages: &[Arc<InHand>]) -> Vec<LaneWork<S>>
         });
         let lane = &mut lanes[place];
         let first = lane.arrivals.len();
-        lane.arrivals.append(&mut arrivals);
+        if lane.arrivals.is_empty() {
+            lane.arrivals = arrivals;
+        } else {
+            lane.arrivals.append(&mut arrivals);
+        }
         lane.messages.push(LaneMessage {
             in_hand: Arc::clone(in_hand),
             arrivals: first..lane.arrivals.len(),

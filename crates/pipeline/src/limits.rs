@@ -26,7 +26,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             receivers_per_queue: 4,
-            committers: 2,
+            committers: 4,
             batch_messages_max: 500,
             batch_wait: Duration::from_millis(5),
             visibility_secs: 60,

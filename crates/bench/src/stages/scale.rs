@@ -112,20 +112,22 @@ impl Side {
         let mut opened = start()?;
         opened.take(opening).await?;
         opened.stop().await?;
-        sqlx::raw_sql(COPIED).execute(&pool).await?;
+        let making = Arena::unhurried(&pool);
+        sqlx::raw_sql(COPIED).execute(&making).await?;
         let mut first = 1;
         while first <= others {
             let last = others.min(first + COPIES - 1);
             told(&format!("{accounts} accounts: making others, {first} of {others} for each"));
-            copy(&pool, first, last).await?;
+            copy(&making, first, last).await?;
             first = last + 1;
         }
-        sqlx::raw_sql("vacuum analyze").execute(&pool).await?;
+        sqlx::raw_sql("vacuum analyze").execute(&making).await?;
         let size = sqlx::query_as(
             "select (select count(*) from lane), (select count(*) from journal),
                 pg_database_size(current_database())::float8 / 1e9",
         );
-        let size = size.fetch_one(&pool).await?;
+        let size = size.fetch_one(&making).await?;
+        making.close().await;
         let mut fed = start()?;
         fed.count_from_here().await?;
         Ok(Self { database, accounts, traders, clearing, fed, size, rates: Vec::new() })

@@ -18,6 +18,6 @@ pub use margin::margin_under_way;
 pub use posting::{Posted, post};
 pub use stage::{AccountRuling, Accounts};
 pub use state::{
-    AccountState, AccountStatus, CancelledWithdrawal, Credit, Leg, UnderWay, UnpaidFunding,
-    Withdrawal, WithdrawalRequest,
+    AccountState, AccountStatus, Balances, CancelledWithdrawal, Credit, Leg, UnderWay,
+    UnpaidFunding, Withdrawal, WithdrawalRequest,
 };

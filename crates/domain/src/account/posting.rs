@@ -11,7 +11,8 @@
 //! account is being liquidated, then through the card ([`super::exchange`], [`super::credit`]).
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+
+use litemap::{Entry, LiteMap};
 
 use super::balance::Balance;
 use super::state::{AccountState, CancelledWithdrawal, Leg};
@@ -44,7 +45,7 @@ pub(super) struct Posting<'a> {
     pub(super) rates: &'a Rates,
     takes: Takes,
     /// The currencies touched.
-    pub(super) open: BTreeMap<CurrencyCode, Open>,
+    pub(super) open: LiteMap<CurrencyCode, Open>,
     legs: Vec<Leg>,
     cancelled: Vec<CancelledWithdrawal>,
     unpaid: Option<Money>,
@@ -103,7 +104,7 @@ pub(super) fn post_at(
         kind,
         rates,
         takes,
-        open: BTreeMap::new(),
+        open: LiteMap::new_vec(),
         legs: Vec::with_capacity(plan.len() + 1),
         cancelled: Vec::new(),
         unpaid: None,
@@ -260,7 +261,7 @@ impl Posting<'_> {
     fn split(self) -> Result<Posted, MoneyError> {
         let Self { open, mut legs, cancelled, unpaid, .. } = self;
         let mut balances = Vec::with_capacity(open.len());
-        for Open { mut balance, net_before, .. } in open.into_values() {
+        for (_, Open { mut balance, net_before, .. }) in open {
             let net = balance.available;
             balance.available = net.or_zero();
             balance.borrowed = net.negated().or_zero();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use litemap::LiteMap;
 use serde::{Deserialize, Serialize};
 
 use super::balance::Balance;
@@ -9,6 +10,10 @@ use crate::ids::{AccountKey, ExternalId, RequestId, Symbol};
 use crate::money::{CurrencyCode, Money};
 use crate::subject::Subject;
 use crate::time::Timestamp;
+
+/// An account's money by currency, in the order of codes. Almost all accounts have few: a row of them is
+/// copied and freed at a fraction of what a tree's nodes cost, which have room for eleven each.
+pub type Balances = LiteMap<CurrencyCode, Balance>;
 
 /// Whether an account may be posted to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -43,7 +48,7 @@ pub struct AccountState {
     /// under which it does.
     pub unpaid: BTreeMap<RequestId, UnpaidFunding>,
     /// What it has, by currency.
-    pub balances: BTreeMap<CurrencyCode, Balance>,
+    pub balances: Balances,
 }
 
 /// A credit line.

@@ -1,5 +1,6 @@
 //! An amount of one currency.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -149,17 +150,59 @@ impl Money {
 
     /// The amount without its currency, with exactly the currency's decimals: `100.000000`.
     pub fn amount(&self) -> String {
-        format_units(self.units, u32::from(self.currency.decimals))
+        self.text().as_str().to_owned()
+    }
+
+    fn text(&self) -> UnitsText {
+        UnitsText::new(self.units, self.currency.decimals)
     }
 }
 
-/// Writes `units` with `decimals` digits after the point.
-pub(crate) fn format_units(units: i128, decimals: u32) -> String {
-    let sign = if units < 0 { "-" } else { "" };
-    let (units, one) = (units.unsigned_abs(), 10_u128.pow(decimals));
-    match decimals {
-        0 => format!("{sign}{units}"),
-        _ => format!("{sign}{}.{:0width$}", units / one, units % one, width = decimals as usize),
+/// A number of smallest units with so many digits after the point, written without the heap.
+struct UnitsText {
+    bytes: [u8; Self::LENGTH_MAX],
+    start: usize,
+}
+
+impl UnitsText {
+    /// A sign, a digit, a point, and as many decimals as a byte can count: more than an `i128` has digits.
+    const LENGTH_MAX: usize = 3 + u8::MAX as usize;
+
+    fn new(units: i128, decimals: u8) -> Self {
+        let mut text = Self { bytes: [0; Self::LENGTH_MAX], start: Self::LENGTH_MAX };
+        let (mut rest, mut digits) = (units.unsigned_abs(), 0);
+        while rest > 0 || digits <= decimals {
+            if digits == decimals && decimals > 0 {
+                text.push(b'.');
+            }
+            // Almost all fit into the word that processors divide quickly.
+            let digit = match u64::try_from(rest) {
+                Ok(small) => {
+                    rest = u128::from(small / 10);
+                    small % 10
+                }
+                Err(_) => {
+                    let digit = (rest % 10) as u64;
+                    rest /= 10;
+                    digit
+                }
+            };
+            text.push(b'0' + digit as u8);
+            digits += 1;
+        }
+        if units < 0 {
+            text.push(b'-');
+        }
+        text
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.start -= 1;
+        self.bytes[self.start] = byte;
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
     }
 }
 
@@ -172,7 +215,7 @@ impl PartialOrd for Money {
 
 impl fmt::Display for Money {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.amount(), self.currency.code)
+        write!(f, "{} {}", self.text().as_str(), self.currency.code)
     }
 }
 
@@ -186,7 +229,7 @@ impl Serialize for Money {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut money = serializer.serialize_struct("Money", 2)?;
         money.serialize_field("currency", &self.currency.code)?;
-        money.serialize_field("amount", &self.amount())?;
+        money.serialize_field("amount", self.text().as_str())?;
         money.end()
     }
 }
@@ -195,9 +238,10 @@ impl<'de> Deserialize<'de> for Money {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(deny_unknown_fields)]
-        struct Wire {
+        struct Wire<'a> {
             currency: CurrencyCode,
-            amount: String,
+            #[serde(borrow)]
+            amount: Cow<'a, str>,
         }
         let wire = Wire::deserialize(deserializer)?;
         let currency = Currency::of_amount(wire.currency, &wire.amount);

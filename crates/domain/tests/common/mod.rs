@@ -7,15 +7,14 @@
 pub(crate) mod events;
 pub(crate) mod story;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use cap_domain::account::{Balance, Leg};
+use cap_domain::account::{Balance, Balances, Leg};
 use cap_domain::configuration::Configuration;
 use cap_domain::ids::{Product, Symbol};
 use cap_domain::instrument::{Contract, ContractKind, Roundings};
-use cap_domain::money::{Currency, CurrencyCode, Money};
+use cap_domain::money::{Currency, Money};
 use cap_domain::rulebook::Instruments;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -125,8 +124,10 @@ pub(crate) fn short(money: Money) -> String {
     format!("{amount} {}", money.currency())
 }
 
-/// An account's money by currency.
-pub(crate) type Balances = BTreeMap<CurrencyCode, Balance>;
+/// Balances, each under its currency.
+pub(crate) fn by_code<const N: usize>(balances: [Balance; N]) -> Balances {
+    balances.map(|balance| (balance.available.currency().code, balance)).into_iter().collect()
+}
 
 /// `USDT 100 available, 5 frozen; BTC 1 borrowed` as balances.
 pub(crate) fn balances(text: &str) -> Balances {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use cap_domain::account::{
-    AccountState, AccountStatus, Balance, Credit, Leg, Posted, Withdrawal, WithdrawalRequest, post,
+    AccountState, AccountStatus, Balances, Credit, Leg, Posted, Withdrawal, WithdrawalRequest, post,
 };
 use cap_domain::ids::ExternalId;
 use cap_domain::money::{Currency, CurrencyCode, Money, Rates};
@@ -14,8 +14,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
-use crate::common::currency;
 use crate::common::story::noon;
+use crate::common::{by_code, currency};
 use crate::net_rule::{held, own, planned, replayed};
 
 /// How many cases each property is tried on.
@@ -38,7 +38,7 @@ fn accounts() -> impl Strategy<Value = AccountState> {
                 enabled,
             }),
             liquidating,
-            balances: [usd, usdt, btc].map(|b| (b.available.currency().code, b)).into(),
+            balances: by_code([usd, usdt, btc]),
             ..AccountState::default()
         },
     )
@@ -105,7 +105,7 @@ fn plans() -> impl Strategy<Value = (Shortfall, Vec<PlannedLeg>)> {
     )
 }
 
-fn net(balances: &BTreeMap<CurrencyCode, Balance>, code: CurrencyCode) -> i128 {
+fn net(balances: &Balances, code: CurrencyCode) -> i128 {
     balances.get(&code).map_or(0, |b| b.available.units() - b.borrowed.units())
 }
 
@@ -183,7 +183,7 @@ proptest! {
             prop_assert_eq!(told.contains(code), touched);
             prop_assert!(touched || before.balances.get(code) == Some(balance));
         }
-        let after: Vec<_> = after.balances.into_values().collect();
+        let after: Vec<_> = after.balances.values().cloned().collect();
         prop_assert_eq!(replayed(&before.balances, &posted.legs), after);
     }
 

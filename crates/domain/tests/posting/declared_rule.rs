@@ -1,8 +1,6 @@
 //! Declared subjects, for any account, any plan and any rates: whole or not at all, no money is made,
 //! draws keep their order, and nothing that comes in stays while something is owed.
 
-use std::collections::BTreeMap;
-
 use cap_domain::account::{AccountState, AccountStatus, Balance, Credit, post};
 use cap_domain::division::{Share, Source, Split, Target};
 use cap_domain::money::{Money, Rates};
@@ -11,7 +9,7 @@ use cap_domain::subject::Subject;
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 
-use crate::common::currency;
+use crate::common::{by_code, currency};
 use crate::net_rule::{held, own, replayed};
 
 const DECLARED: [&str; 2] = ["bonus", "cash"];
@@ -38,7 +36,7 @@ fn accounts() -> impl Strategy<Value = AccountState> {
     (holdings("USD"), holdings("USDT"), credit).prop_map(|(usd, usdt, credit)| AccountState {
         status: AccountStatus::Open,
         credit: credit.map(|(limit, enabled)| Credit { limit, enabled }),
-        balances: BTreeMap::from([usd, usdt].map(|held| (held.available.currency().code, held))),
+        balances: by_code([usd, usdt]),
         ..AccountState::default()
     })
 }
@@ -152,7 +150,7 @@ proptest! {
             }
         }
         prop_assert!(posted.legs.iter().all(|leg| leg.money.is_positive() && leg.from != leg.to));
-        let after: Vec<_> = after.balances.into_values().collect();
+        let after: Vec<_> = after.balances.values().cloned().collect();
         prop_assert_eq!(replayed(&before.balances, &posted.legs), after, "the legs tell the whole story");
     }
 
@@ -170,7 +168,7 @@ proptest! {
         };
         let mut account = AccountState {
             status: AccountStatus::Open,
-            balances: BTreeMap::from([(currency("USD").code, before.clone())]),
+            balances: by_code([before.clone()]),
             ..AccountState::default()
         };
         let posted = post(&mut account, "a.fee", &[leg], &Rates::default()).unwrap();

@@ -1,15 +1,13 @@
 //! The net rule, for any account and any plan: whole or not at all, and no money is made.
 
-use std::collections::BTreeMap;
-
-use cap_domain::account::{AccountState, AccountStatus, Balance, Credit, Leg, post};
+use cap_domain::account::{AccountState, AccountStatus, Balance, Balances, Credit, Leg, post};
 use cap_domain::money::{Money, Rates};
 use cap_domain::plan::{PlannedAmount, PlannedLeg, Shortfall};
 use cap_domain::refusal::Stop;
 use cap_domain::subject::Subject;
 use proptest::prelude::*;
 
-use crate::common::{Balances, balances, currency, money, show_balances};
+use crate::common::{balances, by_code, currency, money, show_balances};
 
 pub(crate) fn planned(
     from: Subject,
@@ -106,7 +104,7 @@ fn accounts() -> impl Strategy<Value = AccountState> {
     (held("USDT"), held("BTC"), credit).prop_map(|(usdt, btc, credit)| AccountState {
         status: AccountStatus::Open,
         credit: credit.map(|(limit, enabled)| Credit { limit, enabled }),
-        balances: BTreeMap::from([usdt, btc].map(|held| (held.available.currency().code, held))),
+        balances: by_code([usdt, btc]),
         ..AccountState::default()
     })
 }
@@ -164,7 +162,7 @@ pub(crate) fn replayed(before: &Balances, legs: &[Leg]) -> Vec<Balance> {
         add(leg.from, leg.money.negated());
         add(leg.to, leg.money);
     }
-    after.into_values().collect()
+    after.values().cloned().collect()
 }
 
 proptest! {
@@ -203,7 +201,7 @@ proptest! {
                     }).sum();
                     prop_assert_eq!(own(balance), was.map_or(0, own) + out, "what the account gained its contras lost");
                 }
-                let after: Vec<_> = after.balances.into_values().collect();
+                let after: Vec<_> = after.balances.values().cloned().collect();
                 prop_assert_eq!(replayed(&before.balances, &posted.legs), after, "the legs tell the whole story");
             }
         }
@@ -230,7 +228,7 @@ proptest! {
         let mut account = AccountState {
             status: AccountStatus::Open,
             credit: Some(Credit { limit: money(limit), enabled: true }),
-            balances: BTreeMap::from([(currency("USDT").code, balance)]),
+            balances: by_code([balance]),
             ..AccountState::default()
         };
         let plan = [planned(Subject::Available, Subject::Frozen, money(amount), Shortfall::Borrow)];

@@ -10,15 +10,16 @@ set
     suspended_reason = changed.suspended_reason,
     redrive_seq = changed.redrive_seq,
     redrive_through = changed.redrive_through
-from unnest(
-    $1::text[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[],
-    $6::bigint[], $7::bytea[], $8::bigint[], $9::text[], $10::bigint[], $11::bigint[], $12::timestamptz[], $13::text[],
-    $14::bigint[], $15::bigint[], $16::bigint[], $17::bytea[]
-) as changed (
-    account_id, expected_seq, expected_status, expected_parked_seq, expected_redriven_seq,
-    seq, head, upstream_seq, status, parked_seq, redriven_seq, suspended_at, suspended_reason,
-    expected_redrive_seq, redrive_seq, redrive_through, expected_head
-)
+from (
+    select
+        unnest($1::text[]) as account_id, unnest($2::bigint[]) as expected_seq, unnest($3::text[]) as expected_status,
+        unnest($4::bigint[]) as expected_parked_seq, unnest($5::bigint[]) as expected_redriven_seq,
+        unnest($6::bigint[]) as seq, unnest($7::bytea[]) as head, unnest($8::bigint[]) as upstream_seq,
+        unnest($9::text[]) as status, unnest($10::bigint[]) as parked_seq, unnest($11::bigint[]) as redriven_seq,
+        unnest($12::timestamptz[]) as suspended_at, unnest($13::text[]) as suspended_reason,
+        unnest($14::bigint[]) as expected_redrive_seq, unnest($15::bigint[]) as redrive_seq,
+        unnest($16::bigint[]) as redrive_through, unnest($17::bytea[]) as expected_head
+) as changed
 where lane.account_id = changed.account_id
     and lane.seq = changed.expected_seq
     and lane.status = changed.expected_status

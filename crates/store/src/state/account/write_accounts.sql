@@ -2,11 +2,10 @@ insert into account (
     account_id, status, customer, credit_currency, credit_decimals, credit_limit, credit_enabled,
     liquidating, withdrawals, closed_at, transfers_under_way, funding_unpaid
 )
-select * from unnest(
-    $1::text[], $2::text[], $3::text[], $4::text[], $5::smallint[], $6::numeric[], $7::boolean[],
-    $8::boolean[], $9::text[], $10::timestamptz[],
-    $11::text[], $12::text[]
-)
+select
+    unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]), unnest($5::smallint[]),
+    unnest($6::numeric[]), unnest($7::boolean[]), unnest($8::boolean[]), unnest($9::text[]),
+    unnest($10::timestamptz[]), unnest($11::text[]), unnest($12::text[])
 on conflict (account_id) do update
 set
     status = excluded.status,

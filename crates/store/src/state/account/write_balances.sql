@@ -1,11 +1,10 @@
 insert into balance (
     account_id, currency, decimals, available, frozen, margin, withdrawing, borrowed, declared
 )
-select account_id, currency, decimals, available, frozen, margin, withdrawing, borrowed, declared::jsonb
-from unnest(
-    $1::text[], $2::text[], $3::smallint[], $4::numeric[], $5::numeric[], $6::numeric[], $7::numeric[], $8::numeric[],
-    $9::text[]
-) as written (account_id, currency, decimals, available, frozen, margin, withdrawing, borrowed, declared)
+select
+    unnest($1::text[]), unnest($2::text[]), unnest($3::smallint[]),
+    unnest($4::numeric[]), unnest($5::numeric[]), unnest($6::numeric[]), unnest($7::numeric[]), unnest($8::numeric[]),
+    unnest($9::text[])::jsonb
 on conflict (account_id, currency) do update
 set
     decimals = excluded.decimals,

@@ -2,11 +2,10 @@ insert into position (
     account_id, symbol, currency, decimals, quantity, cost, margin, leverage, realised_profit, closed_at,
     margin_mode, contract, leverage_seq
 )
-select * from unnest(
-    $1::text[], $2::text[], $3::text[], $4::smallint[],
-    $5::numeric[], $6::numeric[], $7::numeric[], $8::numeric[], $9::numeric[], $10::timestamptz[],
-    $11::text[], $12::text[], $13::bigint[]
-)
+select
+    unnest($1::text[]), unnest($2::text[]), unnest($3::text[]), unnest($4::smallint[]),
+    unnest($5::numeric[]), unnest($6::numeric[]), unnest($7::numeric[]), unnest($8::numeric[]), unnest($9::numeric[]),
+    unnest($10::timestamptz[]), unnest($11::text[]), unnest($12::text[]), unnest($13::bigint[])
 on conflict (account_id, symbol) do update
 set
     currency = excluded.currency,
