@@ -94,10 +94,6 @@ impl FedStage {
         Ok(())
     }
 
-    pub(crate) fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
     async fn journaled_now(&self) -> anyhow::Result<i64> {
         let journaled = sqlx::query_scalar("select sum(seq)::bigint from lane");
         Ok(journaled.fetch_one(&self.counting).await?)

@@ -58,10 +58,7 @@ impl<S: RawState + cap_store::StateTables> Pair<S> {
         let traders = Traders::new(mix, spread, 0, ACCOUNTS, "b");
         let mut clearing = Ledger::new(Arc::new(arena.clearing()?));
         let mut beforehand = Ledger::new(Arc::clone(&stage));
-        let mut limits = Limits::default();
-        if let Some(n) = std::env::var("COMMITTERS").ok().and_then(|c| c.parse().ok()) {
-            limits.committers = n;
-        }
+        let limits = Limits::default();
         let cap = arena.database::<S>(&names[0]).await?;
         let raw = arena.database::<S>(&names[1]).await?;
         let product = mix.product();
@@ -83,17 +80,9 @@ impl<S: RawState + cap_store::StateTables> Pair<S> {
         let rows: usize = lines.iter().flatten().map(RawBatch::rows).sum();
         anyhow::ensure!(rows == messages, "{rows} rows of {messages} messages");
         arena.settle().await?;
-        let raw = if std::env::var("CAP_ONLY").is_ok() {
-            std::time::Duration::from_secs(1)
-        } else {
-            write_all(&self.raw, lines).await?
-        };
+        let raw = write_all(&self.raw, lines).await?;
         arena.settle().await?;
         let cap = self.fed.take(queued).await?;
-        if std::env::var("CAP_ONLY").is_ok() {
-            let n: (i64, i64) = sqlx::query_as("select pg_stat_get_db_xact_commit(oid), pg_stat_get_db_tuples_inserted(oid) from pg_database where datname = current_database()").fetch_one(self.fed.pool()).await?;
-            eprintln!("commits, rows so far {n:?} rate {}", messages as f64 / cap.as_secs_f64());
-        }
         let rate = |took: std::time::Duration| messages as f64 / took.as_secs_f64();
         Ok(Rates { cap: rate(cap), raw: rate(raw) })
     }

@@ -11,7 +11,7 @@ pub struct Limits {
     pub committers: usize,
     /// The most messages of one batch.
     pub batch_messages_max: usize,
-    /// How long a batch waits for more messages once it has one, while another is being worked on.
+    /// How long a batch waits for more messages once it has one, for each that is being worked on.
     pub batch_wait: Duration,
     /// How long a received message stays hidden; renewed while it is worked on (Q11).
     pub visibility_secs: u32,
@@ -35,6 +35,10 @@ impl Default for Limits {
         }
     }
 }
+
+/// The longest that a batch waits for more messages, however many are being worked on: messages are hidden
+/// for two seconds at least, and renewed only from then on.
+pub(crate) const GATHER_MAX: Duration = Duration::from_secs(1);
 
 /// Sends, deletions and extensions under way at once in one batch.
 pub(crate) const CALLS_MAX: usize = 16;

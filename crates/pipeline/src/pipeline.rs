@@ -21,7 +21,7 @@ use crate::gate::Gate;
 use crate::hand::{InHand, give_back, heartbeat, release};
 use crate::janitor::Janitor;
 use crate::lane_store::LaneStore;
-use crate::limits::{Limits, RULE_AWAITED_SECS, SUSPECT_RECEIVES};
+use crate::limits::{GATHER_MAX, Limits, RULE_AWAITED_SECS, SUSPECT_RECEIVES};
 use crate::prepare::Prepare;
 use crate::queues::Queues;
 use crate::route_book::RouteBook;
@@ -200,9 +200,9 @@ impl<S: Stage> Pipeline<S> {
         janitor.run(stop).await;
     }
 
-    /// Waits for messages, then takes what else is there; none when no receiver is left. While another
-    /// batch is being worked on it waits a little for more: under load batches are large, and who comes
-    /// alone does not wait. The batch counts as `busy`, until it is done.
+    /// Waits for messages, then takes what else is there; none when no receiver is left. For each batch that
+    /// is being worked on it waits a little for more: under load batches are large, however many may be
+    /// worked on, and who comes alone does not wait. The batch counts as `busy`, until it is done.
     async fn gather(
         &self,
         receiver: &Mutex<mpsc::Receiver<Vec<Arc<InHand>>>>,
@@ -211,9 +211,9 @@ impl<S: Stage> Pipeline<S> {
         let mut receiver = receiver.lock().await;
         let mut messages = receiver.recv().await?;
         // Only who holds the lock adds to it.
-        let alone = busy.fetch_add(1, Ordering::Relaxed) == 0;
-        let wait = if alone { Duration::ZERO } else { self.limits.batch_wait };
-        let until = Instant::now() + wait;
+        let others = busy.fetch_add(1, Ordering::Relaxed);
+        let wait = self.limits.batch_wait.saturating_mul(u32::try_from(others).unwrap_or(u32::MAX));
+        let until = Instant::now() + wait.min(GATHER_MAX);
         while messages.len() < self.limits.batch_messages_max {
             match tokio::time::timeout_at(until, receiver.recv()).await {
                 Ok(Some(more)) => messages.extend(more),

@@ -152,6 +152,7 @@ impl<'a> Sheet<'a> {
 
     fn queues(&self) -> Vec<Line> {
         const OF: &str = "SQS FIFO requests";
+        const POLLS: &str = "SQS empty polls, at most";
         let counted = figures::measured(self.measured, self.product, self.rate, |row| {
             row.sqs_requests_thousandths
         });
@@ -159,7 +160,10 @@ impl<'a> Sheet<'a> {
             let an_event = Decimal::new(thousandths.into(), 3);
             let dollars = tiered(self.millions_a_month(an_event));
             let quantity = format!("{} an event, empty polls included", shown(an_event));
-            return vec![self.line(OF, quantity, Basis::Measured, dollars)];
+            return vec![
+                self.line(OF, quantity, Basis::Measured, dollars),
+                self.line(POLLS, "among the requests".to_owned(), Basis::Measured, Decimal::ZERO),
+            ];
         }
         // The outcomes have a queue too, which trade services read.
         let an_event = self.calls.requests_a_queue() * Decimal::from(self.stages() + 1);
@@ -176,7 +180,7 @@ impl<'a> Sheet<'a> {
                 tiered(requests),
             ),
             self.line(
-                "SQS empty polls, at most",
+                POLLS,
                 format!("{} a second", shown(polls_a_second)),
                 Basis::Derived,
                 tiered(requests + polls) - tiered(requests),

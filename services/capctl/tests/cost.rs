@@ -14,7 +14,7 @@ use cap_domain::outcome::OutcomeStatus;
 use cap_domain::position::Positions;
 use capctl::cost::figures::{MEASURED, MESSAGE_BYTES, stored_bytes};
 use capctl::cost::prices;
-use capctl::cost::{Estimate, ProductPath, estimate};
+use capctl::cost::{Estimate, Line, ProductPath, estimate};
 use common::events::{perpetual, spot, with};
 use common::story::Story;
 use rust_decimal::Decimal;
@@ -190,13 +190,10 @@ fn cost_table(product: ProductPath) -> String {
         product.as_str()
     );
     for (index, line) in estimates[0].lines.iter().enumerate() {
-        let cells = estimates.iter().map(|estimate| {
-            let same = &estimate.lines[index];
-            assert_eq!((same.of, same.basis), (line.of, line.basis), "one row, one kind of cost");
-            money(same.dollars_a_million)
-        });
-        let cells: Vec<String> = cells.collect();
-        writeln!(table, "| {} | {} | {} |", line.of, line.basis, cells.join(" | ")).unwrap();
+        let row: Vec<&Line> = estimates.iter().map(|estimate| &estimate.lines[index]).collect();
+        assert!(row.iter().all(|cell| cell.of == line.of), "one row, one kind of cost");
+        let cells: Vec<String> = row.iter().map(|cell| money(cell.dollars_a_million)).collect();
+        writeln!(table, "| {} | {} | {} |", line.of, basis_of(&row), cells.join(" | ")).unwrap();
     }
     let total: Vec<String> =
         estimates.iter().map(|one| format!("**{}**", money(one.dollars_a_million))).collect();
@@ -205,6 +202,17 @@ fn cost_table(product: ProductPath) -> String {
         estimates.iter().map(|one| one.dollars_a_month.round_dp(0).to_string()).collect();
     writeln!(table, "| $ a month | | {} |", month.join(" | ")).unwrap();
     table
+}
+
+/// What a row rests on: at the lowest rate, and from which rate on it is something else.
+fn basis_of(row: &[&Line]) -> String {
+    let mut told = row[0].basis.to_string();
+    for (index, pair) in row.windows(2).enumerate() {
+        if pair[0].basis != pair[1].basis {
+            write!(told, ", at {}/s {}", RATES[index + 1], pair[1].basis).unwrap();
+        }
+    }
+    told
 }
 
 fn money(dollars: Decimal) -> String {

@@ -57,9 +57,7 @@ pub(crate) async fn account(
 ) -> anyhow::Result<Section> {
     let mut section =
         Section::new("account", "the account stage alone, decide and store, 10,000 accounts");
-    for workload in
-        &WORKLOADS[..std::env::var("WORKLOADS").ok().and_then(|w| w.parse().ok()).unwrap_or(4)]
-    {
+    for workload in &WORKLOADS {
         measure(arena, plan, told, workload, &mut section).await?;
     }
     Ok(section)
@@ -83,9 +81,6 @@ async fn measure(
     let mut conventional = Vec::new();
     let messages = plan.scaled(CONVENTIONAL_MESSAGES);
     let beside = async |round: usize| {
-        if std::env::var("CAP_ONLY").is_ok() {
-            return Ok(());
-        }
         let transfers = transfers(&mut traders, mix, messages);
         arena.settle().await?;
         let took = conventional::post_all(&ledger, transfers).await?;
@@ -96,10 +91,6 @@ async fn measure(
     };
     let (cap, raw) =
         rounds(&mut pair, arena, plan, plan.scaled(MESSAGES), name, told, beside).await?;
-    if std::env::var("CAP_ONLY").is_ok() {
-        pair.close(arena).await?;
-        return arena.drop_database(ledger, &database).await;
-    }
     let conventional =
         Figure::new(format!("conventional ledger, {name}"), PER_SECOND, conventional);
     let of_raw = cap.over(&raw, format!("{name} over raw SQL"));

@@ -2,8 +2,8 @@
 //!
 //! A receive carries what arrived while the one before it was under way, shared among the receivers.
 //! Sends and deletions carry what was gathered: one receive, and what came in the wait behind it, which
-//! there is only while another batch is being worked on. How often that is, is Erlang's loss formula for
-//! one server: load / (1 + load).
+//! is so much for each other batch that is being worked on. How many those are on average follows from
+//! Erlang's loss formula: a batch that finds a committer finds the others as busy as if there were no more.
 //! Careful in two ways: a batch that waits for a committer grows, which is left out, and every event
 //! is a message of its own in every queue, although a lane's neighbours travel packed.
 
@@ -34,8 +34,8 @@ impl Calls {
         let received = (under_way / receivers).clamp(Decimal::ONE, most());
         let wait = Decimal::from(limits.batch_wait.as_millis()) / MILLIS;
         let load = rate / tasks * Decimal::from(BATCH_MILLIS) / MILLIS;
-        let waits = load / (Decimal::ONE + load);
-        let gathered = received + rate / tasks * wait * waits;
+        let others = mean_busy(load, limits.committers.saturating_sub(1));
+        let gathered = received + rate / tasks * wait * others;
         Self { received, gathered: gathered.min(Decimal::from(limits.batch_messages_max)) }
     }
 
@@ -51,6 +51,15 @@ impl Calls {
     pub fn alone(&self) -> Decimal {
         ((Decimal::TWO - self.gathered) / self.gathered).max(Decimal::ZERO)
     }
+}
+
+/// How many of `servers` are busy on average under a load of so many, if who finds none free goes away.
+fn mean_busy(load: Decimal, servers: usize) -> Decimal {
+    // Erlang B, by its recursion.
+    let blocking = (1..=servers).fold(Decimal::ONE, |blocking, servers| {
+        load * blocking / (Decimal::from(servers) + load * blocking)
+    });
+    load * (Decimal::ONE - blocking)
 }
 
 fn most() -> Decimal {
@@ -90,6 +99,15 @@ mod tests {
     }
 
     #[test]
+    fn erlangs_formula_for_a_load_of_one() {
+        let blocked = [(1, "0.5"), (2, "0.2"), (3, "0.0625")];
+        for (servers, blocking) in blocked {
+            let blocking: Decimal = blocking.parse().unwrap();
+            assert_eq!(mean_busy(Decimal::ONE, servers), Decimal::ONE - blocking);
+        }
+    }
+
+    #[test]
     fn every_64_kib_begun_are_one_request() {
         assert_eq!(chunks(Decimal::ONE), Decimal::ONE);
         let (at_most, one) = (Decimal::from(SQS_CHUNK_BYTES / MESSAGE_BYTES), Decimal::ONE);
@@ -101,8 +119,9 @@ mod tests {
         let limits = Limits::default();
         let at = |rate| Calls::at(rate, 2, &limits);
         assert_eq!(at(1).received, Decimal::ONE);
-        // Fifty a second and task: one batch under way, half of the time, and a quarter comes in the wait.
-        assert_eq!(at(100).gathered, Decimal::new(1_125, 3));
+        // Fifty a second and task: a load of one, of which 15/16 find room among three others, and a
+        // quarter of an event comes in the wait for each.
+        assert_eq!(at(100).gathered, Decimal::new(1_234_375, 6));
         assert!(at(1_000).requests_a_queue() < at(100).requests_a_queue());
         assert_eq!(at(20_000).received, Decimal::TEN);
     }

@@ -48,7 +48,7 @@ pub struct Measured {
     pub service_cpu_micros: Option<u32>,
 }
 
-/// What was measured; nothing yet.
+/// What was measured.
 pub const MEASURED: &[Measured] = &[];
 
 /// The measured row for a rate: the one nearest below it. Calls carry more and batches share more as

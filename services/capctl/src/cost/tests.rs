@@ -58,6 +58,8 @@ fn a_measured_figure_takes_the_place_of_a_derived_one_from_its_rate_on() {
     let measured = of(ProductPath::Spot, 1_000);
     assert_eq!(measured.basis, Basis::Measured);
     assert_eq!(measured.dollars_a_million, dollars("1.00"), "two requests of $0.50 a million");
+    let polls = line(&estimate(ProductPath::Spot, 1_000, &[row]), "SQS empty polls, at most");
+    assert_eq!((polls.basis, polls.dollars_a_month), (Basis::Measured, Decimal::ZERO));
     assert_eq!(of(ProductPath::Spot, 499).basis, Basis::Derived);
     assert_eq!(of(ProductPath::Perpetual, 1_000).basis, Basis::Derived);
     let tasks = line(&estimate(ProductPath::Spot, 1_000, &[row]), "Fargate tasks");
