@@ -21,7 +21,8 @@ use rust_decimal::Decimal;
 use serde_json::json;
 use support::Tool;
 
-const RATES: [u32; 3] = [100, 1_000, 10_000];
+/// The rates of the tables, and as people write them.
+const RATES: [(u32, &str); 3] = [(100, "100"), (1_000, "1,000"), (10_000, "10,000")];
 /// How far above a real row a figure may lie, in percent.
 const CARE_PERCENT: usize = 15;
 
@@ -184,11 +185,11 @@ fn price_table() -> String {
 
 /// Dollars a million events at each rate, line by line, then what a month is.
 fn cost_table(product: ProductPath) -> String {
-    let estimates: Vec<Estimate> = RATES.map(|rate| estimate(product, rate, MEASURED)).to_vec();
-    let mut table = format!(
-        "| {} | basis | at 100/s | at 1,000/s | at 10,000/s |\n|---|---|---:|---:|---:|\n",
-        product.as_str()
-    );
+    let estimates: Vec<Estimate> =
+        RATES.map(|(rate, _)| estimate(product, rate, MEASURED)).to_vec();
+    let rates = RATES.map(|(_, rate)| format!("at {rate}/s")).join(" | ");
+    let mut table =
+        format!("| {} | basis | {rates} |\n|---|---|---:|---:|---:|\n", product.as_str());
     for (index, line) in estimates[0].lines.iter().enumerate() {
         let row: Vec<&Line> = estimates.iter().map(|estimate| &estimate.lines[index]).collect();
         assert!(row.iter().all(|cell| cell.of == line.of), "one row, one kind of cost");
@@ -209,7 +210,7 @@ fn basis_of(row: &[&Line]) -> String {
     let mut told = row[0].basis.to_string();
     for (index, pair) in row.windows(2).enumerate() {
         if pair[0].basis != pair[1].basis {
-            write!(told, ", at {}/s {}", RATES[index + 1], pair[1].basis).unwrap();
+            write!(told, ", at {}/s {}", RATES[index + 1].1, pair[1].basis).unwrap();
         }
     }
     told
