@@ -28,7 +28,7 @@ impl Default for Limits {
             receivers_per_queue: 4,
             committers: 4,
             batch_messages_max: 500,
-            batch_wait: Duration::from_millis(5),
+            batch_wait: Duration::from_millis(2),
             visibility_secs: 60,
             receive_wait_secs: 3,
             janitor_every: Duration::from_secs(600),

@@ -120,8 +120,8 @@ mod tests {
         let at = |rate| Calls::at(rate, 2, &limits);
         assert_eq!(at(1).received, Decimal::ONE);
         // Fifty a second and task: a load of one, of which 15/16 find room among three others, and a
-        // quarter of an event comes in the wait for each.
-        assert_eq!(at(100).gathered, Decimal::new(1_234_375, 6));
+        // tenth of an event comes in the wait for each.
+        assert_eq!(at(100).gathered, Decimal::new(109_375, 5));
         assert!(at(1_000).requests_a_queue() < at(100).requests_a_queue());
         assert_eq!(at(20_000).received, Decimal::TEN);
     }

@@ -48,8 +48,22 @@ pub struct Measured {
     pub service_cpu_micros: Option<u32>,
 }
 
-/// What was measured.
-pub const MEASURED: &[Measured] = &[];
+/// What was measured: by `cargo xtask bench pipeline --scale 0.25` at its top rate, on two cores of an AMD
+/// EPYC (`docs/BENCHMARKS.md`).
+pub const MEASURED: &[Measured] = &[
+    Measured {
+        product: ProductPath::Spot,
+        events_per_second: 1_889,
+        sqs_requests_thousandths: Some(938),
+        service_cpu_micros: Some(212),
+    },
+    Measured {
+        product: ProductPath::Perpetual,
+        events_per_second: 1_146,
+        sqs_requests_thousandths: Some(1_213),
+        service_cpu_micros: Some(242),
+    },
+];
 
 /// The measured row for a rate: the one nearest below it. Calls carry more and batches share more as
 /// the rate goes up, so what holds below it is not too little.
