@@ -1,5 +1,5 @@
 -- Arrays of one length, unpacked side by side. In the list of columns rather than behind `from`, where
--- PostgreSQL would first put all rows aside in a store of its own: a third of the statement.
+-- PostgreSQL would first put all rows aside in a store of its own: a quarter of the statement.
 insert into journal (
     account_id, seq, request_id, fingerprint, source_id, upstream_seq, kind,
     sent_at, decided_at, rules_version, configuration, input, result, hash
