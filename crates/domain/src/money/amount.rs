@@ -271,6 +271,11 @@ mod tests {
         }
         let yen = Currency { code: "JPY".parse().unwrap(), decimals: 0 };
         assert_eq!(Money::parse(yen, "-12").unwrap().to_string(), "-12 JPY");
+        // More digits than a machine word has.
+        let fine = Currency { code: "FINE".parse().unwrap(), decimals: 12 };
+        for widest in ["999999999999999.999999999999", "-999999999999999.000000000001"] {
+            assert_eq!(Money::parse(fine, widest).unwrap().amount(), widest);
+        }
     }
 
     #[test]
