@@ -57,7 +57,7 @@ pub(crate) struct Decided<S: Stage> {
 /// The lanes of a stage.
 pub(crate) struct Ledger<S: Stage> {
     stage: Arc<S>,
-    lanes: HashMap<AccountKey, (Lane, S::State)>,
+    lanes: HashMap<AccountKey, (Lane, Arc<S::State>)>,
     packs: u64,
 }
 

@@ -10,6 +10,7 @@ mod latency;
 mod pipeline;
 mod relay;
 mod start;
+mod steps;
 
 pub(crate) use backlog::backlog;
 pub(crate) use hot::hot;
@@ -18,6 +19,7 @@ pub(crate) use pipeline::pipeline;
 pub use relay::relay;
 pub(crate) use start::start;
 
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -40,6 +42,8 @@ struct Running {
     stack: Stack,
     installation: Installation,
     services: Vec<Service>,
+    /// Where each service tells its metrics.
+    metrics: Vec<(StageName, SocketAddr)>,
 }
 
 impl Running {
@@ -47,18 +51,36 @@ impl Running {
     async fn start(arena: &Arena, prefix: &str) -> anyhow::Result<Self> {
         let stack = Stack::start_with(arena.postgres_url()).await?;
         let installation = stack.install(prefix, &arena.configuration).await?;
-        let mut running = Self { stack, installation, services: Vec::new() };
+        let (services, metrics) = (Vec::new(), Vec::new());
+        let mut running = Self { stack, installation, services, metrics };
         for stage in StageName::ALL {
-            running.services.push(running.service(arena, stage).await?);
+            let address = free_address()?;
+            running.services.push(running.service_at(address, arena, stage).await?);
+            running.metrics.push((stage, address));
         }
         Ok(running)
     }
 
     async fn service(&self, arena: &Arena, stage: StageName) -> anyhow::Result<Service> {
+        self.service_at(free_address()?, arena, stage).await
+    }
+
+    async fn service_at(
+        &self,
+        address: SocketAddr,
+        arena: &Arena,
+        stage: StageName,
+    ) -> anyhow::Result<Service> {
         let log = arena.logs.join(format!("{}-{stage}.log", self.installation.prefix));
         // Whatever is refused or parked is said; it is not what is measured.
-        let quiet = [("CAP_LOG", "warn,cap_service=info")];
-        Service::start(stage, &arena.binaries, &self.installation, &quiet, log).await
+        let address = address.to_string();
+        let extra = [("CAP_LOG", "warn,cap_service=info"), ("CAP_HTTP_ADDR", &*address)];
+        Service::start(stage, &arena.binaries, &self.installation, &extra, log).await
+    }
+
+    /// What the batches of all services came to so far.
+    async fn totals(&self) -> anyhow::Result<steps::Totals> {
+        steps::Totals::of(&self.metrics).await
     }
 
     /// Clients of their own, as an upstream service has them.
@@ -93,6 +115,12 @@ impl Running {
         }
         Ok(())
     }
+}
+
+/// An address of this machine that nobody listens on.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("finding a free port")?;
+    listener.local_addr().context("reading a free port")
 }
 
 /// Clients of an installation's queues.

@@ -237,7 +237,7 @@ pub(crate) async fn load<S: StateTables>(
     let wanted = Wanted::of::<()>(account, &[]);
     let mut loaded: HashMap<_, _> = lanes.load(&[wanted]).await?;
     let loaded = loaded.remove(account).context("a lane that was asked for is answered")?;
-    Ok((loaded.lane.unwrap_or_default(), loaded.state))
+    Ok((loaded.lane.unwrap_or_default(), S::State::clone(&loaded.state)))
 }
 
 async fn prove(

@@ -3,6 +3,8 @@
 //! Reading an envelope checks the header fully and leaves the event as it came: what is wrong
 //! with the header is poison, what is wrong with a request's event is an outcome.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -65,9 +67,8 @@ fn supported_version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resul
 }
 
 /// A W3C `traceparent`, version 00.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct TraceParent(String);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceParent(Arc<str>);
 
 impl TraceParent {
     /// A trace of its own for a message that came without: the ids are the request's fingerprint,
@@ -75,7 +76,15 @@ impl TraceParent {
     pub fn derived(fingerprint: Fingerprint, request_id: &RequestId) -> Self {
         let digest =
             Sha256::new().chain_update(fingerprint.0).chain_update(request_id.as_str()).finalize();
-        Self(format!("00-{}-{}-01", hex::encode(&digest[..16]), hex::encode(&digest[16..24])))
+        Self(
+            format!("00-{}-{}-01", hex::encode(&digest[..16]), hex::encode(&digest[16..24])).into(),
+        )
+    }
+}
+
+impl Serialize for TraceParent {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 
@@ -95,7 +104,7 @@ impl<'de> Deserialize<'de> for TraceParent {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         read_text(deserializer, |text| {
             if is_trace_context(text) {
-                Ok(Self(text.to_owned()))
+                Ok(Self(text.into()))
             } else {
                 Err(format!("traceparent {text:?} is not a W3C trace context of version 00"))
             }
@@ -139,11 +148,7 @@ impl<'de> Deserialize<'de> for Fingerprint {
 /// two different values never feed the same bytes.
 fn hash_canonical(hasher: &mut Sha256, value: &serde_json::Value) {
     use serde_json::Value;
-    let mut text = |tag: u8, text: &str| {
-        hasher.update([tag]);
-        hasher.update((text.len() as u64).to_be_bytes());
-        hasher.update(text);
-    };
+    let mut text = |tag: u8, text: &str| hash_text(hasher, tag, text);
     match value {
         Value::Null => text(b'n', ""),
         Value::Bool(truth) => text(b'b', if *truth { "1" } else { "0" }),
@@ -158,11 +163,17 @@ fn hash_canonical(hasher: &mut Sha256, value: &serde_json::Value) {
             let mut fields: Vec<_> = fields.iter().collect();
             fields.sort_unstable_by_key(|(name, _)| *name);
             for (name, field) in fields {
-                hash_canonical(hasher, &Value::String(name.clone()));
+                hash_text(hasher, b's', name);
                 hash_canonical(hasher, field);
             }
         }
     }
+}
+
+fn hash_text(hasher: &mut Sha256, tag: u8, text: &str) {
+    hasher.update([tag]);
+    hasher.update((text.len() as u64).to_be_bytes());
+    hasher.update(text);
 }
 
 /// A message whose header is usable; its event is not read yet.
@@ -201,19 +212,11 @@ impl Envelope {
         if body.len() > BODY_BYTES_MAX {
             return Err(UnusableEnvelope::TooLong(body.len()));
         }
-        let mut json = serde_json::Deserializer::from_str(body);
-        let wire: Wire<'_> = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let place = error.path().to_string();
-            let inner = error.into_inner();
-            match inner.classify() {
-                serde_json::error::Category::Data if place != "." => {
-                    UnusableEnvelope::Header(format!("{place}: {inner}"))
-                }
-                serde_json::error::Category::Data => UnusableEnvelope::Header(inner.to_string()),
-                _ => UnusableEnvelope::NotJson(inner.to_string()),
-            }
-        })?;
-        json.end().map_err(|error| UnusableEnvelope::NotJson(error.to_string()))?;
+        let wire: Wire<'_> = match serde_json::from_str(body) {
+            Ok(wire) => wire,
+            // Only what is wrong has a place to be told.
+            Err(_) => at_its_place(body)?,
+        };
         let event = unambiguous_value(wire.event.get())
             .map_err(|error| UnusableEnvelope::Header(format!("event: {error}")))?;
         Ok(Self { header: wire.header, event })
@@ -223,6 +226,24 @@ impl Envelope {
     pub fn fingerprint(&self) -> Fingerprint {
         Fingerprint::of(&self.header.account_key(), &self.event)
     }
+}
+
+/// Reads `body`, and says of what is wrong with it where that is.
+fn at_its_place<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T, UnusableEnvelope> {
+    let mut json = serde_json::Deserializer::from_str(body);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let place = error.path().to_string();
+        let inner = error.into_inner();
+        match inner.classify() {
+            serde_json::error::Category::Data if place != "." => {
+                UnusableEnvelope::Header(format!("{place}: {inner}"))
+            }
+            serde_json::error::Category::Data => UnusableEnvelope::Header(inner.to_string()),
+            _ => UnusableEnvelope::NotJson(inner.to_string()),
+        }
+    })?;
+    json.end().map_err(|error| UnusableEnvelope::NotJson(error.to_string()))?;
+    Ok(read)
 }
 
 /// The request id of a body that is otherwise not usable, if one can be made out: so that the

@@ -6,15 +6,19 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// Reads any JSON value whose objects have no field twice.
 pub(crate) fn unambiguous_value(text: &str) -> Result<Value, serde_json::Error> {
-    // First the reader that stops at a depth: what it takes can be walked through.
+    // First the reader that stops at a depth: what it takes can be walked through. It keeps one of two fields
+    // of a name, so that fewer of them are left than are written.
     let value = serde_json::from_str(text)?;
-    check_unambiguous(text)?;
+    let Fields(written) = serde_json::from_str(text)?;
+    if fields_of(&value) != written {
+        check_unambiguous(text)?;
+    }
     Ok(value)
 }
 
@@ -54,6 +58,74 @@ where
     }
 
     deserializer.deserialize_str(Text(read))
+}
+
+/// How many fields a JSON text has, at all depths, read without keeping any.
+struct Fields(usize);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Counter;
+
+        impl<'de> Visitor<'de> for Counter {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any JSON value")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Fields, E> {
+                Ok(Fields(0))
+            }
+
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Fields, E> {
+                Ok(Fields(0))
+            }
+
+            fn visit_i64<E: Error>(self, _: i64) -> Result<Fields, E> {
+                Ok(Fields(0))
+            }
+
+            fn visit_u64<E: Error>(self, _: u64) -> Result<Fields, E> {
+                Ok(Fields(0))
+            }
+
+            fn visit_f64<E: Error>(self, _: f64) -> Result<Fields, E> {
+                Ok(Fields(0))
+            }
+
+            fn visit_str<E: Error>(self, _: &str) -> Result<Fields, E> {
+                Ok(Fields(0))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Fields, A::Error> {
+                let mut fields = 0;
+                while let Some(Fields(within)) = items.next_element()? {
+                    fields += within;
+                }
+                Ok(Fields(fields))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+                let mut fields = 0;
+                while let Some((IgnoredAny, Fields(within))) = map.next_entry()? {
+                    fields += 1 + within;
+                }
+                Ok(Fields(fields))
+            }
+        }
+
+        deserializer.deserialize_any(Counter)
+    }
+}
+
+/// How many fields `value` has, at all depths.
+fn fields_of(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => items.iter().map(fields_of).sum(),
+        Value::Object(fields) => fields.len() + fields.values().map(fields_of).sum::<usize>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
 }
 
 fn check_unambiguous(text: &str) -> Result<(), serde_json::Error> {

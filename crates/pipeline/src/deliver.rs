@@ -23,6 +23,7 @@ use crate::limits::{
 use crate::queues::{BATCH_ENTRIES_MAX, Outgoing, Queues, Received, attribute, copy_of_parked};
 use crate::route_book::RouteBook;
 use crate::settle::Settled;
+use crate::steps::Step;
 
 /// What delivering needs.
 pub(crate) struct Courier<'a> {
@@ -53,7 +54,7 @@ impl Courier<'_> {
         let mut consignments: Vec<Consignment> =
             settled.iter().map(|lane| self.consign(lane)).collect();
         self.look_again(settled, &mut consignments).await;
-        self.send_all(&mut consignments).await;
+        Step::Send.timed(self.send_all(&mut consignments)).await;
         failpoint::hit("after_forward");
         let done: Vec<Arc<InHand>> = settled
             .iter()
@@ -64,7 +65,7 @@ impl Courier<'_> {
             })
             .collect();
         failpoint::hit("before_delete");
-        self.delete_all(&done).await;
+        Step::Delete.timed(self.delete_all(&done)).await;
         failpoint::hit("after_delete");
     }
 
@@ -223,20 +224,21 @@ impl Courier<'_> {
         if parcels.any(|parcel| parcel.queue.dead_letters) {
             failpoint::hit("before_dead_letter");
         }
-        let mut fronts: BTreeMap<QueueName, Vec<(usize, Outgoing)>> = BTreeMap::new();
+        let mut fronts: BTreeMap<QueueName, (Vec<usize>, Vec<Outgoing>)> = BTreeMap::new();
         for (index, consignment) in consignments.iter().enumerate() {
             if let (false, Some(parcel)) = (consignment.stuck, consignment.parcels.front()) {
-                fronts
-                    .entry(parcel.queue.clone())
-                    .or_default()
-                    .push((index, parcel.outgoing.clone()));
+                let (indices, outgoing) = match fronts.get_mut(&parcel.queue) {
+                    Some(front) => front,
+                    None => fronts.entry(parcel.queue.clone()).or_default(),
+                };
+                indices.push(index);
+                outgoing.push(parcel.outgoing.clone());
             }
         }
-        let calls = fronts.iter().flat_map(|(queue, entries)| {
-            entries.chunks(BATCH_ENTRIES_MAX).map(move |entries| {
-                let messages: Vec<Outgoing> =
-                    entries.iter().map(|(_, outgoing)| outgoing.clone()).collect();
-                async move { (queue, entries, self.queues.send(queue, &messages).await) }
+        let calls = fronts.iter().flat_map(|(queue, (indices, outgoing))| {
+            let calls = indices.chunks(BATCH_ENTRIES_MAX).zip(outgoing.chunks(BATCH_ENTRIES_MAX));
+            calls.map(move |(indices, outgoing)| async move {
+                (queue, indices, outgoing, self.queues.send(queue, outgoing).await)
             })
         });
         let calls: Vec<_> = futures::stream::iter(calls.collect::<Vec<_>>())
@@ -244,7 +246,7 @@ impl Courier<'_> {
             .collect()
             .await;
         let mut progressed = false;
-        for (queue, entries, results) in calls {
+        for (queue, indices, outgoing, results) in calls {
             let results = match results {
                 Ok(results) => results,
                 Err(error) => {
@@ -252,7 +254,7 @@ impl Courier<'_> {
                     continue;
                 }
             };
-            for ((index, outgoing), result) in entries.iter().zip(results) {
+            for ((index, outgoing), result) in indices.iter().zip(outgoing).zip(results) {
                 let consignment = &mut consignments[*index];
                 match result {
                     Ok(()) => {

@@ -1,6 +1,7 @@
 //! What the pipeline asks of a stage's database; implemented over PostgreSQL by `cap-store`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use cap_domain::ids::{AccountKey, RequestId};
@@ -62,7 +63,7 @@ pub struct Loaded<S: Stage> {
     /// Its counters; none if the lane has never had a message.
     pub lane: Option<Lane>,
     /// The stage's state of the account.
-    pub state: S::State,
+    pub state: Arc<S::State>,
     /// What is remembered of the wanted ids.
     pub memory: Memory,
 }
@@ -79,9 +80,9 @@ pub struct LaneChange<S: Stage> {
     /// Its counters now.
     pub after: Lane,
     /// The state when it was read.
-    pub state_before: S::State,
+    pub state_before: Arc<S::State>,
     /// The state now.
-    pub state_after: S::State,
+    pub state_after: Arc<S::State>,
     /// Rows to append.
     pub rows: Vec<Row>,
     /// Messages to park.
@@ -98,7 +99,7 @@ impl<S: Stage> LaneChange<S> {
     pub fn of(
         account: AccountKey,
         before: Option<Lane>,
-        state_before: S::State,
+        state_before: Arc<S::State>,
         advance: Advance<S>,
         decided_at: Timestamp,
     ) -> (Self, Vec<Step>) {

@@ -10,6 +10,7 @@ pub mod claims;
 mod deliver;
 pub mod failpoint;
 mod gate;
+mod gather;
 mod hand;
 mod janitor;
 pub mod lane_store;
@@ -19,6 +20,7 @@ pub mod prepare;
 pub mod queues;
 mod route_book;
 mod settle;
+mod steps;
 
 pub use gate::Gate;
 pub use limits::Limits;

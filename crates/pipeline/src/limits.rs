@@ -7,11 +7,11 @@ use std::time::Duration;
 pub struct Limits {
     /// Concurrent receives a queue.
     pub receivers_per_queue: usize,
-    /// Batches being worked on at once.
+    /// Batches being worked on at once: one, unless they are full or have waited.
     pub committers: usize,
     /// The most messages of one batch.
     pub batch_messages_max: usize,
-    /// How long a batch waits for more messages once it has one, for each that is being worked on.
+    /// How long a batch that is not full waits, at most, for the one that is being worked on.
     pub batch_wait: Duration,
     /// How long a received message stays hidden; renewed while it is worked on (Q11).
     pub visibility_secs: u32,
@@ -28,17 +28,13 @@ impl Default for Limits {
             receivers_per_queue: 4,
             committers: 4,
             batch_messages_max: 500,
-            batch_wait: Duration::from_millis(2),
+            batch_wait: Duration::from_millis(100),
             visibility_secs: 60,
             receive_wait_secs: 3,
             janitor_every: Duration::from_secs(600),
         }
     }
 }
-
-/// The longest that a batch waits for more messages, however many are being worked on: messages are hidden
-/// for two seconds at least, and renewed only from then on.
-pub(crate) const GATHER_MAX: Duration = Duration::from_secs(1);
 
 /// Sends, deletions and extensions under way at once in one batch.
 pub(crate) const CALLS_MAX: usize = 16;

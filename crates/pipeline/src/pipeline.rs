@@ -1,7 +1,6 @@
 //! One stage at work: receivers fill a channel, committers take batches from it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use cap_domain::lane::Stage;
@@ -18,14 +17,16 @@ use crate::batch::{LaneWork, into_lanes};
 use crate::deliver::Courier;
 use crate::failpoint;
 use crate::gate::Gate;
+use crate::gather::{Busy, gather};
 use crate::hand::{InHand, give_back, heartbeat, release};
 use crate::janitor::Janitor;
 use crate::lane_store::LaneStore;
-use crate::limits::{GATHER_MAX, Limits, RULE_AWAITED_SECS, SUSPECT_RECEIVES};
+use crate::limits::{Limits, RULE_AWAITED_SECS, SUSPECT_RECEIVES};
 use crate::prepare::Prepare;
 use crate::queues::Queues;
 use crate::route_book::RouteBook;
 use crate::settle::Settler;
+use crate::steps::Step;
 
 /// Tells the time of a decision.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -80,7 +81,7 @@ impl<S: Stage> Pipeline<S> {
         }
         drop(sender);
         let resolved = Arc::new(Notify::new());
-        let busy = Arc::new(AtomicUsize::new(0));
+        let busy = Arc::new(Busy::default());
         for _ in 0..pipeline.limits.committers.max(1) {
             let (pipeline, receiver) = (Arc::clone(&pipeline), Arc::clone(&receiver));
             let (resolved, busy, stop) = (Arc::clone(&resolved), Arc::clone(&busy), stop.clone());
@@ -171,11 +172,11 @@ impl<S: Stage> Pipeline<S> {
     async fn commit(
         &self,
         receiver: &Mutex<mpsc::Receiver<Vec<Arc<InHand>>>>,
-        busy: &AtomicUsize,
+        busy: &Busy,
         resolved: &Notify,
         stop: &CancellationToken,
     ) {
-        while let Some(messages) = self.gather(receiver, busy).await {
+        while let Some(messages) = gather(receiver, busy, &self.limits).await {
             if messages.iter().any(|in_hand| in_hand.was_parked()) {
                 resolved.notify_one();
             }
@@ -184,7 +185,7 @@ impl<S: Stage> Pipeline<S> {
                 () = self.work(&messages, stop) => {}
                 () = heartbeat(&*self.queues, &messages, self.limits.visibility_secs) => {}
             }
-            busy.fetch_sub(1, Ordering::Relaxed);
+            busy.end();
         }
     }
 
@@ -200,36 +201,14 @@ impl<S: Stage> Pipeline<S> {
         janitor.run(stop).await;
     }
 
-    /// Waits for messages, then takes what else is there; none when no receiver is left. For each batch that
-    /// is being worked on it waits a little for more: under load batches are large, however many may be
-    /// worked on, and who comes alone does not wait. The batch counts as `busy`, until it is done.
-    async fn gather(
-        &self,
-        receiver: &Mutex<mpsc::Receiver<Vec<Arc<InHand>>>>,
-        busy: &AtomicUsize,
-    ) -> Option<Vec<Arc<InHand>>> {
-        let mut receiver = receiver.lock().await;
-        let mut messages = receiver.recv().await?;
-        // Only who holds the lock adds to it.
-        let others = busy.fetch_add(1, Ordering::Relaxed);
-        let wait = self.limits.batch_wait.saturating_mul(u32::try_from(others).unwrap_or(u32::MAX));
-        let until = Instant::now() + wait.min(GATHER_MAX);
-        while messages.len() < self.limits.batch_messages_max {
-            match tokio::time::timeout_at(until, receiver.recv()).await {
-                Ok(Some(more)) => messages.extend(more),
-                Ok(None) | Err(_) => break,
-            }
-        }
-        Some(messages)
-    }
-
     /// The unit of work (DESIGN §2).
     async fn work(&self, messages: &[Arc<InHand>], stop: &CancellationToken) {
         if stop.is_cancelled() && !self.gate.is_open() {
             return release(&*self.queues, messages).await;
         }
         let begun = Instant::now();
-        let lanes = into_lanes::<S>(messages).into_iter().filter(LaneWork::is_ours);
+        let lanes = Step::TakeApart.done(|| into_lanes::<S>(messages));
+        let lanes = lanes.into_iter().filter(LaneWork::is_ours);
         let (mut suspects, lanes): (Vec<_>, Vec<_>) =
             lanes.partition(|lane| lane.receives() > SUSPECT_RECEIVES);
         self.settle_and_deliver(lanes, stop).await;

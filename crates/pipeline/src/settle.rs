@@ -23,6 +23,7 @@ use crate::lane_store::{CommitError, LaneChange, LaneStore, LoadError, Loaded, R
 use crate::limits::{FENCED_TRIES_MAX, STORE_CALL_MAX};
 use crate::pipeline::Clock;
 use crate::prepare::Prepare;
+use crate::steps::Step as Timed;
 
 /// What settling needs.
 pub(crate) struct Settler<'a, S: Stage> {
@@ -73,7 +74,13 @@ impl<S: Stage> Settler<'_, S> {
     /// Settles `lanes`; those that are missing from the answer were left to come again.
     pub(crate) async fn settle(&self, mut lanes: Vec<LaneWork<S>>) -> Vec<Settled<S>> {
         let mut whole: Vec<&mut LaneWork<S>> = lanes.iter_mut().collect();
-        match self.attempt(&mut whole, Reading::Trusting).await {
+        let mut attempted = self.attempt(&mut whole, Reading::Trusting).await;
+        if matches!(attempted, Err(Setback::Fenced)) {
+            // Likely decided from a lane that was kept: from now on they are read.
+            metrics::counter!("cap_fenced_total").increment(1);
+            attempted = self.attempt(&mut whole, Reading::Trusting).await;
+        }
+        match attempted {
             Ok(mut steps) => lanes
                 .into_iter()
                 .filter_map(|work| Some((steps.remove(&work.account)?, work)))
@@ -255,7 +262,7 @@ impl<S: Stage> Settler<'_, S> {
             }
         }
         if !changes.is_empty() {
-            in_time("committing a batch", self.store.commit(&changes)).await?;
+            Timed::Commit.timed(in_time("committing a batch", self.store.commit(&changes))).await?;
             failpoint::hit("after_commit");
             report(&changes);
         }
@@ -271,7 +278,7 @@ impl<S: Stage> Settler<'_, S> {
     ) -> Result<HashMap<AccountKey, Planned<S>>, Failure> {
         let ours = lanes.iter().filter(|work| work.is_ours());
         let wanted: Vec<_> = ours.map(|work| work.wanted(reading)).collect();
-        let load = in_time("reading lanes", self.store.load(&wanted));
+        let load = Timed::Read.timed(in_time("reading lanes", self.store.load(&wanted)));
         let (loaded, ()) = tokio::join!(load, self.prepare_unread(lanes, reading));
         let mut loaded = loaded?;
         failpoint::hit("after_load");
@@ -284,15 +291,17 @@ impl<S: Stage> Settler<'_, S> {
         let read = lanes.iter_mut().map(|work| &mut **work).filter(|work| !work.completed);
         self.prepare.prepare(new_arrivals(read, &loaded), now).await;
         failpoint::hit("after_prepare");
-        let mut planned = HashMap::with_capacity(lanes.len());
-        for work in lanes.iter() {
-            if let Some(loaded) = loaded.remove(&work.account)
-                && let Some(plan) = self.plan(work, loaded, now)
-            {
-                planned.insert(work.account.clone(), plan);
+        Ok(Timed::Decide.done(|| {
+            let mut planned = HashMap::with_capacity(lanes.len());
+            for work in lanes.iter() {
+                if let Some(loaded) = loaded.remove(&work.account)
+                    && let Some(plan) = self.plan(work, loaded, now)
+                {
+                    planned.insert(work.account.clone(), plan);
+                }
             }
-        }
-        Ok(planned)
+            planned
+        }))
     }
 
     /// Completes what is taken for new, while its lane is read.
@@ -307,7 +316,7 @@ impl<S: Stage> Settler<'_, S> {
             })
             .collect();
         if !arrivals.is_empty() {
-            self.prepare.prepare(arrivals, (self.clock)()).await;
+            Timed::Complete.timed(self.prepare.prepare(arrivals, (self.clock)())).await;
         }
     }
 
@@ -324,7 +333,7 @@ impl<S: Stage> Settler<'_, S> {
             &*self.stage,
             &work.account,
             lane,
-            state_before.clone(),
+            Arc::clone(&state_before),
             memory,
             &work.arrivals,
             now,

@@ -49,6 +49,10 @@ const BLOCKING_MILLIS_MAX: u64 = 200;
 /// How long the operators' last requests may do so.
 const HTTP_MILLIS_MAX: u64 = 200;
 
+/// How many threads run a service unless it is told otherwise: one carries some thousand messages a second,
+/// and each further one costs every message something, for waking the others and freeing what they allocated.
+pub const WORKER_THREADS_USUAL: &str = "1";
+
 /// The settings every service has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Common {
@@ -70,7 +74,7 @@ impl Settings for Common {
         );
         let worker_threads = environment.with_default(
             Setting::new("CAP_WORKER_THREADS", "how many threads run the service").bounded(1..=64),
-            "2",
+            WORKER_THREADS_USUAL,
         );
         Some(Self { log: log?, http: http?, worker_threads: worker_threads? })
     }

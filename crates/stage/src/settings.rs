@@ -71,7 +71,7 @@ fn limits(environment: &mut Environment<'_>) -> Option<Limits> {
     let batch_wait: Option<Duration> = environment.with_default(
         Setting::millis(
             "CAP_BATCH_WAIT_MILLIS",
-            "how long a batch waits for more messages, for each that is being worked on",
+            "how long a batch that is not full waits at most for the one that is being worked on",
             0..=1_000,
         ),
         &usual.batch_wait.as_millis().to_string(),

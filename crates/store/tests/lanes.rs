@@ -227,7 +227,7 @@ async fn what_a_constraint_refuses_names_the_constraint() {
     let arrivals = <Accounts as cap_domain::lane::Stage>::read(&account, message(&id, None, &body));
     let (mut change, _) =
         decide(&Accounts::default(), &account, load(&pool, &account, &[], &[]).await, &arrivals);
-    for (_, balance) in &mut change.state_after.balances {
+    for (_, balance) in &mut std::sync::Arc::make_mut(&mut change.state_after).balances {
         balance.borrowed = balance.available;
     }
 

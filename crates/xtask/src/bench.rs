@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use cap_bench::{BENCHES, Plan};
 use cap_domain::lane::StageName;
 use cap_service::logs;
+use cap_service::run::WORKER_THREADS_USUAL;
 use clap::Args;
 
 use crate::build;
@@ -50,8 +51,13 @@ pub(crate) struct Relay {
 
 /// Relays until the process is ended.
 pub(crate) fn relay(relay: &Relay) -> anyhow::Result<()> {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().enable_all().build().context("a runtime")?;
+    // As many threads as a service has.
+    let worker_threads = WORKER_THREADS_USUAL.parse().context("a number of threads")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(worker_threads)
+        .enable_all()
+        .build()
+        .context("a runtime")?;
     runtime.block_on(cap_bench::relay(&relay.prefix, relay.from, relay.to))
 }
 

@@ -9,6 +9,7 @@ use cap_pipeline::system_time;
 use tokio::time::{Instant, timeout};
 
 use super::drive::{Answers, Pace, drive};
+use super::steps::Means;
 use super::{PER_SECOND, Running};
 use crate::arena::Arena;
 use crate::report::{Bound, Figure, Section};
@@ -35,13 +36,14 @@ pub(crate) async fn hot(arena: &Arena, plan: &Plan, told: &Told<'_>) -> anyhow::
     let opening = traders.opening(system_time());
     let mut last_seq = opening.len() as u64;
     drive(&clients, opening, Pace::Full, Answers::Posted).await?;
-    let mut rates = Vec::new();
+    let (mut rates, mut means) = (Vec::new(), Means::default());
     for round in 0..=plan.rounds {
         told(&format!("one hot account, {}", plan.name_of(round)));
         arena.settle().await?;
         let count = plan.scaled(EVENTS);
         let events = traders.events(count, system_time());
         let mut reader = OutcomeReader::new(clients.clone());
+        let before = running.totals().await?;
         let begun = Instant::now();
         running.put(&events, &format!("{COMPANY}_spot"))?;
         let mut read = 0;
@@ -62,10 +64,12 @@ pub(crate) async fn hot(arena: &Arena, plan: &Plan, told: &Told<'_>) -> anyhow::
         }
         if round > 0 {
             rates.push(count as f64 / begun.elapsed().as_secs_f64());
+            means.add(&before, &running.totals().await?);
         }
     }
     running.stop().await?;
     let rate = Figure::new("one hot account", PER_SECOND, rates);
     section.check(rate, Bound::AtLeast(EVENTS_PER_SECOND_MIN));
+    means.tell(&mut section, "");
     Ok(section)
 }

@@ -8,6 +8,7 @@ use cap_pipeline::system_time;
 use cap_stack::Stack;
 
 use super::drive::{Answers, Pace, drive};
+use super::steps::Means;
 use super::{ACCOUNTS, PER_SECOND, Running, queues, relay};
 use crate::arena::Arena;
 use crate::machine::cpu_secs;
@@ -58,6 +59,8 @@ struct Measured {
     requests: BTreeMap<&'static str, u64>,
     /// Processor time, by process, over all rounds that count, in seconds.
     cpu: BTreeMap<String, f64>,
+    /// What the services' batches took.
+    means: Means,
 }
 
 pub(crate) async fn pipeline(
@@ -89,6 +92,7 @@ pub(crate) async fn pipeline(
             relay_rates: Vec::new(),
             requests: BTreeMap::new(),
             cpu: BTreeMap::new(),
+            means: Means::default(),
         });
     }
     for round in 0..=plan.rounds {
@@ -124,6 +128,7 @@ impl Measured {
         let events = self.traders.events(count, system_time());
         let requests = running.stack.broker.requests();
         let cpu = cpu_of(arena, running);
+        let before = running.totals().await?;
         let driven = drive(clients, events, Pace::Full, Answers::Posted).await?;
         if !counts {
             return Ok(());
@@ -137,6 +142,7 @@ impl Measured {
             let before = cpu.get(&process).copied().unwrap_or_default();
             *self.cpu.entry(process).or_default() += now - before;
         }
+        self.means.add(&before, &running.totals().await?);
         Ok(())
     }
 
@@ -179,6 +185,7 @@ impl Measured {
             let of = format!("SQS requests an event, {name}: {operation}");
             section.tell(Figure::new(of, "requests", each(requests)));
         }
+        self.means.tell(section, &format!("{name}, "));
     }
 }
 

@@ -34,7 +34,8 @@ pub(crate) async fn start(arena: &Arena, plan: &Plan, told: &Told<'_>) -> anyhow
     );
     let stack = Stack::start_with(arena.postgres_url()).await?;
     let installation = stack.install("bench-start", &arena.configuration).await?;
-    let running = Running { stack, installation, services: Vec::new() };
+    let (services, metrics) = (Vec::new(), Vec::new());
+    let running = Running { stack, installation, services, metrics };
     let mut millis: [Vec<f64>; 3] = Default::default();
     let mut mib: [Vec<f64>; 3] = Default::default();
     for round in 0..=plan.rounds {

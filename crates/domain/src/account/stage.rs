@@ -142,9 +142,9 @@ impl Stage for Accounts {
         account: &AccountKey,
         row: &Row,
         message: &Message<Item>,
-        ruling: &AccountRuling,
+        ruling: AccountRuling,
     ) -> Result<Vec<Output>, Poison> {
-        let told = OutcomeMessage::all_of(row, &message.input, ruling);
+        let told = OutcomeMessage::all_of(row, &message.input, &ruling);
         let told = told.iter().map(|outcome| outcome.output(account, &row.source_id));
         let mut outputs = told.collect::<Result<Vec<_>, _>>()?;
         outputs.extend(transfer::what_follows(account, row)?);

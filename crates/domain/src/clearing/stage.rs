@@ -58,6 +58,8 @@ pub struct Submission {
     pub held_by: Option<AccountKey>,
     /// Whether there is no queue for the account that a transfer is to go to.
     pub leads_nowhere: bool,
+    /// The trace it belongs to: its own, or one that every redelivery derives alike.
+    traceparent: TraceParent,
 }
 
 /// What clearing decided.
@@ -122,7 +124,7 @@ impl Stage for Clearing {
             Err(poison) => unreadable(&message, message.body, source_id, poison),
             Ok(envelope) => {
                 let repair = message.repair && kind_of(&envelope) == REPAIR_KIND;
-                let submitted = message_of(envelope, repair, message.sent_at);
+                let submitted = message_of(lane, envelope, repair, message.sent_at);
                 let envelope = &submitted.input.envelope;
                 Arrival {
                     source_id,
@@ -136,7 +138,7 @@ impl Stage for Clearing {
                     sent_at: message.sent_at,
                     receives: message.receives,
                     refused: None,
-                    traceparent: Some(traceparent(envelope, submitted.fingerprint)),
+                    traceparent: Some(submitted.input.traceparent.clone()),
                     content: Content::Message(submitted),
                 }
             }
@@ -157,7 +159,8 @@ impl Stage for Clearing {
             .map_err(|error| Poison::Unreadable(error.to_string()))?;
         let envelope = Envelope::read(journaled.envelope.get())
             .map_err(|error| Poison::Unreadable(error.to_string()))?;
-        let mut message = message_of(envelope, journaled.repair, row.sent_at);
+        let lane = envelope.header.account_key();
+        let mut message = message_of(&lane, envelope, journaled.repair, row.sent_at);
         message.input.held_by = journaled.held_by;
         message.input.leads_nowhere = journaled.leads_nowhere;
         Ok(message)
@@ -177,7 +180,7 @@ impl Stage for Clearing {
         message: &Message<Submission>,
         _now: Timestamp,
     ) -> Result<(ClearingRuling, ()), Poison> {
-        let Submission { envelope, held_by, leads_nowhere, repair: _ } = &message.input;
+        let Submission { envelope, held_by, leads_nowhere, .. } = &message.input;
         let rulebook = self.configuration.rulebook(&envelope.header.product);
         let by_position = goes_by_position(rulebook);
         let refused = |refusal| Ok((ClearingRuling::Refused { refusal, by_position }, ()));
@@ -239,10 +242,10 @@ impl Stage for Clearing {
         _account: &AccountKey,
         row: &Row,
         message: &Message<Submission>,
-        ruling: &ClearingRuling,
+        ruling: ClearingRuling,
     ) -> Result<Vec<Output>, Poison> {
-        let Submission { envelope, repair, .. } = &message.input;
-        let (body, by_position, tracked) = match ruling.clone() {
+        let Submission { envelope, repair, traceparent, .. } = &message.input;
+        let (body, by_position, tracked) = match ruling {
             ClearingRuling::Planned { event, rulebook, legs, by_position, rates, tracked } => {
                 let (position, cross) = (None, None);
                 let body = Body::Planned { event, rulebook, legs, position, cross, rates };
@@ -252,7 +255,7 @@ impl Stage for Clearing {
                 (Body::Refused(refusal), by_position, false)
             }
         };
-        let traceparent = Some(traceparent(envelope, row.fingerprint));
+        let traceparent = Some(traceparent.clone());
         let arriving = Arriving::read(&row.kind, &envelope.event);
         let header = Header { traceparent, ..envelope.header.clone() };
         let item = Item {
@@ -293,12 +296,6 @@ const fn next(by_position: bool) -> StageName {
     if by_position { StageName::Position } else { StageName::Account }
 }
 
-/// The trace a message belongs to: its own, or one that every redelivery derives alike.
-fn traceparent(envelope: &Envelope, fingerprint: Fingerprint) -> TraceParent {
-    let derived = || TraceParent::derived(fingerprint, &envelope.header.request_id);
-    envelope.header.traceparent.clone().unwrap_or_else(derived)
-}
-
 fn in_its_lane(lane: &AccountKey, envelope: Envelope) -> Result<Envelope, Poison> {
     if envelope.header.is_of(lane) {
         Ok(envelope)
@@ -308,13 +305,24 @@ fn in_its_lane(lane: &AccountKey, envelope: Envelope) -> Result<Envelope, Poison
     }
 }
 
-fn message_of(envelope: Envelope, repair: bool, sent_at: Timestamp) -> Message<Submission> {
+/// The message of an envelope that came in the lane of its account.
+fn message_of(
+    lane: &AccountKey,
+    envelope: Envelope,
+    repair: bool,
+    sent_at: Timestamp,
+) -> Message<Submission> {
+    let fingerprint = Fingerprint::of(lane, &envelope.event);
+    let header = &envelope.header;
+    let derived = || TraceParent::derived(fingerprint, &header.request_id);
+    let traceparent = header.traceparent.clone().unwrap_or_else(derived);
+    let (held_by, leads_nowhere) = (None, false);
     Message {
-        fingerprint: envelope.fingerprint(),
+        fingerprint,
         upstream_seq: None,
         kind: kind_of(&envelope).chars().take(64).collect(),
         sent_at,
-        input: Submission { envelope, repair, held_by: None, leads_nowhere: false },
+        input: Submission { envelope, repair, held_by, leads_nowhere, traceparent },
     }
 }
 

@@ -10,6 +10,7 @@
 //! 6. decided: one journal row, or the poison suspends the lane and the message is parked first
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{
     Arrival, Content, DeadLetter, Echo, EchoKind, Lane, LaneStatus, Memory, Message, Output,
@@ -46,7 +47,7 @@ pub struct Advance<S: Stage> {
     /// The lane afterwards.
     pub lane: Lane,
     /// The state afterwards.
-    pub state: S::State,
+    pub state: Arc<S::State>,
     /// Rows to append.
     pub rows: Vec<Row>,
     /// Messages to park.
@@ -68,7 +69,7 @@ pub fn advance<S: Stage>(
     stage: &S,
     account: &AccountKey,
     lane: Lane,
-    state: S::State,
+    state: Arc<S::State>,
     memory: Memory,
     arrivals: &[Arrival<S::Input>],
     now: Timestamp,
@@ -260,7 +261,7 @@ impl<S: Stage> Turn<'_, S> {
         lane.seq = row.seq;
         lane.head = row.hash;
         lane.upstream_seq = lane.upstream_seq.max(row.upstream_seq.unwrap_or_default());
-        self.advance.state = state;
+        self.advance.state = Arc::new(state);
         self.appended.insert(row.request_id.clone(), self.advance.rows.len());
         self.advance.rows.push(row);
         Ok(Step { outputs, ..Step::default() })
@@ -326,7 +327,7 @@ impl<S: Stage> Turn<'_, S> {
             hash: super::RowHash::default(),
         };
         row.hash = row.hash_after(self.account, lane.head);
-        let outputs = S::say(self.account, &row, message, &ruling)?;
+        let outputs = S::say(self.account, &row, message, ruling)?;
         // Read back, it says the same: what could not be sent on after a crash must not be journaled
         // before it. Every type that is journaled is read back as it was written, and every test
         // holds it to that here; to do it for every message would take a third of the time.

@@ -147,12 +147,12 @@ pub trait Stage: Send + Sync + 'static {
         account: &AccountKey,
         row: &Row,
         message: &Message<Self::Input>,
-        ruling: &Self::Ruling,
+        ruling: Self::Ruling,
     ) -> Result<Vec<Output>, Poison>;
 
     /// What the stage says after the message of `row`, by the row alone.
     fn outputs(account: &AccountKey, row: &Row) -> Result<Vec<Output>, Poison> {
-        Self::say(account, row, &Self::replay(row)?, &row.ruling()?)
+        Self::say(account, row, &Self::replay(row)?, row.ruling()?)
     }
 
     /// Passes an echo on, or answers it. `first` is the row of its request, if there is one.

@@ -88,21 +88,32 @@ impl Stage for Positions {
         _account: &AccountKey,
         row: &Row,
         message: &Message<Item>,
-        ruling: &PositionRuling,
+        ruling: PositionRuling,
     ) -> Result<Vec<Output>, Poison> {
-        let item = message.input.clone();
-        let body = match (item.body, ruling.clone()) {
+        let item = &message.input;
+        let body = match (&item.body, ruling) {
             (
                 Body::Planned { event, rulebook, rates, .. },
                 PositionRuling::Changed { legs, position, cross },
             ) => {
-                let event = Box::new(without_short_tiers(*event));
+                let event = Box::new(without_short_tiers(Event::clone(event)));
+                let (rulebook, rates) = (*rulebook, rates.clone());
                 Body::Planned { event, rulebook, legs, position, cross, rates }
             }
             (_, PositionRuling::Refused(refusal)) => Body::Refused(refusal),
-            (body, _) => body,
+            (body, _) => body.clone(),
         };
-        let item = Item { upstream_seq: row.seq, body, ..item };
+        let item = Item {
+            upstream_seq: row.seq,
+            header: item.header.clone(),
+            fingerprint: item.fingerprint,
+            sent_at: item.sent_at,
+            kind: item.kind.clone(),
+            repair: item.repair,
+            arriving: item.arriving.clone(),
+            clearing_seq: item.clearing_seq,
+            body,
+        };
         Ok(vec![forward(StageName::Account, &Unit::Item(Box::new(item)))?])
     }
 

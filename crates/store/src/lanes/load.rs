@@ -1,6 +1,8 @@
 //! Reading what a batch needs, by key.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
 
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{DeadLetter, Lane, LaneStatus, Memory, ParkedMessage};
@@ -72,11 +74,32 @@ impl RecalledRecord {
     }
 }
 
-/// Reads the lanes of `wanted`, with their state and what is remembered of the wanted ids.
+/// Reads the lanes of `wanted`, with their state and what is remembered of the wanted ids. What is taken for
+/// new may be answered by what this process wrote last of its lane.
 pub(super) async fn load<S: StateTables>(
     pool: &PgPool,
     states: &States<S>,
     wanted: &[Wanted],
+) -> Result<HashMap<AccountKey, Loaded<S>>, QueryError> {
+    let trusting = wanted.iter().filter(|wanted| wanted.taken_for_new);
+    let kept = states.lanes_of(trusting.map(|wanted| &wanted.account), Instant::now());
+    let mut loaded: HashMap<AccountKey, Loaded<S>> = HashMap::with_capacity(wanted.len());
+    for (account, lane, state) in kept {
+        let memory = Memory::default();
+        loaded.insert(account, Loaded { lane: Some(lane), state, memory });
+    }
+    let unread: Vec<&Wanted> =
+        wanted.iter().filter(|wanted| !loaded.contains_key(&wanted.account)).collect();
+    if !unread.is_empty() {
+        loaded.extend(read(pool, states, &unread).await?);
+    }
+    Ok(loaded)
+}
+
+async fn read<S: StateTables>(
+    pool: &PgPool,
+    states: &States<S>,
+    wanted: &[&Wanted],
 ) -> Result<HashMap<AccountKey, Loaded<S>>, QueryError> {
     let mut connection = pool.acquire().await.map_err(failed("connecting to the database"))?;
     let accounts: Vec<&str> = wanted.iter().map(|wanted| wanted.account.as_str()).collect();
@@ -91,7 +114,8 @@ pub(super) async fn load<S: StateTables>(
         .map(|wanted| wanted.account.as_str())
         .collect();
     if !unknown.is_empty() {
-        states.extend(S::load_states(&mut connection, &unknown).await?);
+        let read = S::load_states(&mut connection, &unknown).await?;
+        states.extend(read.into_iter().map(|(account, state)| (account, Arc::new(state))));
     }
     let mut memories = remember(&mut connection, wanted, &lanes).await?;
     let loaded = wanted.iter().map(|wanted| {
@@ -111,7 +135,7 @@ pub(super) async fn load<S: StateTables>(
 async fn assert_kept<S: StateTables>(
     connection: &mut PgConnection,
     read: &HashMap<AccountKey, Lane>,
-    kept: &HashMap<AccountKey, S::State>,
+    kept: &HashMap<AccountKey, Arc<S::State>>,
 ) -> Result<(), QueryError> {
     let accounts: Vec<&str> = kept.keys().map(AccountKey::as_str).collect();
     if accounts.is_empty() {
@@ -123,7 +147,7 @@ async fn assert_kept<S: StateTables>(
         let head = |lanes: &HashMap<AccountKey, Lane>| lanes.get(account).map(|lane| lane.head);
         if head(read) == head(&now) {
             let stored = stored.remove(account).unwrap_or_default();
-            assert_eq!(*kept, stored, "the kept state of {account}");
+            assert_eq!(**kept, stored, "the kept state of {account}");
         }
     }
     Ok(())
@@ -161,7 +185,7 @@ async fn lanes(
 /// Only a lane that has had messages can remember one, only a lane that ever parked a parked one.
 async fn remember(
     connection: &mut PgConnection,
-    wanted: &[Wanted],
+    wanted: &[&Wanted],
     lanes: &HashMap<AccountKey, Lane>,
 ) -> Result<HashMap<AccountKey, Memory>, QueryError> {
     let mut memories: HashMap<AccountKey, Memory> = HashMap::new();

@@ -2,7 +2,7 @@
 //!
 //! A load is one read a table, by key: lanes, state, then journal rows and parked messages if the
 //! lanes can have any. The lane is read first, so whatever a rival changes between the reads, the
-//! fence of the commit finds. State that this process wrote last, and that nobody has changed since, is
+//! fence of the commit finds. What this process wrote last, and nobody seems to have changed since, is
 //! not read: [`states`] keeps it. A commit is one transaction: the fence first, then journal, state
 //! and parked messages, each one statement over arrays, whatever the size of the batch.
 //!
@@ -16,6 +16,7 @@ mod states;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use cap_domain::ids::AccountKey;
@@ -55,12 +56,16 @@ impl<S: StateTables> LaneStore<S> for PostgresLanes<S> {
     }
 
     async fn commit(&self, changes: &[LaneChange<S>]) -> Result<(), CommitError> {
-        commit::commit(&self.pool, changes).await?;
+        let committed = commit::commit(&self.pool, changes).await;
+        if matches!(committed, Err(CommitError::Fenced)) {
+            self.states.rival_seen(Instant::now());
+        }
+        committed?;
         self.states.keep(
             changes
                 .iter()
-                .filter(|change| !change.rows.is_empty())
-                .map(|change| (&change.account, change.after.head, &change.state_after)),
+                .filter(|change| commit::writes(change))
+                .map(|change| (&change.account, &change.after, &change.state_after)),
         );
         Ok(())
     }

@@ -1,14 +1,16 @@
-//! The states that were written last, so that an account's next message does not read them again.
+//! The lanes and states that were written last, so that an account's next message does not read them again.
 //!
-//! Guarantees that what it gives is what the database has: a state is what the rows of its lane's journal make
-//! of it, `head` is the hash over all of them, and a state is given only for the head it was kept under. The
-//! lane itself is read every time, and the commit's fence holds what happens after that (C7).
+//! Guarantees that a state it gives is what the database has: a state is what the rows of its lane's journal
+//! make of it, `head` is the hash over all of them, and a state is given only for the head it was kept under.
+//! A lane is only what this process wrote last. If a rival has moved it since, the commit's fence finds out
+//! (C7), and for a while every lane is read ([`RIVAL_MEMORY`]).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use cap_domain::ids::AccountKey;
-use cap_domain::lane::{RowHash, Stage};
+use cap_domain::lane::{Lane, LaneStatus, RowHash, Stage};
 
 use crate::state::StateTables;
 
@@ -19,10 +21,15 @@ const GENERATION_STATES_MAX: usize = 10_000;
 /// sooner than many small ones.
 const GENERATION_PARTS_MAX: usize = 40_000;
 
-/// States, in two generations: a full one becomes the old one, and what was not written since is forgotten
-/// with the one before it.
+/// How long lanes are read after a rival moved one. Two tasks that take turns with all accounts so decide
+/// one batch a minute in vain, not every one.
+const RIVAL_MEMORY: Duration = Duration::from_secs(60);
+
+/// Lanes and states, in two generations: a full one becomes the old one, and what was not written since is
+/// forgotten with the one before it.
 pub(super) struct States<S: Stage> {
     generations: Mutex<Generations<S>>,
+    rival_seen_at: Mutex<Option<Instant>>,
 }
 
 struct Generations<S: Stage> {
@@ -32,13 +39,19 @@ struct Generations<S: Stage> {
     young_parts: usize,
 }
 
-type Generation<S> = HashMap<AccountKey, (RowHash, <S as Stage>::State)>;
+type Generation<S> = HashMap<AccountKey, Kept<S>>;
+
+/// What was written of an account last.
+struct Kept<S: Stage> {
+    lane: Lane,
+    state: Arc<S::State>,
+}
 
 impl<S: Stage> Default for States<S> {
     fn default() -> Self {
         let (young, old) = (HashMap::new(), HashMap::new());
         let generations = Generations { young, old, young_parts: 0 };
-        Self { generations: Mutex::new(generations) }
+        Self { generations: Mutex::new(generations), rival_seen_at: Mutex::default() }
     }
 }
 
@@ -53,30 +66,50 @@ impl<S: StateTables> States<S> {
     pub(super) fn of<'a>(
         &self,
         lanes: impl Iterator<Item = (&'a AccountKey, RowHash)>,
-    ) -> HashMap<AccountKey, S::State> {
-        let generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        let Generations { young, old, .. } = &*generations;
+    ) -> HashMap<AccountKey, Arc<S::State>> {
+        let generations = self.generations();
         let known = lanes.filter_map(|(account, head)| {
-            let (kept_under, state) = young.get(account).or_else(|| old.get(account))?;
-            (*kept_under == head).then(|| (account.clone(), state.clone()))
+            let kept = generations.get(account)?;
+            (kept.lane.head == head).then(|| (account.clone(), Arc::clone(&kept.state)))
         });
         known.collect()
     }
 
-    /// Keeps the states that were committed, each under its lane's new head.
+    /// The lanes of `accounts` as they were written last, with their states: those that take messages and
+    /// never parked one, of which there is nothing else to remember. None if a rival was seen lately.
+    pub(super) fn lanes_of<'a>(
+        &self,
+        accounts: impl Iterator<Item = &'a AccountKey>,
+        now: Instant,
+    ) -> Vec<(AccountKey, Lane, Arc<S::State>)> {
+        let rival_seen_at = *self.rival_seen_at();
+        if rival_seen_at.is_some_and(|seen| now.saturating_duration_since(seen) < RIVAL_MEMORY) {
+            return Vec::new();
+        }
+        let generations = self.generations();
+        let known = accounts.filter_map(|account| {
+            let Kept { lane, state } = generations.get(account)?;
+            let open = lane.status == LaneStatus::Active && lane.parked_seq == 0;
+            open.then(|| (account.clone(), lane.clone(), Arc::clone(state)))
+        });
+        known.collect()
+    }
+
+    /// Notes that a rival has moved a lane.
+    pub(super) fn rival_seen(&self, now: Instant) {
+        *self.rival_seen_at() = Some(now);
+    }
+
+    /// Keeps what was committed.
     pub(super) fn keep<'a>(
         &self,
-        committed: impl Iterator<Item = (&'a AccountKey, RowHash, &'a S::State)>,
+        committed: impl Iterator<Item = (&'a AccountKey, &'a Lane, &'a Arc<S::State>)>,
     ) where
         S::State: 'a,
     {
-        if size_of::<S::State>() == 0 {
-            // A stage that keeps nothing besides its lanes.
-            return;
-        }
         let mut forgotten: Vec<Generation<S>> = Vec::new();
-        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
-        for (account, head, state) in committed {
+        let mut generations = self.generations();
+        for (account, lane, state) in committed {
             let parts = S::parts(state);
             if generations.is_full(parts) && !generations.young.contains_key(account) {
                 let full = std::mem::take(&mut generations.young);
@@ -84,16 +117,32 @@ impl<S: StateTables> States<S> {
                 generations.young_parts = 0;
             }
             generations.young_parts += parts;
-            let replaced = generations.young.insert(account.clone(), (head, state.clone()));
-            generations.young_parts -= replaced.map_or(0, |(_, state)| S::parts(&state));
+            let kept = Kept { lane: lane.clone(), state: Arc::clone(state) };
+            let replaced = match generations.young.get_mut(account) {
+                Some(young) => Some(std::mem::replace(young, kept)),
+                None => generations.young.insert(account.clone(), kept),
+            };
+            generations.young_parts -= replaced.map_or(0, |replaced| S::parts(&replaced.state));
         }
         // To free them takes a while: not while others wait.
         drop(generations);
         drop(forgotten);
     }
+
+    fn generations(&self) -> MutexGuard<'_, Generations<S>> {
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rival_seen_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.rival_seen_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<S: Stage> Generations<S> {
+    fn get(&self, account: &AccountKey) -> Option<&Kept<S>> {
+        self.young.get(account).or_else(|| self.old.get(account))
+    }
+
     /// Whether the young generation has no room for a state of so many `parts`.
     fn is_full(&self, parts: usize) -> bool {
         let too_many_parts = self.young_parts + parts > GENERATION_PARTS_MAX;
@@ -110,8 +159,12 @@ mod tests {
         format!("acme_spot_retail_A-{number}").parse().expect("a key")
     }
 
-    fn state(liquidating: bool) -> AccountState {
-        AccountState { liquidating, ..AccountState::default() }
+    fn state(liquidating: bool) -> Arc<AccountState> {
+        Arc::new(AccountState { liquidating, ..AccountState::default() })
+    }
+
+    fn lane(head: u8) -> Lane {
+        Lane { head: RowHash([head; 32]), ..Lane::default() }
     }
 
     #[test]
@@ -119,7 +172,7 @@ mod tests {
         let states = States::<Accounts>::default();
         let (a, b) = (account(1), account(2));
         let kept = state(true);
-        states.keep([(&a, RowHash([1; 32]), &kept), (&b, RowHash([2; 32]), &kept)].into_iter());
+        states.keep([(&a, &lane(1), &kept), (&b, &lane(2), &kept)].into_iter());
         let known = states.of([(&a, RowHash([1; 32])), (&b, RowHash([3; 32]))].into_iter());
         assert_eq!(known, HashMap::from([(a, kept)]));
     }
@@ -129,7 +182,7 @@ mod tests {
         let states = States::<Accounts>::default();
         let put = |number: usize, head: u8, liquidating: bool| {
             let (key, state) = (account(number), state(liquidating));
-            states.keep(std::iter::once((&key, RowHash([head; 32]), &state)));
+            states.keep(std::iter::once((&key, &lane(head), &state)));
         };
         let get = |number: usize, head: u8| {
             let key = account(number);
@@ -142,5 +195,31 @@ mod tests {
         assert_eq!((get(0, 1), get(0, 2)), (None, Some(state(true))));
         (1..=2 * GENERATION_STATES_MAX).for_each(|number| put(number, 3, false));
         assert_eq!(get(0, 2), None);
+    }
+
+    #[test]
+    fn lanes_are_given_until_a_rival_is_seen_and_again_a_minute_later() {
+        let states = States::<Accounts>::default();
+        let key = account(1);
+        let given = |now| states.lanes_of(std::iter::once(&key), now);
+        let now = Instant::now();
+        assert_eq!(given(now), []);
+        states.keep(std::iter::once((&key, &lane(1), &state(true))));
+        assert_eq!(given(now), [(key.clone(), lane(1), state(true))]);
+        states.rival_seen(now);
+        assert_eq!(given(now + RIVAL_MEMORY - Duration::from_millis(1)), []);
+        assert_eq!(given(now + RIVAL_MEMORY), [(key.clone(), lane(1), state(true))]);
+    }
+
+    #[test]
+    fn a_lane_that_is_suspended_or_ever_parked_a_message_is_not_given() {
+        let states = States::<Accounts>::default();
+        let key = account(1);
+        let parked = Lane { parked_seq: 1, redriven_seq: 1, ..lane(1) };
+        let suspended = Lane { status: LaneStatus::Suspended, ..lane(1) };
+        for lane in [parked, suspended] {
+            states.keep(std::iter::once((&key, &lane, &state(false))));
+            assert_eq!(states.lanes_of(std::iter::once(&key), Instant::now()), [], "{lane:?}");
+        }
     }
 }

@@ -1,10 +1,8 @@
 //! How many messages a call to SQS carries, from the rate and the pipeline's limits.
 //!
 //! A receive carries what arrived while the one before it was under way, shared among the receivers.
-//! Sends and deletions carry what was gathered: one receive, and what came in the wait behind it, which
-//! is so much for each other batch that is being worked on. How many those are on average follows from
-//! Erlang's loss formula: a batch that finds a committer finds the others as busy as if there were no more.
-//! Careful in two ways: a batch that waits for a committer grows, which is left out, and every event
+//! Sends and deletions carry what was gathered: one receive, or what came while the batch before was worked
+//! on. Careful in two ways: at lower rates a batch waits now and then too, which is left out, and every event
 //! is a message of its own in every queue, although a lane's neighbours travel packed.
 
 use cap_pipeline::Limits;
@@ -32,10 +30,8 @@ impl Calls {
         let receivers = tasks * Decimal::from(limits.receivers_per_queue);
         let under_way = rate * Decimal::from(RECEIVE_MILLIS) / MILLIS;
         let received = (under_way / receivers).clamp(Decimal::ONE, most());
-        let wait = Decimal::from(limits.batch_wait.as_millis()) / MILLIS;
-        let load = rate / tasks * Decimal::from(BATCH_MILLIS) / MILLIS;
-        let others = mean_busy(load, limits.committers.saturating_sub(1));
-        let gathered = received + rate / tasks * wait * others;
+        let meanwhile = rate / tasks * Decimal::from(BATCH_MILLIS) / MILLIS;
+        let gathered = received.max(meanwhile);
         Self { received, gathered: gathered.min(Decimal::from(limits.batch_messages_max)) }
     }
 
@@ -51,15 +47,6 @@ impl Calls {
     pub fn alone(&self) -> Decimal {
         ((Decimal::TWO - self.gathered) / self.gathered).max(Decimal::ZERO)
     }
-}
-
-/// How many of `servers` are busy on average under a load of so many, if who finds none free goes away.
-fn mean_busy(load: Decimal, servers: usize) -> Decimal {
-    // Erlang B, by its recursion.
-    let blocking = (1..=servers).fold(Decimal::ONE, |blocking, servers| {
-        load * blocking / (Decimal::from(servers) + load * blocking)
-    });
-    load * (Decimal::ONE - blocking)
 }
 
 fn most() -> Decimal {
@@ -99,15 +86,6 @@ mod tests {
     }
 
     #[test]
-    fn erlangs_formula_for_a_load_of_one() {
-        let blocked = [(1, "0.5"), (2, "0.2"), (3, "0.0625")];
-        for (servers, blocking) in blocked {
-            let blocking: Decimal = blocking.parse().unwrap();
-            assert_eq!(mean_busy(Decimal::ONE, servers), Decimal::ONE - blocking);
-        }
-    }
-
-    #[test]
     fn every_64_kib_begun_are_one_request() {
         assert_eq!(chunks(Decimal::ONE), Decimal::ONE);
         let (at_most, one) = (Decimal::from(SQS_CHUNK_BYTES / MESSAGE_BYTES), Decimal::ONE);
@@ -119,9 +97,9 @@ mod tests {
         let limits = Limits::default();
         let at = |rate| Calls::at(rate, 2, &limits);
         assert_eq!(at(1).received, Decimal::ONE);
-        // Fifty a second and task: a load of one, of which 15/16 find room among three others, and a
-        // tenth of an event comes in the wait for each.
-        assert_eq!(at(100).gathered, Decimal::new(109_375, 5));
+        assert_eq!(at(100).gathered, Decimal::ONE);
+        // Ten thousand a second and task, in batches of 20 ms.
+        assert_eq!(at(20_000).gathered, Decimal::TWO * Decimal::ONE_HUNDRED);
         assert!(at(1_000).requests_a_queue() < at(100).requests_a_queue());
         assert_eq!(at(20_000).received, Decimal::TEN);
     }

@@ -1,6 +1,7 @@
 //! One stage's lane of an account, taken on in memory.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{
@@ -29,7 +30,7 @@ pub(super) struct RehearsedLane<S: StateTables> {
     /// Its counters.
     pub(super) lane: Lane,
     /// What the stage keeps of the account.
-    pub(super) state: S::State,
+    pub(super) state: Arc<S::State>,
     /// What was journaled and parked here, and is in no database.
     rows: HashMap<RequestId, Row>,
     parked: HashMap<String, DeadLetter>,
