@@ -36,6 +36,10 @@ impl<S: Stage> TroubledStore<S> {
 
 #[async_trait]
 impl<S: Stage> LaneStore<S> for TroubledStore<S> {
+    fn kept(&self, accounts: &[&AccountKey]) -> Vec<(AccountKey, Loaded<S>)> {
+        self.inner.kept(accounts)
+    }
+
     async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<S>>, LoadError> {
         let (life, trouble) = (&self.life, &self.life.trouble);
         life.may_end("crash before loading", trouble.odds().crash_before).await;

@@ -165,6 +165,10 @@ pub enum CommitError {
 /// A stage's lanes in its database.
 #[async_trait]
 pub trait LaneStore<S: Stage>: Send + Sync + 'static {
+    /// The lanes of `accounts` that this process wrote last, as it wrote them, if nobody else seems to have
+    /// written any since. They are not read: whether they are still so, the fence of the commit tells.
+    fn kept(&self, accounts: &[&AccountKey]) -> Vec<(AccountKey, Loaded<S>)>;
+
     /// Reads lanes by key, in one round: of the journal only the wanted requests, and of those that are
     /// taken for new only what belongs to lanes that are not active.
     async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<S>>, LoadError>;

@@ -276,11 +276,20 @@ impl<S: Stage> Settler<'_, S> {
         lanes: &mut [&mut LaneWork<S>],
         reading: Reading,
     ) -> Result<HashMap<AccountKey, Planned<S>>, Failure> {
-        let ours = lanes.iter().filter(|work| work.is_ours());
-        let wanted: Vec<_> = ours.map(|work| work.wanted(reading)).collect();
-        let load = Timed::Read.timed(in_time("reading lanes", self.store.load(&wanted)));
-        let (loaded, ()) = tokio::join!(load, self.prepare_unread(lanes, reading));
-        let mut loaded = loaded?;
+        let ours: Vec<_> = lanes.iter().filter(|work| work.is_ours()).collect();
+        let trusted: Vec<_> =
+            ours.iter().filter(|work| work.is_trusted(reading)).map(|work| &work.account).collect();
+        let mut loaded: HashMap<_, _> = self.store.kept(&trusted).into_iter().collect();
+        let unknown = ours.iter().filter(|work| !loaded.contains_key(&work.account));
+        let wanted: Vec<_> = unknown.map(|work| work.wanted(reading)).collect();
+        let load = async {
+            if wanted.is_empty() {
+                return Ok(HashMap::new());
+            }
+            Timed::Read.timed(in_time("reading lanes", self.store.load(&wanted))).await
+        };
+        let (read, ()) = tokio::join!(load, self.prepare_unread(lanes, reading));
+        loaded.extend(read?);
         failpoint::hit("after_load");
         let now = (self.clock)();
         for work in lanes.iter_mut() {

@@ -42,13 +42,14 @@ async fn isolated_long(available: u32) -> Installation {
 }
 
 async fn account(installation: &Installation) -> AccountState {
-    load::<Accounts>(&installation.databases.account, &key(TRADER), &[], &[]).await.state
+    let loaded = load::<Accounts>(&installation.databases.account, &key(TRADER), &[], &[]).await;
+    AccountState::clone(&loaded.state)
 }
 
 async fn position(installation: &Installation) -> Position {
     let pool = &installation.databases.position;
-    let mut state = load::<Positions>(pool, &key(TRADER), &[], &[]).await.state;
-    state.positions.remove(&PositionKey::net("BTC-USDT".parse().unwrap())).unwrap()
+    let state = load::<Positions>(pool, &key(TRADER), &[], &[]).await.state;
+    state.positions.get(&PositionKey::net("BTC-USDT".parse().unwrap())).unwrap().clone()
 }
 
 /// The id of what CAP sent to itself.

@@ -60,7 +60,8 @@ async fn hedged() -> Installation {
 }
 
 async fn state(installation: &Installation) -> PositionState {
-    load::<Positions>(&installation.databases.position, &key(TRADER), &[], &[]).await.state
+    let loaded = load::<Positions>(&installation.databases.position, &key(TRADER), &[], &[]).await;
+    PositionState::clone(&loaded.state)
 }
 
 #[tokio::test]

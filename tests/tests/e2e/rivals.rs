@@ -128,6 +128,10 @@ struct StallingStore {
 
 #[async_trait]
 impl LaneStore<Accounts> for StallingStore {
+    fn kept(&self, accounts: &[&AccountKey]) -> Vec<(AccountKey, Loaded<Accounts>)> {
+        self.inner.kept(accounts)
+    }
+
     async fn load(
         &self,
         wanted: &[Wanted],

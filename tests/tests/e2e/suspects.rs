@@ -57,6 +57,10 @@ struct Watched {
 
 #[async_trait]
 impl LaneStore<Accounts> for Watched {
+    fn kept(&self, accounts: &[&AccountKey]) -> Vec<(AccountKey, Loaded<Accounts>)> {
+        self.inner.kept(accounts)
+    }
+
     async fn load(
         &self,
         wanted: &[Wanted],

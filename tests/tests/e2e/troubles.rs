@@ -140,6 +140,10 @@ struct Troubled {
 
 #[async_trait]
 impl LaneStore<Accounts> for Troubled {
+    fn kept(&self, accounts: &[&AccountKey]) -> Vec<(AccountKey, Loaded<Accounts>)> {
+        self.inner.kept(accounts)
+    }
+
     async fn load(
         &self,
         wanted: &[Wanted],

@@ -1,13 +1,19 @@
 //! The clearing stage with its journal, with and without claims on request ids in DynamoDB.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use anyhow::ensure;
+use cap_aws::DynamoClaims;
 use cap_domain::clearing::Clearing;
+use cap_domain::ids::AccountKey;
 use cap_domain::routing::{Channel, QueueName, Routes, Scope};
+use cap_pipeline::claims::{Claim, Claimed, Claims as _};
 use cap_pipeline::prepare::Complete;
 use cap_pipeline::{Limits, system_time};
 use cap_stack::Stack;
 use cap_stage::{Connections, Wired};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 
 use super::{ACCOUNTS, PER_SECOND};
 use crate::arena::Arena;
@@ -38,11 +44,17 @@ pub(crate) async fn clearing(
     stack.install(PREFIX, &arena.configuration).await?;
     let mut with = Side::open(arena, &stack, "with_claims", true).await?;
     let mut without = Side::open(arena, &stack, "without_claims", false).await?;
+    let alone = DynamoClaims::new(stack.connect().await.dynamodb, PREFIX);
+    let mut alone_rates = Vec::new();
     let messages = plan.scaled(MESSAGES);
     for round in 0..=plan.rounds {
         told(&format!("spot fill through clearing, {}", plan.name_of(round)));
         without.round(arena, messages, round > 0).await?;
         with.round(arena, messages, round > 0).await?;
+        let rate = claim_alone(&alone, round, messages).await?;
+        if round > 0 {
+            alone_rates.push(rate);
+        }
     }
     let with = with.close(arena, "spot fill with claims").await?;
     let without = without.close(arena, "spot fill without claims").await?;
@@ -50,7 +62,27 @@ pub(crate) async fn clearing(
     section.tell(with);
     section.tell(without);
     section.check(left, Bound::AtLeast(WITH_CLAIMS_MIN));
+    section.tell(Figure::new("claims by themselves, no clearing", "claims/s", alone_rates));
     Ok(section)
+}
+
+/// Claims ids as clearing does, and does nothing else: how many a second the DynamoDB of this machine takes.
+async fn claim_alone(claims: &DynamoClaims, round: usize, count: usize) -> anyhow::Result<f64> {
+    let account: AccountKey = format!("{COMPANY}_spot_retail_alone").parse()?;
+    let claim = |number: usize| -> anyhow::Result<Claim> {
+        let request_id = format!("alone-{round}-{number}").parse()?;
+        Ok(Claim { request_id, account: account.clone() })
+    };
+    let all = (0..count).map(claim).collect::<anyhow::Result<Vec<_>>>()?;
+    let limits = Limits::default();
+    let now = system_time();
+    let begun = Instant::now();
+    let batches = all.chunks(limits.batch_messages_max).map(|batch| claims.claim(batch, now));
+    let answers = stream::iter(batches.collect::<Vec<_>>()).buffer_unordered(limits.committers);
+    let answers: Vec<Vec<Claimed>> = answers.try_collect().await?;
+    let granted = answers.iter().flatten().filter(|answer| **answer == Claimed::Granted).count();
+    ensure!(granted == count, "{granted} of {count} claims were granted");
+    Ok(count as f64 / begun.elapsed().as_secs_f64())
 }
 
 struct Side {

@@ -1,11 +1,12 @@
 //! Packing units into messages between stages, and reading them back.
 
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::{
-    Arrival, Content, Item, Message, Output, PACK_BYTES_MAX, PACK_UNITS_MAX, Pack, RawMessage,
-    StageName, Unit,
+    Arrival, Content, Item, Message, Output, PACK_BYTES_MAX, PACK_UNITS_MAX, RawMessage, StageName,
+    Unit,
 };
 use crate::envelope::salvage_request_id;
 use crate::ids::{AccountKey, RequestId};
@@ -52,7 +53,16 @@ pub(super) fn packed_alone(account: &AccountKey, unit: &str) -> String {
 /// Reads a packed message that came in `lane`. A pack that cannot be read is one arrival; a unit
 /// that cannot be read is one among its neighbours.
 pub fn read_pack(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item>> {
-    let pack: Result<Pack, _> = serde_json::from_str(message.body);
+    /// A [`Pack`] whose units stay where they lie.
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Packed<'a> {
+        account: AccountKey,
+        #[serde(borrow)]
+        units: Vec<&'a RawValue>,
+    }
+
+    let pack: Result<Packed<'_>, _> = serde_json::from_str(message.body);
     match pack {
         Err(error) => vec![unreadable(
             &message,
@@ -167,6 +177,7 @@ pub fn unreadable<I>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lane::Pack;
 
     #[test]
     fn a_pack_keeps_the_order_of_its_units_and_within_its_bounds() {

@@ -124,7 +124,7 @@ impl<S: Stage> LaneOf<S> {
             &self.stage,
             &self.account,
             self.lane.clone(),
-            self.state.clone(),
+            Arc::new(self.state.clone()),
             memory,
             arrivals,
             now,
@@ -138,7 +138,7 @@ impl<S: Stage> LaneOf<S> {
             .unwrap_or_else(|poison| panic!("{} cannot go on at all: {poison}", S::NAME));
         assert_eq!(advance.steps.len(), arrivals.len(), "one step an arrival");
         self.lane = advance.lane;
-        self.state = advance.state;
+        self.state = S::State::clone(&advance.state);
         self.journal.extend(advance.rows);
         self.parked.extend(advance.parked);
         for Taken { parked_seq, message_id } in advance.redriven {

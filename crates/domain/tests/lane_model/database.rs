@@ -1,6 +1,7 @@
 //! What the stage's database holds of the lane, and the transactions that change it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use cap_domain::envelope::Fingerprint;
 use cap_domain::lane::{
@@ -117,7 +118,7 @@ impl Database {
         let mut arrivals: Vec<Arrival<Saying>> = arrivals.collect();
         let mut memory = self.load(&arrivals);
         recall::<Toy<REPAIRED>>(&account(), &mut arrivals, &memory);
-        let applied: Vec<u8> = self.journal.iter().map(|row| row.id).collect();
+        let applied: Arc<Vec<u8>> = Arc::new(self.journal.iter().map(|row| row.id).collect());
         let mut lane = self.lane.lane();
         store.alter(&mut lane, &mut memory, &mut arrivals);
         let advance =

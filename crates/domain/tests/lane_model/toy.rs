@@ -172,7 +172,7 @@ impl<const REPAIRED: bool> Stage for Toy<REPAIRED> {
         Ok((id, applied.iter().copied().chain([id]).collect()))
     }
 
-    fn say(_: &AccountKey, row: &Row, _: &Message<Saying>, _: &u8) -> Result<Vec<Output>, Poison> {
+    fn say(_: &AccountKey, row: &Row, _: &Message<Saying>, _: u8) -> Result<Vec<Output>, Poison> {
         Ok(of_row(row))
     }
 

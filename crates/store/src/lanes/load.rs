@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{DeadLetter, Lane, LaneStatus, Memory, ParkedMessage};
@@ -74,32 +73,11 @@ impl RecalledRecord {
     }
 }
 
-/// Reads the lanes of `wanted`, with their state and what is remembered of the wanted ids. What is taken for
-/// new may be answered by what this process wrote last of its lane.
+/// Reads the lanes of `wanted`, with their state and what is remembered of the wanted ids.
 pub(super) async fn load<S: StateTables>(
     pool: &PgPool,
     states: &States<S>,
     wanted: &[Wanted],
-) -> Result<HashMap<AccountKey, Loaded<S>>, QueryError> {
-    let trusting = wanted.iter().filter(|wanted| wanted.taken_for_new);
-    let kept = states.lanes_of(trusting.map(|wanted| &wanted.account), Instant::now());
-    let mut loaded: HashMap<AccountKey, Loaded<S>> = HashMap::with_capacity(wanted.len());
-    for (account, lane, state) in kept {
-        let memory = Memory::default();
-        loaded.insert(account, Loaded { lane: Some(lane), state, memory });
-    }
-    let unread: Vec<&Wanted> =
-        wanted.iter().filter(|wanted| !loaded.contains_key(&wanted.account)).collect();
-    if !unread.is_empty() {
-        loaded.extend(read(pool, states, &unread).await?);
-    }
-    Ok(loaded)
-}
-
-async fn read<S: StateTables>(
-    pool: &PgPool,
-    states: &States<S>,
-    wanted: &[&Wanted],
 ) -> Result<HashMap<AccountKey, Loaded<S>>, QueryError> {
     let mut connection = pool.acquire().await.map_err(failed("connecting to the database"))?;
     let accounts: Vec<&str> = wanted.iter().map(|wanted| wanted.account.as_str()).collect();
@@ -185,7 +163,7 @@ async fn lanes(
 /// Only a lane that has had messages can remember one, only a lane that ever parked a parked one.
 async fn remember(
     connection: &mut PgConnection,
-    wanted: &[&Wanted],
+    wanted: &[Wanted],
     lanes: &HashMap<AccountKey, Lane>,
 ) -> Result<HashMap<AccountKey, Memory>, QueryError> {
     let mut memories: HashMap<AccountKey, Memory> = HashMap::new();

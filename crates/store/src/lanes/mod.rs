@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use cap_domain::ids::AccountKey;
+use cap_domain::lane::Memory;
 use cap_pipeline::lane_store::{CommitError, LaneChange, LaneStore, LoadError, Loaded, Wanted};
 use sqlx::PgPool;
 
@@ -47,6 +48,15 @@ impl<S: StateTables> PostgresLanes<S> {
 
 #[async_trait]
 impl<S: StateTables> LaneStore<S> for PostgresLanes<S> {
+    fn kept(&self, accounts: &[&AccountKey]) -> Vec<(AccountKey, Loaded<S>)> {
+        let kept = self.states.lanes_of(accounts, Instant::now()).into_iter();
+        let loaded = |(account, lane, state)| {
+            let memory = Memory::default();
+            (account, Loaded { lane: Some(lane), state, memory })
+        };
+        kept.map(loaded).collect()
+    }
+
     async fn load(&self, wanted: &[Wanted]) -> Result<HashMap<AccountKey, Loaded<S>>, LoadError> {
         load::load(&self.pool, &self.states, wanted).await.map_err(LoadError::from)
     }

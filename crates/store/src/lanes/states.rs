@@ -77,9 +77,9 @@ impl<S: StateTables> States<S> {
 
     /// The lanes of `accounts` as they were written last, with their states: those that take messages and
     /// never parked one, of which there is nothing else to remember. None if a rival was seen lately.
-    pub(super) fn lanes_of<'a>(
+    pub(super) fn lanes_of(
         &self,
-        accounts: impl Iterator<Item = &'a AccountKey>,
+        accounts: &[&AccountKey],
         now: Instant,
     ) -> Vec<(AccountKey, Lane, Arc<S::State>)> {
         let rival_seen_at = *self.rival_seen_at();
@@ -87,10 +87,10 @@ impl<S: StateTables> States<S> {
             return Vec::new();
         }
         let generations = self.generations();
-        let known = accounts.filter_map(|account| {
+        let known = accounts.iter().filter_map(|account| {
             let Kept { lane, state } = generations.get(account)?;
             let open = lane.status == LaneStatus::Active && lane.parked_seq == 0;
-            open.then(|| (account.clone(), lane.clone(), Arc::clone(state)))
+            open.then(|| ((*account).clone(), lane.clone(), Arc::clone(state)))
         });
         known.collect()
     }
@@ -201,7 +201,7 @@ mod tests {
     fn lanes_are_given_until_a_rival_is_seen_and_again_a_minute_later() {
         let states = States::<Accounts>::default();
         let key = account(1);
-        let given = |now| states.lanes_of(std::iter::once(&key), now);
+        let given = |now| states.lanes_of(&[&key], now);
         let now = Instant::now();
         assert_eq!(given(now), []);
         states.keep(std::iter::once((&key, &lane(1), &state(true))));
@@ -219,7 +219,7 @@ mod tests {
         let suspended = Lane { status: LaneStatus::Suspended, ..lane(1) };
         for lane in [parked, suspended] {
             states.keep(std::iter::once((&key, &lane, &state(false))));
-            assert_eq!(states.lanes_of(std::iter::once(&key), Instant::now()), [], "{lane:?}");
+            assert_eq!(states.lanes_of(&[&key], Instant::now()), [], "{lane:?}");
         }
     }
 }
