@@ -10,7 +10,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata, SdkError};
-use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageAttributeValue, MessageSystemAttributeName as System, SendMessageBatchRequestEntry,
@@ -88,9 +87,6 @@ impl SqsQueues {
         url: &str,
         messages: &[Outgoing],
     ) -> Result<Vec<EntryResult>, Unreachable> {
-        if let [message] = messages {
-            return self.send_alone(queue, url, message).await.map(|sent| vec![sent]);
-        }
         let mut entries = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
             let entry = entry(index, message)
@@ -116,38 +112,6 @@ impl SqsQueues {
         }
     }
 
-    /// Sends a message that has no neighbours, as most outcomes of a busy account: that takes less of both
-    /// ends than a batch of one.
-    async fn send_alone(
-        &self,
-        queue: &QueueName,
-        url: &str,
-        message: &Outgoing,
-    ) -> Result<EntryResult, Unreachable> {
-        let call = self.send_message(queue, url, message)?;
-        match call.send().await {
-            Ok(_) => Ok(Ok(())),
-            Err(error) if is_fault_of_entries(&error) => Ok(Err(entry_failure(&error))),
-            Err(error) => Err(unreachable(self.attempted("sending to", queue), &error)),
-        }
-    }
-
-    fn send_message(
-        &self,
-        queue: &QueueName,
-        url: &str,
-        message: &Outgoing,
-    ) -> Result<SendMessageFluentBuilder, Unreachable> {
-        let attributes =
-            attributes(message).map_err(|error| self.unusable("sending to", queue, &error))?;
-        let call = self.calls.send_message().queue_url(url);
-        Ok(call
-            .message_group_id(&message.message_group_id)
-            .message_deduplication_id(&message.deduplication_id)
-            .message_body(&message.body)
-            .set_message_attributes(Some(attributes)))
-    }
-
     async fn send_singly(
         &self,
         queue: &QueueName,
@@ -156,9 +120,25 @@ impl SqsQueues {
     ) -> Result<Vec<EntryResult>, Unreachable> {
         let mut results = Vec::with_capacity(messages.len());
         for message in messages {
-            let call = self.send_message(queue, url, message)?;
-            // What went before is sent: from here on a failure is this entry's alone.
-            results.push(call.send().await.map(|_| ()).map_err(|error| entry_failure(&error)));
+            let attributes =
+                attributes(message).map_err(|error| self.unusable("sending to", queue, &error))?;
+            let call = self
+                .calls
+                .send_message()
+                .queue_url(url)
+                .message_group_id(&message.message_group_id)
+                .message_deduplication_id(&message.deduplication_id)
+                .message_body(&message.body)
+                .set_message_attributes(Some(attributes));
+            results.push(match call.send().await {
+                Ok(_) => Ok(()),
+                // What went before is sent: from here on a failure is this entry's alone.
+                Err(error) => Err(EntryFailure {
+                    code: error.code().unwrap_or("Unreachable").to_owned(),
+                    message: error.message().map_or_else(|| words(&error), ToOwned::to_owned),
+                    sender_fault: is_fault_of_entries(&error),
+                }),
+            });
         }
         Ok(results)
     }
@@ -327,14 +307,6 @@ fn received(message: Message) -> Result<Received, &'static str> {
         receipt_handle: message.receipt_handle.ok_or("ReceiptHandle")?,
         body: message.body.ok_or("Body")?,
     })
-}
-
-fn entry_failure<E: ProvideErrorMetadata + Error + 'static>(error: &SdkError<E>) -> EntryFailure {
-    EntryFailure {
-        code: error.code().unwrap_or("Unreachable").to_owned(),
-        message: error.message().map_or_else(|| words(error), ToOwned::to_owned),
-        sender_fault: is_fault_of_entries(error),
-    }
 }
 
 fn is_fault_of_entries<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {

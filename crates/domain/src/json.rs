@@ -6,20 +6,76 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
-use serde_json::value::RawValue;
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
 
 /// Reads any JSON value whose objects have no field twice.
 pub(crate) fn unambiguous_value(text: &str) -> Result<Value, serde_json::Error> {
-    // First the reader that stops at a depth: what it takes can be walked through. It keeps one of two fields
-    // of a name, so that fewer of them are left than are written.
-    let value = serde_json::from_str(text)?;
-    let Fields(written) = serde_json::from_str(text)?;
-    if fields_of(&value) != written {
-        check_unambiguous(text)?;
+    serde_json::from_str(text).map(|Unambiguous(value)| value)
+}
+
+/// A JSON value whose objects have no field twice, at any depth. It is not read as a [`Value`], which keeps
+/// the last of two, and takes an object with a certain name of serde_json's own for what its text says.
+struct Unambiguous(Value);
+
+impl<'de> Deserialize<'de> for Unambiguous {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyValue;
+
+        impl<'de> Visitor<'de> for AnyValue {
+            type Value = Value;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any JSON value")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Value, E> {
+                Ok(Value::Null)
+            }
+
+            fn visit_bool<E: Error>(self, truth: bool) -> Result<Value, E> {
+                Ok(truth.into())
+            }
+
+            fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
+                Ok(number.into())
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
+                Ok(number.into())
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
+                Ok(number.into())
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
+                Ok(text.into())
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+                let mut values = Vec::new();
+                while let Some(Unambiguous(item)) = items.next_element()? {
+                    values.push(item);
+                }
+                Ok(values.into())
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+                let mut fields = Map::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if fields.contains_key(&name) {
+                        return Err(A::Error::custom(format!("{name:?} is written twice")));
+                    }
+                    let Unambiguous(field) = map.next_value()?;
+                    fields.insert(name, field);
+                }
+                Ok(fields.into())
+            }
+        }
+
+        deserializer.deserialize_any(AnyValue).map(Self)
     }
-    Ok(value)
 }
 
 /// The same JSON without the two characters that SQS refuses and JSON does not: they can only
@@ -58,89 +114,6 @@ where
     }
 
     deserializer.deserialize_str(Text(read))
-}
-
-/// How many fields a JSON text has, at all depths, read without keeping any.
-struct Fields(usize);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Counter;
-
-        impl<'de> Visitor<'de> for Counter {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any JSON value")
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<Fields, E> {
-                Ok(Fields(0))
-            }
-
-            fn visit_bool<E: Error>(self, _: bool) -> Result<Fields, E> {
-                Ok(Fields(0))
-            }
-
-            fn visit_i64<E: Error>(self, _: i64) -> Result<Fields, E> {
-                Ok(Fields(0))
-            }
-
-            fn visit_u64<E: Error>(self, _: u64) -> Result<Fields, E> {
-                Ok(Fields(0))
-            }
-
-            fn visit_f64<E: Error>(self, _: f64) -> Result<Fields, E> {
-                Ok(Fields(0))
-            }
-
-            fn visit_str<E: Error>(self, _: &str) -> Result<Fields, E> {
-                Ok(Fields(0))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Fields, A::Error> {
-                let mut fields = 0;
-                while let Some(Fields(within)) = items.next_element()? {
-                    fields += within;
-                }
-                Ok(Fields(fields))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = 0;
-                while let Some((IgnoredAny, Fields(within))) = map.next_entry()? {
-                    fields += 1 + within;
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        deserializer.deserialize_any(Counter)
-    }
-}
-
-/// How many fields `value` has, at all depths.
-fn fields_of(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => items.iter().map(fields_of).sum(),
-        Value::Object(fields) => fields.len() + fields.values().map(fields_of).sum::<usize>(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
-    }
-}
-
-fn check_unambiguous(text: &str) -> Result<(), serde_json::Error> {
-    match text.trim_start().as_bytes().first() {
-        Some(b'{') => {
-            let mut json = serde_json::Deserializer::from_str(text);
-            let fields: BTreeMap<String, &RawValue> = unique_keys(&mut json)?;
-            fields.values().try_for_each(|field| check_unambiguous(field.get()))
-        }
-        Some(b'[') => {
-            let items: Vec<&RawValue> = serde_json::from_str(text)?;
-            items.iter().try_for_each(|item| check_unambiguous(item.get()))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// For `#[serde(deserialize_with)]`: a map in which a key that comes twice is an error.
@@ -198,10 +171,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_serde_jsons_own_is_a_name_like_any_other() {
+        let text = r#"{"b":{"$serde_json::private::RawValue":"{\"c\":1,\"c\":2}"},"q":1}"#;
+        let value = unambiguous_value(text).unwrap();
+        assert!(value["b"]["$serde_json::private::RawValue"].is_string(), "{value}");
+        let error = unambiguous_value(&text.replace("\"q\":1", "\"q\":1,\"q\":2")).unwrap_err();
+        assert!(error.to_string().starts_with("\"q\" is written twice"), "{error}");
+    }
+
+    #[test]
     fn a_field_written_twice_is_refused_at_any_depth() {
         let text = r#"{"a":[{"b":1,"c":"x","d":null,"e":true,"f":-2.5}], "g": {}}"#;
         assert_eq!(unambiguous_value(text).unwrap(), serde_json::from_str::<Value>(text).unwrap());
-        let error = unambiguous_value(r#"{"a": [ {"b":1,"b":2}]}"#).unwrap_err().to_string();
+        let twice = |text: &str| unambiguous_value(text).unwrap_err().to_string();
+        let error = twice(r#"{"a": [ {"b":1,"b":2}]}"#);
         assert!(error.starts_with("\"b\" is written twice"), "{error}");
+        let error = twice(r#"{"a":1,"\u0061":2}"#);
+        assert!(error.starts_with("\"a\" is written twice"), "{error}");
     }
 }

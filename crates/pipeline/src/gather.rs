@@ -3,9 +3,10 @@
 //! One batch is worked on at a time, and what comes meanwhile is the next: so batches are as large as the load
 //! makes them, each flush and each statement serves as many messages as there are, and who comes alone does not
 //! wait. Another one is begun beside it only if it is full, or has waited long enough: a batch that
-//! is stuck does not hold back the others.
+//! is stuck holds back the next one for a while, and those behind it not at all.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::Instant;
@@ -13,32 +14,52 @@ use tokio::time::Instant;
 use crate::limits::Limits;
 use crate::steps::Step;
 
+/// A batch of messages, and its number among those of the process.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Batch<T> {
+    pub(crate) number: u64,
+    pub(crate) messages: Vec<T>,
+}
+
 /// The batches that are being worked on.
 #[derive(Debug, Default)]
 pub(crate) struct Busy {
-    batches: AtomicUsize,
+    begun: AtomicU64,
+    /// Those that the next one waits for.
+    awaited: std::sync::Mutex<Vec<u64>>,
     ended: Notify,
 }
 
 impl Busy {
-    fn is_any(&self) -> bool {
-        self.batches.load(Ordering::Acquire) > 0
+    fn is_any_awaited(&self) -> bool {
+        !self.awaited().is_empty()
     }
 
-    fn begin(&self) {
-        self.batches.fetch_add(1, Ordering::AcqRel);
+    fn begin(&self) -> u64 {
+        let number = self.begun.fetch_add(1, Ordering::Relaxed);
+        self.awaited().push(number);
+        number
     }
 
-    /// One is done.
-    pub(crate) fn end(&self) {
-        self.batches.fetch_sub(1, Ordering::AcqRel);
+    /// The batch of that number is done.
+    pub(crate) fn end(&self, number: u64) {
+        self.awaited().retain(|awaited| *awaited != number);
         self.ended.notify_one();
+    }
+
+    /// Those that are being worked on are stuck: nobody waits for them again.
+    fn give_up(&self) {
+        self.awaited().clear();
     }
 
     /// Waits until one is done; returns at once if one was since it was last waited for, so that whoever
     /// waits looks again whether there are others.
     async fn one_ended(&self) {
         self.ended.notified().await;
+    }
+
+    fn awaited(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
+        self.awaited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -48,7 +69,7 @@ pub(crate) async fn gather<T>(
     received: &Mutex<mpsc::Receiver<Vec<T>>>,
     busy: &Busy,
     limits: &Limits,
-) -> Option<Vec<T>> {
+) -> Option<Batch<T>> {
     let mut received = received.lock().await;
     let mut messages = received.recv().await?;
     let begun = Instant::now();
@@ -60,7 +81,7 @@ pub(crate) async fn gather<T>(
             continue;
         }
         // Only who holds the receiver adds to them.
-        if !busy.is_any() {
+        if !busy.is_any_awaited() {
             break;
         }
         tokio::select! {
@@ -69,13 +90,16 @@ pub(crate) async fn gather<T>(
                 None => break,
             },
             () = busy.one_ended() => {}
-            () = &mut waited_enough => break,
+            () = &mut waited_enough => {
+                busy.give_up();
+                break;
+            }
         }
     }
-    busy.begin();
+    let number = busy.begin();
     Step::Gather.took(begun.elapsed());
     metrics::histogram!("cap_batch_messages").record(messages.len() as u32);
-    Some(messages)
+    Some(Batch { number, messages })
 }
 
 #[cfg(test)]
@@ -96,6 +120,14 @@ mod tests {
         (sender, Mutex::new(receiver))
     }
 
+    async fn gathered(
+        received: &Mutex<mpsc::Receiver<Vec<u32>>>,
+        busy: &Busy,
+        limits: &Limits,
+    ) -> Option<Vec<u32>> {
+        gather(received, busy, limits).await.map(|batch| batch.messages)
+    }
+
     fn limits(batch_wait: Duration) -> Limits {
         Limits { batch_messages_max: 3, batch_wait, ..Limits::default() }
     }
@@ -105,7 +137,7 @@ mod tests {
         let (sender, received) = channel();
         sender.send(vec![1]).await.unwrap();
         let begun = Instant::now();
-        assert_eq!(gather(&received, &Busy::default(), &limits(LONG)).await, Some(vec![1]));
+        assert_eq!(gathered(&received, &Busy::default(), &limits(LONG)).await, Some(vec![1]));
         assert!(begun.elapsed() < LONG);
     }
 
@@ -114,19 +146,19 @@ mod tests {
         let (sender, received) = channel();
         let busy = Busy::default();
         sender.send(vec![1]).await.unwrap();
-        assert_eq!(gather(&received, &busy, &limits(LONG)).await, Some(vec![1]));
+        assert_eq!(gathered(&received, &busy, &limits(LONG)).await, Some(vec![1]));
         let at_work = async {
             for message in [2, 3] {
                 sender.send(vec![message]).await.unwrap();
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            busy.end();
+            busy.end(0);
         };
         let mut limits = limits(LONG);
         limits.batch_messages_max = 10;
         let begun = Instant::now();
-        let (gathered, ()) = tokio::join!(gather(&received, &busy, &limits), at_work);
-        assert_eq!(gathered, Some(vec![2, 3]));
+        let (next, ()) = tokio::join!(gathered(&received, &busy, &limits), at_work);
+        assert_eq!(next, Some(vec![2, 3]));
         assert!(begun.elapsed() < LONG);
     }
 
@@ -139,23 +171,31 @@ mod tests {
             sender.send(vec![message]).await.unwrap();
         }
         let begun = Instant::now();
-        assert_eq!(gather(&received, &busy, &limits(LONG)).await, Some(vec![1, 2, 3]));
+        assert_eq!(gathered(&received, &busy, &limits(LONG)).await, Some(vec![1, 2, 3]));
         assert!(begun.elapsed() < LONG);
     }
 
     #[tokio::test]
-    async fn a_batch_that_is_stuck_holds_the_next_one_back_for_a_while_only() {
+    async fn a_batch_that_is_stuck_holds_the_next_one_back_for_a_while_and_those_behind_not_at_all()
+    {
         let (sender, received) = channel();
         let busy = Busy::default();
         busy.begin();
         // One that ended before is none to wait for.
-        busy.begin();
-        busy.end();
+        let ended = busy.begin();
+        busy.end(ended);
         sender.send(vec![1]).await.unwrap();
         let wait = Duration::from_millis(100);
         let begun = Instant::now();
-        assert_eq!(gather(&received, &busy, &limits(wait)).await, Some(vec![1]));
+        let next = gather(&received, &busy, &limits(wait)).await.unwrap();
+        assert_eq!(next.messages, [1]);
         assert!((wait..LONG).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+        busy.end(next.number);
+
+        sender.send(vec![2]).await.unwrap();
+        let begun = Instant::now();
+        assert_eq!(gathered(&received, &busy, &limits(LONG)).await, Some(vec![2]));
+        assert!(begun.elapsed() < LONG);
     }
 
     #[tokio::test]
@@ -165,7 +205,7 @@ mod tests {
         busy.begin();
         sender.send(vec![1]).await.unwrap();
         drop(sender);
-        assert_eq!(gather(&received, &busy, &limits(LONG)).await, Some(vec![1]));
-        assert_eq!(gather(&received, &busy, &limits(LONG)).await, None);
+        assert_eq!(gathered(&received, &busy, &limits(LONG)).await, Some(vec![1]));
+        assert_eq!(gathered(&received, &busy, &limits(LONG)).await, None);
     }
 }

@@ -17,7 +17,7 @@ use crate::batch::{LaneWork, into_lanes};
 use crate::deliver::Courier;
 use crate::failpoint;
 use crate::gate::Gate;
-use crate::gather::{Busy, gather};
+use crate::gather::{Batch, Busy, gather};
 use crate::hand::{InHand, give_back, heartbeat, release};
 use crate::janitor::Janitor;
 use crate::lane_store::LaneStore;
@@ -176,7 +176,7 @@ impl<S: Stage> Pipeline<S> {
         resolved: &Notify,
         stop: &CancellationToken,
     ) {
-        while let Some(messages) = gather(receiver, busy, &self.limits).await {
+        while let Some(Batch { number, messages }) = gather(receiver, busy, &self.limits).await {
             if messages.iter().any(|in_hand| in_hand.was_parked()) {
                 resolved.notify_one();
             }
@@ -185,7 +185,7 @@ impl<S: Stage> Pipeline<S> {
                 () = self.work(&messages, stop) => {}
                 () = heartbeat(&*self.queues, &messages, self.limits.visibility_secs) => {}
             }
-            busy.end();
+            busy.end(number);
         }
     }
 

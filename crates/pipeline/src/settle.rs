@@ -1,6 +1,7 @@
 //! Settling a batch: read its lanes, decide in memory, write all in one transaction.
 //!
-//! What goes wrong stays with whom it concerns: a rival's lane is read again alone, a lane that
+//! What goes wrong stays with whom it concerns: if a rival moved one of the lanes all are read again, the second
+//! time alone, a lane that
 //! the database refuses is split until the guilty message is alone and poisoned, and while the
 //! database is unreachable everything waits and nothing is parked.
 
@@ -74,11 +75,15 @@ impl<S: Stage> Settler<'_, S> {
     /// Settles `lanes`; those that are missing from the answer were left to come again.
     pub(crate) async fn settle(&self, mut lanes: Vec<LaneWork<S>>) -> Vec<Settled<S>> {
         let mut whole: Vec<&mut LaneWork<S>> = lanes.iter_mut().collect();
-        let mut attempted = self.attempt(&mut whole, Reading::Trusting).await;
+        let mut reading = Reading::Trusting;
+        let mut attempted = self.attempt(&mut whole, &mut reading).await;
         if matches!(attempted, Err(Setback::Fenced)) {
             // Likely decided from a lane that was kept: from now on they are read.
             metrics::counter!("cap_fenced_total").increment(1);
-            attempted = self.attempt(&mut whole, Reading::Trusting).await;
+            attempted = self.attempt(&mut whole, &mut reading).await;
+            if matches!(attempted, Err(Setback::Fenced)) {
+                reading = Reading::Whole;
+            }
         }
         match attempted {
             Ok(mut steps) => lanes
@@ -90,7 +95,7 @@ impl<S: Stage> Settler<'_, S> {
             Err(Setback::Fenced | Setback::Unreadable | Setback::Refused(_)) => {
                 let mut settled = Vec::with_capacity(lanes.len());
                 for mut work in lanes {
-                    if let Some(steps) = self.settle_alone(&mut work).await {
+                    if let Some(steps) = self.settle_alone(&mut work, reading).await {
                         settled.push(Settled::new(work, steps));
                     }
                 }
@@ -100,8 +105,8 @@ impl<S: Stage> Settler<'_, S> {
     }
 
     /// Settles one lane, message by message if the database refuses it as a whole.
-    async fn settle_alone(&self, work: &mut LaneWork<S>) -> Option<Vec<Step>> {
-        match self.attempt_one(work).await {
+    async fn settle_alone(&self, work: &mut LaneWork<S>, reading: Reading) -> Option<Vec<Step>> {
+        match self.attempt_one(work, reading).await {
             Ok(steps) => return Some(steps),
             Err(Setback::Refused(_)) => {}
             Err(Setback::Unreadable) => {
@@ -125,11 +130,11 @@ impl<S: Stage> Settler<'_, S> {
             if let Some(redriven) = &mut one.arrivals[0].redriven {
                 redriven.run_max = 1;
             }
-            let settled = match self.attempt_one(&mut one).await {
+            let settled = match self.attempt_one(&mut one, reading).await {
                 Err(Setback::Refused(reason)) => {
                     tracing::error!(account_id = %one.account, request_id = %one.arrivals[0].request_id, reason, "the database refuses this message: its lane is suspended");
                     one.arrivals[0].refused = Some(Poison::RefusedByDatabase(reason));
-                    self.attempt_one(&mut one).await
+                    self.attempt_one(&mut one, reading).await
                 }
                 settled => settled,
             };
@@ -143,10 +148,13 @@ impl<S: Stage> Settler<'_, S> {
     }
 
     /// Attempts one lane until no rival gets in between.
-    async fn attempt_one(&self, work: &mut LaneWork<S>) -> Result<Vec<Step>, Setback> {
-        let mut reading = Reading::Trusting;
+    async fn attempt_one(
+        &self,
+        work: &mut LaneWork<S>,
+        mut reading: Reading,
+    ) -> Result<Vec<Step>, Setback> {
         for _ in 0..FENCED_TRIES_MAX {
-            match self.attempt(&mut [&mut *work], reading).await {
+            match self.attempt(&mut [&mut *work], &mut reading).await {
                 Ok(mut steps) => return steps.remove(&work.account).ok_or(Setback::Abandoned),
                 Err(Setback::Fenced) => {
                     metrics::counter!("cap_fenced_total").increment(1);
@@ -159,15 +167,16 @@ impl<S: Stage> Settler<'_, S> {
         Err(Setback::Fenced)
     }
 
-    /// Reads, decides and writes `lanes` in one transaction, waiting while the database is away.
+    /// Reads, decides and writes `lanes` in one transaction, waiting while the database is away; once it was,
+    /// `reading` is whole.
     async fn attempt(
         &self,
         lanes: &mut [&mut LaneWork<S>],
-        mut reading: Reading,
+        reading: &mut Reading,
     ) -> Result<HashMap<AccountKey, Vec<Step>>, Setback> {
         let mut backoff = Backoff::default();
         loop {
-            let attempt = self.attempt_now(lanes, reading);
+            let attempt = self.attempt_now(lanes, *reading);
             let attempted = if self.gate.is_open() {
                 attempt.await
             } else {
@@ -195,7 +204,7 @@ impl<S: Stage> Settler<'_, S> {
                 }
             };
             // The commit that was not answered may have been made.
-            reading = Reading::Whole;
+            *reading = Reading::Whole;
             // Nothing is wrong with the messages: hold them, and receive no more meanwhile.
             self.gate.close();
             tracing::warn!(error = %unreachable, stage = %S::NAME, "the database is away: waiting");

@@ -196,6 +196,43 @@ async fn what_a_rival_wrote_is_read_though_the_state_before_it_was_kept() {
 }
 
 #[tokio::test]
+async fn a_kept_lane_that_a_rival_moved_is_fenced_and_then_lanes_are_read() {
+    let mut installation = Installation::new().await;
+    let account = key(SAVER);
+    installation.submit(SAVER, opened()).await;
+    let lanes = PostgresLanes::<Accounts>::new(installation.databases.account.clone());
+    assert!(lanes.kept(&[&account]).is_empty(), "nothing was written yet");
+    let mut sent = Vec::new();
+    for amount in ["5", "6", "7"] {
+        let outputs = installation.clear(&account, deposit(amount)).await;
+        let cap_domain::lane::Output::Forward { unit, .. } = &outputs[0] else { panic!("sent on") };
+        let (id, body) = cap_domain::lane::pack(&account, &[unit]).remove(0);
+        sent.push(<Accounts as cap_domain::lane::Stage>::read(&account, message(&id, None, &body)));
+    }
+    let pool = &installation.databases.account;
+    let read = load::<Accounts>(pool, &account, &[], &[]).await;
+    let first = decide(&Accounts::default(), &account, read, &sent[0]).0;
+    lanes.commit(&[first]).await.unwrap();
+
+    let rival = PostgresLanes::<Accounts>::new(pool.clone());
+    let read = load::<Accounts>(pool, &account, &[], &[]).await;
+    let second = decide(&Accounts::default(), &account, read, &sent[1]).0;
+    rival.commit(&[second]).await.unwrap();
+
+    let (_, kept) = lanes.kept(&[&account]).remove(0);
+    assert_eq!(kept.lane.as_ref().unwrap().seq, 2, "the rival's row is not known here");
+    let again = decide(&Accounts::default(), &account, kept, &sent[1]).0;
+    let fenced = lanes.commit(&[again]).await;
+    assert!(matches!(fenced, Err(CommitError::Fenced)), "{fenced:?}");
+    assert!(lanes.kept(&[&account]).is_empty(), "a rival is about");
+    let read = load::<Accounts>(pool, &account, &[], &[]).await;
+    assert_eq!(read.lane.as_ref().unwrap().seq, 3);
+    let third = decide(&Accounts::default(), &account, read, &sent[2]).0;
+    lanes.commit(&[third]).await.unwrap();
+    assert_eq!(count(pool, "journal").await, 4);
+}
+
+#[tokio::test]
 async fn of_two_who_create_a_lane_at_once_one_is_fenced() {
     let installation = Installation::new().await;
     let pool = installation.databases.clearing.clone();

@@ -55,7 +55,7 @@ pub(super) fn packed_alone(account: &AccountKey, unit: &str) -> String {
 pub fn read_pack(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item>> {
     /// A [`Pack`] whose units stay where they lie.
     #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
+    #[serde(deny_unknown_fields, expecting = "struct Pack")]
     struct Packed<'a> {
         account: AccountKey,
         #[serde(borrow)]

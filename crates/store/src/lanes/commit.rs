@@ -75,6 +75,9 @@ async fn write<S: StateTables>(
             advance_lanes(connection, &known).await?
         };
         fence(moved.rows_affected(), known.len())?;
+        if cfg!(debug_assertions) {
+            assert_states_before(connection, changes).await;
+        }
         failpoint::hit("after_fence");
     }
     if !new.is_empty() {
@@ -103,6 +106,21 @@ async fn write<S: StateTables>(
     fail_again(connection, changes).await
 }
 
+/// What was decided from is what the tables say: development builds, and so all tests, hold every state to that,
+/// read or kept. The fence has the rows of the lanes now, so nobody else can be writing.
+async fn assert_states_before<S: StateTables>(
+    connection: &mut PgConnection,
+    changes: &[&LaneChange<S>],
+) {
+    let accounts: Vec<&str> = changes.iter().map(|change| change.account.as_str()).collect();
+    // If the database goes away here, the next statement says so.
+    let Ok(mut stored) = S::load_states(connection, &accounts).await else { return };
+    for change in changes.iter().filter(|change| change.before.is_some()) {
+        let stored = stored.remove(&change.account).unwrap_or_default();
+        assert_eq!(*change.state_before, stored, "what {} was decided from", change.account);
+    }
+}
+
 /// Fewer rows than lanes: a rival advanced one of them since it was read (C7).
 pub(crate) fn fence(affected: u64, lanes: usize) -> Result<(), CommitError> {
     if affected == lanes as u64 { Ok(()) } else { Err(CommitError::Fenced) }
@@ -115,8 +133,10 @@ fn appends_only(before: &Lane, after: &Lane) -> bool {
         && *after == Lane { seq, head, upstream_seq, ..before.clone() }
 }
 
-/// Moves lanes that take messages. Their fence is narrower than that of [`advance_lanes`] and as high: of an
-/// active lane, rows and parked messages are all that can have moved, and the constraints tie the rest to these.
+/// Moves lanes that take messages. Their fence is narrower than that of [`advance_lanes`] and as high, because of
+/// an active lane nothing else can have moved: `redriven_seq`, `redrive_through` and the suspension are tied to
+/// status and `parked_seq` by constraints, `redrive_seq` by what operators can do, which is nothing to a lane that
+/// is active, and it became inactive by parking.
 async fn append_to_lanes(
     connection: &mut PgConnection,
     lanes: &[(&AccountKey, &Lane, &Lane)],
@@ -135,6 +155,7 @@ async fn append_to_lanes(
         .bind(is(|lane| lane.seq))
         .bind(lanes.iter().map(|(.., after)| after.head.0.as_slice()).collect::<Vec<_>>())
         .bind(is(|lane| lane.upstream_seq))
+        .bind(was(|lane| lane.upstream_seq))
         .execute(connection)
         .await
         .map_err(refused("advancing lanes"))

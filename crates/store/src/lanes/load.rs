@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use cap_domain::ids::{AccountKey, RequestId};
 use cap_domain::lane::{DeadLetter, Lane, LaneStatus, Memory, ParkedMessage};
@@ -82,10 +83,8 @@ pub(super) async fn load<S: StateTables>(
     let mut connection = pool.acquire().await.map_err(failed("connecting to the database"))?;
     let accounts: Vec<&str> = wanted.iter().map(|wanted| wanted.account.as_str()).collect();
     let mut lanes = lanes(&mut connection, &accounts).await?;
-    let mut states = states.of(lanes.iter().map(|(account, lane)| (account, lane.head)));
-    if cfg!(debug_assertions) {
-        assert_kept::<S>(&mut connection, &lanes, &states).await?;
-    }
+    let read = lanes.iter().map(|(account, lane)| (account, lane.head));
+    let mut states = states.of(read, Instant::now());
     let unknown: Vec<&str> = wanted
         .iter()
         .filter(|wanted| !states.contains_key(&wanted.account))
@@ -106,29 +105,6 @@ pub(super) async fn load<S: StateTables>(
         (account, loaded)
     });
     Ok(loaded.collect())
-}
-
-/// What is kept is what the tables say, of every lane that nobody advanced meanwhile: development builds,
-/// and so all tests, hold every kept state to that.
-async fn assert_kept<S: StateTables>(
-    connection: &mut PgConnection,
-    read: &HashMap<AccountKey, Lane>,
-    kept: &HashMap<AccountKey, Arc<S::State>>,
-) -> Result<(), QueryError> {
-    let accounts: Vec<&str> = kept.keys().map(AccountKey::as_str).collect();
-    if accounts.is_empty() {
-        return Ok(());
-    }
-    let mut stored = S::load_states(connection, &accounts).await?;
-    let now = lanes(connection, &accounts).await?;
-    for (account, kept) in kept {
-        let head = |lanes: &HashMap<AccountKey, Lane>| lanes.get(account).map(|lane| lane.head);
-        if head(read) == head(&now) {
-            let stored = stored.remove(account).unwrap_or_default();
-            assert_eq!(**kept, stored, "the kept state of {account}");
-        }
-    }
-    Ok(())
 }
 
 /// Whether each of `parked` lies at or before the number its lane is redriven to.

@@ -21,9 +21,9 @@ const GENERATION_STATES_MAX: usize = 10_000;
 /// sooner than many small ones.
 const GENERATION_PARTS_MAX: usize = 40_000;
 
-/// How long lanes are read after a rival moved one. Two tasks that take turns with all accounts so decide
-/// one batch a minute in vain, not every one.
-const RIVAL_MEMORY: Duration = Duration::from_secs(60);
+/// How long lanes are read after a rival was seen to have moved one. Where two tasks take turns with all
+/// accounts, each sees the other all the time, and both read. Shorter in development builds, so that tests meet both.
+const RIVAL_MEMORY: Duration = Duration::from_secs(if cfg!(debug_assertions) { 1 } else { 60 });
 
 /// Lanes and states, in two generations: a full one becomes the old one, and what was not written since is
 /// forgotten with the one before it.
@@ -62,17 +62,27 @@ impl<S: Stage> std::fmt::Debug for States<S> {
 }
 
 impl<S: StateTables> States<S> {
-    /// The states of those `lanes` whose head is still the one their state was kept under.
+    /// The states of those `lanes`, just read, whose head is still the one their state was kept under. Any
+    /// other was moved by a rival.
     pub(super) fn of<'a>(
         &self,
         lanes: impl Iterator<Item = (&'a AccountKey, RowHash)>,
+        now: Instant,
     ) -> HashMap<AccountKey, Arc<S::State>> {
+        let mut moved = false;
         let generations = self.generations();
         let known = lanes.filter_map(|(account, head)| {
             let kept = generations.get(account)?;
-            (kept.lane.head == head).then(|| (account.clone(), Arc::clone(&kept.state)))
+            let is_same = kept.lane.head == head;
+            moved |= !is_same;
+            is_same.then(|| (account.clone(), Arc::clone(&kept.state)))
         });
-        known.collect()
+        let known = known.collect();
+        drop(generations);
+        if moved {
+            self.rival_seen(now);
+        }
+        known
     }
 
     /// The lanes of `accounts` as they were written last, with their states: those that take messages and
@@ -173,8 +183,11 @@ mod tests {
         let (a, b) = (account(1), account(2));
         let kept = state(true);
         states.keep([(&a, &lane(1), &kept), (&b, &lane(2), &kept)].into_iter());
-        let known = states.of([(&a, RowHash([1; 32])), (&b, RowHash([3; 32]))].into_iter());
-        assert_eq!(known, HashMap::from([(a, kept)]));
+        let now = Instant::now();
+        assert!(!states.lanes_of(&[&a], now).is_empty());
+        let known = states.of([(&a, RowHash([1; 32])), (&b, RowHash([3; 32]))].into_iter(), now);
+        assert_eq!(known, HashMap::from([(a.clone(), kept)]));
+        assert!(states.lanes_of(&[&a], now).is_empty(), "who moved b is a rival");
     }
 
     #[test]
@@ -186,7 +199,8 @@ mod tests {
         };
         let get = |number: usize, head: u8| {
             let key = account(number);
-            states.of(std::iter::once((&key, RowHash([head; 32])))).remove(&key)
+            let lane = std::iter::once((&key, RowHash([head; 32])));
+            states.of(lane, Instant::now()).remove(&key)
         };
         put(0, 1, false);
         (1..=GENERATION_STATES_MAX).for_each(|number| put(number, 1, false));
@@ -198,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn lanes_are_given_until_a_rival_is_seen_and_again_a_minute_later() {
+    fn lanes_are_given_until_a_rival_is_seen_and_again_a_while_later() {
         let states = States::<Accounts>::default();
         let key = account(1);
         let given = |now| states.lanes_of(&[&key], now);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cap_aws::{QueueDirectory, SqsQueues};
-use cap_domain::lane::{LaneStatus, StageName};
+use cap_domain::lane::{LaneStatus, RedriveRefused, StageName};
 use cap_tests::{World, envelope, limits};
 use capctl::redrive::{Ending, REDRIVE_PATIENCE, Redrive, RedriveError, Through};
 
@@ -50,7 +50,7 @@ async fn queues(world: &World) -> SqsQueues {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_redrives_at_once_apply_everything_once_and_in_order() {
     let (world, stages) = World::running().await;
-    let requests = parked(&world, 40).await;
+    let requests = parked(&world, 240).await;
     let queues = queues(&world).await;
     let (pool, account) = (world.database(StageName::Account), key(SPOT));
     let routes = queues.directory().routes();
@@ -69,12 +69,23 @@ async fn two_redrives_at_once_apply_everything_once_and_in_order() {
 
     let (anns, bobs) = tokio::join!(ann.run(|_| ()), bob.run(|_| ()));
 
-    for redriven in [anns.unwrap(), bobs.unwrap()] {
-        assert_eq!((redriven.ending, redriven.status), (Ending::Open, LaneStatus::Active));
+    // Who comes when the other is done finds nothing to do.
+    let late = [&anns, &bobs]
+        .into_iter()
+        .filter(|redriven| matches!(redriven, Err(RedriveError::Refused(RedriveRefused::Active))));
+    assert!(late.count() <= 1, "{anns:?} {bobs:?}");
+    for redriven in [anns, bobs] {
+        match redriven {
+            Ok(redriven) => {
+                assert_eq!((redriven.ending, redriven.status), (Ending::Open, LaneStatus::Active));
+            }
+            Err(RedriveError::Refused(RedriveRefused::Active)) => {}
+            Err(other) => panic!("{other:?}"),
+        }
     }
     all_is_told_once(&world, &requests).await;
     stages.stop().await;
-    verified(&world, 42 * 2).await;
+    verified(&world, 242 * 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,7 +199,8 @@ async fn the_lane_opens_while_messages_arrive_all_the_time_and_none_overtakes_an
     let of_lane = &redriven["redrives"][0];
     assert_eq!(of_lane["status"], "active", "{of_lane:#}");
     assert!(of_lane["redriven"].as_u64() >= Some(30), "{of_lane:#}");
-    assert!(of_lane["behind"].as_u64() > Some(0), "messages came in between: {of_lane:#}");
+    let (last, behind) = (of_lane["last"].as_u64(), of_lane["behind"].as_u64());
+    assert!(last > Some(30) || behind > Some(0), "messages came in between: {of_lane:#}");
     publisher.await.unwrap();
     world.quiet().await;
 
