@@ -41,12 +41,15 @@ pub(crate) async fn backlog(
     for round in 0..=plan.rounds {
         told(&format!("with a backlog, {}", plan.name_of(round)));
         many.resume(arena).await?;
-        let rate = many.next(events).await?;
+        let answered = many.ledger.answered();
+        let rate = many.next(answered, events).await?;
         many.pause().await?;
         told(&format!("without one, {}", plan.name_of(round)));
         few.resume(arena).await?;
+        // The first are answered before the last are put.
+        let answered = few.ledger.answered();
         few.put(events, events)?;
-        let rate_without = few.next(events).await?;
+        let rate_without = few.next(answered, events).await?;
         few.pause().await?;
         if round > 0 {
             with.push(rate);
@@ -117,9 +120,8 @@ impl Side {
         Ok(())
     }
 
-    /// The rate of the next `count` outcomes, once the first is there.
-    async fn next(&mut self, count: usize) -> anyhow::Result<f64> {
-        let before = self.ledger.answered();
+    /// The rate of the `count` outcomes behind the `before` first, once one of them is there.
+    async fn next(&mut self, before: usize, count: usize) -> anyhow::Result<f64> {
         self.ledger.answers(before + 1).await?;
         let begun = Instant::now();
         let first = self.ledger.answered();

@@ -22,8 +22,9 @@ const EVENTS_PER_SECOND_MIN: f64 = 2_500.0;
 const EVENTS: usize = 15_000;
 
 /// How long the reader lets outcomes gather. One that asks for each as soon as it is there makes as many calls as
-/// account, and takes from it the processor that a trade service would have to itself.
-const GATHER: Duration = Duration::from_millis(4);
+/// account, and takes from it the processor that a trade service would have to itself; one that waits longer gets
+/// ten at a time and no more, and is what limits the rate.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// How long without an outcome means that something is wrong.
 const SILENCE_MAX: Duration = Duration::from_secs(20);
