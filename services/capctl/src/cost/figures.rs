@@ -48,20 +48,20 @@ pub struct Measured {
     pub service_cpu_micros: Option<u32>,
 }
 
-/// What was measured: by `cargo xtask bench pipeline --scale 0.25` at its top rate, on two cores of an AMD
-/// EPYC (`docs/BENCHMARKS.md`).
+/// What was measured: by `cargo xtask bench` at the pipeline's top rate, on two cores of an AMD EPYC
+/// (`docs/BENCHMARKS.md`).
 pub const MEASURED: &[Measured] = &[
     Measured {
         product: ProductPath::Spot,
-        events_per_second: 1_889,
-        sqs_requests_thousandths: Some(938),
-        service_cpu_micros: Some(212),
+        events_per_second: 5_816,
+        sqs_requests_thousandths: Some(907),
+        service_cpu_micros: Some(68),
     },
     Measured {
         product: ProductPath::Perpetual,
-        events_per_second: 1_146,
-        sqs_requests_thousandths: Some(1_213),
-        service_cpu_micros: Some(242),
+        events_per_second: 4_322,
+        sqs_requests_thousandths: Some(1_164),
+        service_cpu_micros: Some(75),
     },
 ];
 
