@@ -6,76 +6,16 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Reads any JSON value whose objects have no field twice.
 pub(crate) fn unambiguous_value(text: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str(text).map(|Unambiguous(value)| value)
-}
-
-/// A JSON value whose objects have no field twice, at any depth. It is not read as a [`Value`], which keeps
-/// the last of two, and takes an object with a certain name of serde_json's own for what its text says.
-struct Unambiguous(Value);
-
-impl<'de> Deserialize<'de> for Unambiguous {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyValue;
-
-        impl<'de> Visitor<'de> for AnyValue {
-            type Value = Value;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any JSON value")
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-
-            fn visit_bool<E: Error>(self, truth: bool) -> Result<Value, E> {
-                Ok(truth.into())
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Value, E> {
-                Ok(number.into())
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Value, E> {
-                Ok(number.into())
-            }
-
-            fn visit_f64<E: Error>(self, number: f64) -> Result<Value, E> {
-                Ok(number.into())
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Value, E> {
-                Ok(text.into())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-                let mut values = Vec::new();
-                while let Some(Unambiguous(item)) = items.next_element()? {
-                    values.push(item);
-                }
-                Ok(values.into())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-                let mut fields = Map::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    if fields.contains_key(&name) {
-                        return Err(A::Error::custom(format!("{name:?} is written twice")));
-                    }
-                    let Unambiguous(field) = map.next_value()?;
-                    fields.insert(name, field);
-                }
-                Ok(fields.into())
-            }
-        }
-
-        deserializer.deserialize_any(AnyValue).map(Self)
-    }
+    // First the reader that stops at a depth: what it takes can be walked through.
+    let value = serde_json::from_str(text)?;
+    check_unambiguous(text)?;
+    Ok(value)
 }
 
 /// The same JSON without the two characters that SQS refuses and JSON does not: they can only
@@ -114,6 +54,28 @@ where
     }
 
     deserializer.deserialize_str(Text(read))
+}
+
+/// A name of serde_json's own: it takes the text in a field of that name for JSON, in which nobody looked for
+/// fields that are said twice.
+const RAW_VALUE: &str = "$serde_json::private::RawValue";
+
+fn check_unambiguous(text: &str) -> Result<(), serde_json::Error> {
+    match text.trim_start().as_bytes().first() {
+        Some(b'{') => {
+            let mut json = serde_json::Deserializer::from_str(text);
+            let fields: BTreeMap<String, &RawValue> = unique_keys(&mut json)?;
+            if fields.contains_key(RAW_VALUE) {
+                return Err(Error::custom(format!("{RAW_VALUE:?} is no name for a field")));
+            }
+            fields.values().try_for_each(|field| check_unambiguous(field.get()))
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text)?;
+            items.iter().try_for_each(|item| check_unambiguous(item.get()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// For `#[serde(deserialize_with)]`: a map in which a key that comes twice is an error.
@@ -171,12 +133,10 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_serde_jsons_own_is_a_name_like_any_other() {
-        let text = r#"{"b":{"$serde_json::private::RawValue":"{\"c\":1,\"c\":2}"},"q":1}"#;
-        let value = unambiguous_value(text).unwrap();
-        assert!(value["b"]["$serde_json::private::RawValue"].is_string(), "{value}");
-        let error = unambiguous_value(&text.replace("\"q\":1", "\"q\":1,\"q\":2")).unwrap_err();
-        assert!(error.to_string().starts_with("\"q\" is written twice"), "{error}");
+    fn a_name_that_would_hide_fields_from_us_is_refused() {
+        let text = r#"{"a":{"$serde_json::private::RawValue":"{\"b\":1,\"b\":2}"}}"#;
+        let error = unambiguous_value(text).unwrap_err().to_string();
+        assert!(error.starts_with("\"$serde_json::private::RawValue\" is no name"), "{error}");
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::limits::{
 use crate::queues::{BATCH_ENTRIES_MAX, Outgoing, Queues, Received, attribute, copy_of_parked};
 use crate::route_book::RouteBook;
 use crate::settle::Settled;
-use crate::steps::Step;
+use crate::steps::BatchStep;
 
 /// What delivering needs.
 pub(crate) struct Courier<'a> {
@@ -54,7 +54,7 @@ impl Courier<'_> {
         let mut consignments: Vec<Consignment> =
             settled.iter().map(|lane| self.consign(lane)).collect();
         self.look_again(settled, &mut consignments).await;
-        Step::Send.timed(self.send_all(&mut consignments)).await;
+        BatchStep::Send.timed(self.send_all(&mut consignments)).await;
         failpoint::hit("after_forward");
         let done: Vec<Arc<InHand>> = settled
             .iter()
@@ -65,7 +65,7 @@ impl Courier<'_> {
             })
             .collect();
         failpoint::hit("before_delete");
-        Step::Delete.timed(self.delete_all(&done)).await;
+        BatchStep::Delete.timed(self.delete_all(&done)).await;
         failpoint::hit("after_delete");
     }
 

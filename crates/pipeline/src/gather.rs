@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::Instant;
 
 use crate::limits::Limits;
-use crate::steps::Step;
+use crate::steps::BatchStep;
 
 /// A batch of messages, and its number among those of the process.
 #[derive(Debug, PartialEq)]
@@ -97,7 +97,7 @@ pub(crate) async fn gather<T>(
         }
     }
     let number = busy.begin();
-    Step::Gather.took(begun.elapsed());
+    BatchStep::Gather.took(begun.elapsed());
     metrics::histogram!("cap_batch_messages").record(messages.len() as u32);
     Some(Batch { number, messages })
 }

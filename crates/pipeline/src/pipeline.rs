@@ -26,7 +26,7 @@ use crate::prepare::Prepare;
 use crate::queues::Queues;
 use crate::route_book::RouteBook;
 use crate::settle::Settler;
-use crate::steps::Step;
+use crate::steps::BatchStep;
 
 /// Tells the time of a decision.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -207,7 +207,7 @@ impl<S: Stage> Pipeline<S> {
             return release(&*self.queues, messages).await;
         }
         let begun = Instant::now();
-        let lanes = Step::TakeApart.done(|| into_lanes::<S>(messages));
+        let lanes = BatchStep::TakeApart.done(|| into_lanes::<S>(messages));
         let lanes = lanes.into_iter().filter(LaneWork::is_ours);
         let (mut suspects, lanes): (Vec<_>, Vec<_>) =
             lanes.partition(|lane| lane.receives() > SUSPECT_RECEIVES);

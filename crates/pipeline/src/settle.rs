@@ -24,7 +24,7 @@ use crate::lane_store::{CommitError, LaneChange, LaneStore, LoadError, Loaded, R
 use crate::limits::{FENCED_TRIES_MAX, STORE_CALL_MAX};
 use crate::pipeline::Clock;
 use crate::prepare::Prepare;
-use crate::steps::Step as Timed;
+use crate::steps::BatchStep;
 
 /// What settling needs.
 pub(crate) struct Settler<'a, S: Stage> {
@@ -271,7 +271,9 @@ impl<S: Stage> Settler<'_, S> {
             }
         }
         if !changes.is_empty() {
-            Timed::Commit.timed(in_time("committing a batch", self.store.commit(&changes))).await?;
+            BatchStep::Commit
+                .timed(in_time("committing a batch", self.store.commit(&changes)))
+                .await?;
             failpoint::hit("after_commit");
             report(&changes);
         }
@@ -295,7 +297,7 @@ impl<S: Stage> Settler<'_, S> {
             if wanted.is_empty() {
                 return Ok(HashMap::new());
             }
-            Timed::Read.timed(in_time("reading lanes", self.store.load(&wanted))).await
+            BatchStep::Read.timed(in_time("reading lanes", self.store.load(&wanted))).await
         };
         let (read, ()) = tokio::join!(load, self.prepare_unread(lanes, reading));
         loaded.extend(read?);
@@ -309,7 +311,7 @@ impl<S: Stage> Settler<'_, S> {
         let read = lanes.iter_mut().map(|work| &mut **work).filter(|work| !work.completed);
         self.prepare.prepare(new_arrivals(read, &loaded), now).await;
         failpoint::hit("after_prepare");
-        Ok(Timed::Decide.done(|| {
+        Ok(BatchStep::Decide.done(|| {
             let mut planned = HashMap::with_capacity(lanes.len());
             for work in lanes.iter() {
                 if let Some(loaded) = loaded.remove(&work.account)
@@ -334,7 +336,7 @@ impl<S: Stage> Settler<'_, S> {
             })
             .collect();
         if !arrivals.is_empty() {
-            Timed::Complete.timed(self.prepare.prepare(arrivals, (self.clock)())).await;
+            BatchStep::Complete.timed(self.prepare.prepare(arrivals, (self.clock)())).await;
         }
     }
 

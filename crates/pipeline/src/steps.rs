@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// A step of the unit of work, in the order a batch passes them.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Step {
+pub(crate) enum BatchStep {
     /// Waiting for more messages, once there is one.
     Gather,
     /// Taking messages apart into lanes.
@@ -26,7 +26,7 @@ pub(crate) enum Step {
     Delete,
 }
 
-impl Step {
+impl BatchStep {
     fn name(self) -> &'static str {
         match self {
             Self::Gather => "gather",

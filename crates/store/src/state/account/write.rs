@@ -120,35 +120,25 @@ async fn write_balances(
     let share = |share: fn(&Balance) -> Money| -> Result<Vec<Decimal>, CommitError> {
         balances.iter().map(|(_, balance)| numeric(share(balance))).collect()
     };
-    // One statement for all, so that rivals take their rows in one order.
-    let are_spot = balances.iter().all(|(_, balance)| is_spot(balance));
-    let statement = if are_spot {
-        include_str!("write_spot_balances.sql")
-    } else {
-        include_str!("write_balances.sql")
-    };
-    let mut query = sqlx::query(statement)
+    sqlx::query(include_str!("write_balances.sql"))
         .bind(balances.iter().map(|(account, _)| account.as_str()).collect::<Vec<_>>())
         .bind(codes.iter().map(|code| code.as_str()).collect::<Vec<_>>())
         .bind(currencies().map(|currency| i16::from(currency.decimals)).collect::<Vec<_>>())
         .bind(share(|balance| balance.available)?)
-        .bind(share(|balance| balance.frozen)?);
-    if !are_spot {
-        let declared = balances.iter().map(|(_, balance)| declared_json(balance));
-        query = query
-            .bind(share(|balance| balance.margin)?)
-            .bind(share(|balance| balance.withdrawing)?)
-            .bind(share(|balance| balance.borrowed)?)
-            .bind(declared.collect::<Result<Vec<_>, _>>()?);
-    }
-    let written = query.execute(connection).await;
-    written.map(|_| ()).map_err(refused("writing balances"))
-}
-
-/// Whether a balance is only available and frozen.
-fn is_spot(balance: &Balance) -> bool {
-    let Balance { available: _, frozen: _, margin, withdrawing, borrowed, declared } = balance;
-    [margin, withdrawing, borrowed].iter().all(|money| money.units() == 0) && declared.is_empty()
+        .bind(share(|balance| balance.frozen)?)
+        .bind(share(|balance| balance.margin)?)
+        .bind(share(|balance| balance.withdrawing)?)
+        .bind(share(|balance| balance.borrowed)?)
+        .bind(
+            balances
+                .iter()
+                .map(|(_, balance)| declared_json(balance))
+                .collect::<Result<Vec<_>, _>>()?,
+        )
+        .execute(connection)
+        .await
+        .map(|_| ())
+        .map_err(refused("writing balances"))
 }
 
 /// What is in declared subjects as a JSON object of exact numbers; none where there are none. The names
