@@ -132,6 +132,15 @@ impl Arena {
         Ok(())
     }
 
+    /// How many bytes of write-ahead log there are so far.
+    ///
+    /// # Errors
+    /// If PostgreSQL refuses.
+    pub(crate) async fn logged_bytes(&self) -> anyhow::Result<f64> {
+        let logged = sqlx::query_scalar("select (pg_current_wal_insert_lsn() - '0/0')::float8");
+        Ok(logged.fetch_one(&self.pool("postgres")?).await?)
+    }
+
     /// One connection to the database of `pool` without a stage's bounds: for what makes or counts whole
     /// tables.
     pub(crate) fn unhurried(pool: &PgPool) -> PgPool {

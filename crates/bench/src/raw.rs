@@ -76,7 +76,7 @@ impl<S: RawState> RawBatch<S> {
                 rows.seqs.push(number(row.seq));
                 rows.request_ids.push(row.request_id.to_string());
                 rows.fingerprints.push(row.fingerprint.0.to_vec());
-                rows.source_ids.push(row.source_id.clone());
+                rows.source_ids.push(row.source_id.to_string());
                 rows.upstream_seqs.push(row.upstream_seq.map(number));
                 rows.kinds.push(row.kind.to_string());
                 rows.sent_at.push(time_of(row.sent_at.micros()));

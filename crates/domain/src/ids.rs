@@ -2,6 +2,7 @@
 //!
 //! Shapes are those of `CONTRACT.md`: companies, products and customer groups are
 //! `[a-z0-9-]{1,16}`, accounts `[A-Za-z0-9-]{1,36}`, request ids `[A-Za-z0-9._:-]{1,64}`.
+//! Ids of up to 23 bytes, as almost all are, lie where they are kept, and need no heap.
 //! No id contains an underscore, because underscores separate ids in queue names, message
 //! group ids and [`AccountKey`]s (DESIGN §7).
 
@@ -10,6 +11,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
 
 /// A text that is not a valid id of its kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,7 +27,7 @@ macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $length_max:literal, $alphabet:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// The longest this id may be, in bytes.
@@ -176,7 +178,7 @@ impl AccountKey {
     /// The four ids the key was made of.
     pub fn parts(&self) -> (Company, Product, CustomerGroup, AccountName) {
         // A key is only ever made from four valid ids, none of which has an underscore.
-        let mut parts = self.0.splitn(4, '_').map(Arc::<str>::from);
+        let mut parts = self.0.splitn(4, '_').map(SmolStr::new);
         let mut next = || parts.next().unwrap_or_default();
         (Company(next()), Product(next()), CustomerGroup(next()), AccountName(next()))
     }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::event::EventClass;
 use crate::money::MoneyError;
@@ -86,7 +87,7 @@ pub enum Poison {
     #[error("{kind} is not valid: {reason}")]
     InvalidFact {
         /// The event's type.
-        kind: String,
+        kind: SmolStr,
         /// The field and the reason.
         reason: String,
     },
@@ -94,7 +95,7 @@ pub enum Poison {
     #[error("{kind} cannot be applied: {reason}")]
     Contradiction {
         /// The event's type.
-        kind: String,
+        kind: SmolStr,
         /// What it contradicts, with the figures.
         reason: String,
     },

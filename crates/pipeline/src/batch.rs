@@ -114,7 +114,7 @@ fn read<S: Stage>(in_hand: &InHand) -> (AccountKey, Vec<Arrival<S::Input>>) {
         repair: message.attribute(attribute::REPAIR).is_some(),
         body: &message.body,
     };
-    let unread = |poison| unreadable(&raw, raw.body, message.message_id.clone(), poison);
+    let unread = |poison| unreadable(&raw, raw.body, message.message_id.as_str().into(), poison);
     let (account, mut arrivals) = match queue.scope.account(&message.message_group_id) {
         Ok(account) => {
             let arrivals = S::read(&account, raw);

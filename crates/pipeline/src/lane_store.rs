@@ -38,7 +38,7 @@ impl Wanted {
                 .iter()
                 .flat_map(|arrival| [Some(&arrival.source_id), arrival.unread_id.as_ref()])
                 .flatten()
-                .cloned()
+                .map(ToString::to_string)
                 .collect(),
             parked_seqs: redriven
                 .map(|redriven| (redriven.parked_seq, redriven.recalls()))

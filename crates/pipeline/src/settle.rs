@@ -463,7 +463,8 @@ fn report<S: Stage>(changes: &[LaneChange<S>]) {
     metrics::histogram!("cap_batch_lanes").record(changes.len() as u32);
     for LaneChange { account, before, after, rows, parked, redriven, failed_again, .. } in changes {
         for row in rows {
-            let Row { request_id, seq: lane_seq, kind, result, .. } = row;
+            let Row { request_id, seq: lane_seq, result, .. } = row;
+            let kind = row.kind.as_str();
             if row.is_refusal() {
                 metrics::counter!("cap_refused_total").increment(1);
                 tracing::info!(account_id = %account, %request_id, lane_seq, kind, result, "refused");

@@ -65,12 +65,12 @@ impl JournalRecord {
             fingerprint: fingerprint
                 .map(Fingerprint)
                 .map_err(|_| format!("fingerprint has {} bytes, not 16", self.fingerprint.len()))?,
-            source_id: self.source_id,
+            source_id: self.source_id.into(),
             upstream_seq: self
                 .upstream_seq
                 .map(|stored| counter("upstream_seq", stored))
                 .transpose()?,
-            kind: self.kind,
+            kind: self.kind.into(),
             sent_at: timestamp(self.sent_at),
             decided_at: timestamp(self.decided_at),
             rules_version: u16::try_from(self.rules_version)

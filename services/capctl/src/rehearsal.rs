@@ -104,7 +104,14 @@ impl Rehearsal<'_> {
             }
             rehearsed.differ += 1;
             let Row { seq: lane_seq, request_id, kind, .. } = row;
-            differs(Difference { account, lane_seq, request_id, kind, was, would_be })?;
+            differs(Difference {
+                account,
+                lane_seq,
+                request_id,
+                kind: kind.to_string(),
+                was,
+                would_be,
+            })?;
         }
         Ok(rehearsed)
     }

@@ -212,7 +212,7 @@ pub async fn tell(
 fn event(row: &Row) -> anyhow::Result<EventTold> {
     let envelope = Clearing::replay(row)?.input.envelope;
     Ok(EventTold {
-        kind: row.kind.clone(),
+        kind: row.kind.to_string(),
         fields: envelope.event,
         initiated_at: envelope.header.initiated_at,
         sent_at: row.sent_at,

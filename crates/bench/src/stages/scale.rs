@@ -24,8 +24,10 @@ use crate::{Plan, Told};
 /// What is left of the rate of the small database.
 const LEFT_MIN: f64 = 0.85;
 
-/// Messages of a round.
-const MESSAGES: usize = 60_000;
+/// Messages of a round. It begins with a checkpoint, behind which the first change of every page is logged as
+/// a whole page: long enough that what is told is not only that. At this rate a server of this size makes a
+/// checkpoint every two million messages or so.
+const MESSAGES: usize = 300_000;
 
 /// Others for each account that trades: 1 million accounts in all, and 10 million.
 const OTHERS: [(&str, &str, usize); 3] =
@@ -51,13 +53,15 @@ pub(crate) async fn scale(arena: &Arena, plan: &Plan, told: &Told<'_>) -> anyhow
             side.round(arena, messages, round > 0).await?;
         }
     }
-    let mut figures = Vec::new();
+    let (mut figures, mut logs) = (Vec::new(), Vec::new());
     for side in sides {
         section.note(format!(
             "{} accounts: {} lanes, {} journal rows, {:.1} GB",
             side.accounts, side.size.0, side.size.1, side.size.2
         ));
-        figures.push(side.close(arena).await?);
+        let [figure, logged] = side.close(arena).await?;
+        figures.push(figure);
+        logs.push(logged);
     }
     let small = figures.remove(0);
     let left = figures.iter().map(|figure| {
@@ -70,6 +74,7 @@ pub(crate) async fn scale(arena: &Arena, plan: &Plan, told: &Told<'_>) -> anyhow
         section.tell(figure);
         section.check(left, Bound::AtLeast(LEFT_MIN));
     }
+    logs.into_iter().for_each(|figure| section.tell(figure));
     Ok(section)
 }
 
@@ -82,6 +87,8 @@ struct Side {
     /// Lanes, journal rows, and gigabytes.
     size: (i64, i64, f64),
     rates: Vec<f64>,
+    /// Bytes of write-ahead log that a message took, one figure a round.
+    logged: Vec<f64>,
 }
 
 impl Side {
@@ -130,23 +137,40 @@ impl Side {
         making.close().await;
         let mut fed = start()?;
         fed.count_from_here().await?;
-        Ok(Self { database, accounts, traders, clearing, fed, size, rates: Vec::new() })
+        Ok(Self {
+            database,
+            accounts,
+            traders,
+            clearing,
+            fed,
+            size,
+            rates: Vec::new(),
+            logged: Vec::new(),
+        })
     }
 
     async fn round(&mut self, arena: &Arena, messages: usize, counts: bool) -> anyhow::Result<()> {
         let events = self.traders.events(messages, system_time());
         let queued = through_clearing(&mut self.clearing, events)?;
         arena.settle().await?;
+        let logged_before = arena.logged_bytes().await?;
         let took = self.fed.take(queued).await?;
         if counts {
             self.rates.push(messages as f64 / took.as_secs_f64());
+            let logged = arena.logged_bytes().await? - logged_before;
+            self.logged.push(logged / messages as f64);
         }
         Ok(())
     }
 
-    async fn close(self, arena: &Arena) -> anyhow::Result<Figure> {
+    async fn close(self, arena: &Arena) -> anyhow::Result<[Figure; 2]> {
         arena.drop_database(self.fed.stop().await?, &self.database).await?;
-        Ok(Figure::new(format!("{} accounts", self.accounts), PER_SECOND, self.rates))
+        let name = format!("{} accounts", self.accounts);
+        let logged = format!("{name}: write-ahead log");
+        Ok([
+            Figure::new(name, PER_SECOND, self.rates),
+            Figure::new(logged, "bytes/message", self.logged),
+        ])
     }
 }
 

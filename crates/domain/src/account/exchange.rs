@@ -114,6 +114,6 @@ impl Posting<'_> {
     /// `invalid_request` ([`Stop::of_class`]).
     pub(super) fn rate_missing(&self, from: Currency, to: Currency, what_for: &str) -> Stop {
         let reason = format!("rates: {from}/{to} is missing, {what_for}");
-        Stop::Poisoned(Poison::InvalidFact { kind: self.kind.to_owned(), reason })
+        Stop::Poisoned(Poison::InvalidFact { kind: self.kind.into(), reason })
     }
 }

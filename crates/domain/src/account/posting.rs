@@ -299,6 +299,6 @@ impl Posting<'_> {
     }
 
     pub(super) fn contradiction(&self, reason: String) -> Stop {
-        Stop::Poisoned(Poison::Contradiction { kind: self.kind.to_owned(), reason })
+        Stop::Poisoned(Poison::Contradiction { kind: self.kind.into(), reason })
     }
 }

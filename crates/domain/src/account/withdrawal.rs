@@ -79,7 +79,7 @@ pub(super) fn finish(
     id: &ExternalId,
     settled_at: Option<Timestamp>,
 ) -> Result<Money, Poison> {
-    let contradiction = |reason: String| Poison::Contradiction { kind: kind.to_owned(), reason };
+    let contradiction = |reason: String| Poison::Contradiction { kind: kind.into(), reason };
     let withdrawal = account
         .withdrawals
         .get(id)

@@ -119,7 +119,7 @@ impl Stage for Clearing {
         let envelope =
             Envelope::read(message.body).map_err(|error| Poison::Unreadable(error.to_string()));
         let envelope = envelope.and_then(|envelope| in_its_lane(lane, envelope));
-        let source_id = message.message_id.to_owned();
+        let source_id = message.message_id.into();
         vec![match envelope {
             Err(poison) => unreadable(&message, message.body, source_id, poison),
             Ok(envelope) => {
@@ -397,6 +397,6 @@ fn conflict(header: &Header, holder: &AccountKey) -> String {
 fn invalid(kind: EventKind, reason: String) -> Result<Refusal, Poison> {
     match kind.class() {
         EventClass::Request => Ok(Refusal::rejected(RejectionCode::InvalidRequest, reason)),
-        EventClass::Fact => Err(Poison::InvalidFact { kind: kind.to_string(), reason }),
+        EventClass::Fact => Err(Poison::InvalidFact { kind: kind.to_string().into(), reason }),
     }
 }

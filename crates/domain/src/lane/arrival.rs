@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use smol_str::SmolStr;
+
 use super::pack::packed_alone;
 use super::{Echo, Recalled, Redriven, Row};
 use crate::envelope::{Fingerprint, TraceParent};
@@ -14,9 +16,9 @@ use crate::time::Timestamp;
 pub struct Arrival<I> {
     /// What a redelivery is recognised by: SQS's message id at clearing, the upstream number or
     /// the echo's source between stages. Never an idempotency key.
-    pub source_id: String,
+    pub source_id: SmolStr,
     /// What it was recognised by if an earlier release could not read it: its place in its message.
-    pub unread_id: Option<String>,
+    pub unread_id: Option<SmolStr>,
     /// The request it is of; for what cannot be read, the best that could be made out.
     pub request_id: RequestId,
     /// Its text: a whole message, or a unit of a pack.
@@ -67,7 +69,7 @@ pub struct Message<I> {
     /// The upstream stage's number, where there is an upstream stage.
     pub upstream_seq: Option<u64>,
     /// The event's type.
-    pub kind: String,
+    pub kind: SmolStr,
     /// When the envelope was first put into a queue.
     pub sent_at: Timestamp,
     /// What to decide on.
@@ -80,7 +82,7 @@ pub struct Memory {
     /// Journal rows of the arrivals' request ids.
     pub rows: HashMap<RequestId, Row>,
     /// Parked messages by the arrivals' source ids.
-    pub parked: HashMap<String, DeadLetter>,
+    pub parked: HashMap<SmolStr, DeadLetter>,
     /// Parked messages by the numbers that redriven arrivals say they have.
     pub recalled: HashMap<u64, ParkedMessage>,
 }
@@ -93,7 +95,7 @@ pub struct ParkedMessage {
     /// The request it is of.
     pub request_id: RequestId,
     /// What a redelivery is recognised by.
-    pub source_id: String,
+    pub source_id: SmolStr,
     /// As it came; of a pack, the unit packed alone.
     pub body: String,
     /// When it first entered a queue of CAP.

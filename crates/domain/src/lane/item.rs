@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use smol_str::SmolStr;
 
 use super::StageName;
 use crate::envelope::{Fingerprint, Header};
@@ -55,7 +56,7 @@ pub struct Item {
     /// When the envelope was first put into a queue.
     pub sent_at: Timestamp,
     /// The event's type.
-    pub kind: String,
+    pub kind: SmolStr,
     /// Whether an operator sent it as a repair: then it is applied though the lane be suspended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repair: bool,
@@ -107,7 +108,7 @@ pub struct Echo {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<crate::envelope::TraceParent>,
     /// What a redelivery of the same message is recognised by.
-    pub source_id: String,
+    pub source_id: SmolStr,
     /// When the answer was found: the same for every redelivery of the message.
     pub at: Timestamp,
     /// The answer.

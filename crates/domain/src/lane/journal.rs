@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
+use smol_str::SmolStr;
 
 use crate::envelope::Fingerprint;
 use crate::ids::{AccountKey, RequestId};
@@ -36,11 +37,11 @@ pub struct Row {
     /// The content's fingerprint: tells a repetition from another content under the same id.
     pub fingerprint: Fingerprint,
     /// What a redelivery of the same message is recognised by.
-    pub source_id: String,
+    pub source_id: SmolStr,
     /// The upstream stage's number of the message.
     pub upstream_seq: Option<u64>,
     /// The event's type.
-    pub kind: String,
+    pub kind: SmolStr,
     /// When the message first entered a queue of CAP.
     pub sent_at: Timestamp,
     /// When it was decided.

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use smol_str::{SmolStr, format_smolstr};
 
 use super::{
     Arrival, Content, Item, Message, Output, PACK_BYTES_MAX, PACK_UNITS_MAX, RawMessage, StageName,
@@ -67,13 +68,13 @@ pub fn read_pack(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item
         Err(error) => vec![unreadable(
             &message,
             message.body,
-            message.message_id.to_owned(),
+            message.message_id.into(),
             Poison::Unreadable(error.to_string()),
         )],
         Ok(pack) if pack.account != *lane => {
             let poison =
                 Poison::WrongLane { header: pack.account.to_string(), lane: lane.to_string() };
-            vec![unreadable(&message, message.body, message.message_id.to_owned(), poison)]
+            vec![unreadable(&message, message.body, message.message_id.into(), poison)]
         }
         Ok(pack) => pack
             .units
@@ -94,8 +95,8 @@ fn read_unit(
     let poison = match serde_json::from_str::<Unit>(raw) {
         Ok(Unit::Item(item)) if item.header.is_of(lane) => {
             return Arrival {
-                source_id: format!("u{}", item.upstream_seq),
-                unread_id: Some(format!("{}:{index}", message.message_id)),
+                source_id: format_smolstr!("u{}", item.upstream_seq),
+                unread_id: Some(format_smolstr!("{}:{index}", message.message_id)),
                 request_id: item.header.request_id.clone(),
                 raw: raw.to_owned(),
                 packed: true,
@@ -132,7 +133,7 @@ fn read_unit(
         },
         Err(error) => Poison::Unreadable(error.to_string()),
     };
-    let source_id = format!("{}:{index}", message.message_id);
+    let source_id = format_smolstr!("{}:{index}", message.message_id);
     Arrival { packed: true, ..unreadable(message, raw, source_id, poison) }
 }
 
@@ -151,7 +152,7 @@ pub(crate) fn message_of(item: Item) -> Message<Item> {
 pub fn unreadable<I>(
     message: &RawMessage<'_>,
     raw: &str,
-    source_id: String,
+    source_id: SmolStr,
     poison: Poison,
 ) -> Arrival<I> {
     let from_ids =

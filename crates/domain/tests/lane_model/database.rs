@@ -19,7 +19,7 @@ use crate::toy::{Saying, Toy, account, noon};
 pub(crate) struct Applied {
     pub(crate) seq: u64,
     pub(crate) id: u8,
-    source_id: String,
+    source_id: smol_str::SmolStr,
 }
 
 /// What became of a parked message.
@@ -36,7 +36,7 @@ pub(crate) enum Resolution {
 pub(crate) struct Parked {
     pub(crate) number: u64,
     pub(crate) saying: Saying,
-    source_id: String,
+    source_id: smol_str::SmolStr,
     pub(crate) resolution: Resolution,
 }
 
@@ -181,7 +181,7 @@ impl Database {
         };
         let rows = self.journal.iter().map(stored).filter(|row| asked(row.request_id.as_str()));
         let rows = rows.map(|row| (row.request_id.clone(), row));
-        let is = |a: &Arrival<Saying>, source_id: &String| {
+        let is = |a: &Arrival<Saying>, source_id: &smol_str::SmolStr| {
             a.source_id == *source_id || a.unread_id.as_ref() == Some(source_id)
         };
         let came = |parked: &&Parked| arrivals.iter().any(|a| is(a, &parked.source_id));
@@ -293,7 +293,7 @@ fn stored(row: &Applied) -> Row {
         fingerprint: Fingerprint([row.id; 16]),
         source_id: row.source_id.clone(),
         upstream_seq: None,
-        kind: "toy".to_owned(),
+        kind: "toy".into(),
         sent_at: noon(),
         decided_at: noon(),
         rules_version: 1,

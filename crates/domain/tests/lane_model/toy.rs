@@ -114,8 +114,8 @@ impl<const REPAIRED: bool> Stage for Toy<REPAIRED> {
         let saying = Saying::of(message.body);
         let raw = if saying.upstream { format!("\"{saying}\"") } else { saying.to_string() };
         let source_id = match saying.upstream {
-            true => format!("{}:0", message.message_id),
-            false => message.message_id.to_owned(),
+            true => smol_str::format_smolstr!("{}:0", message.message_id),
+            false => message.message_id.into(),
         };
         let unread_id = saying.upstream.then(|| source_id.clone());
         let unread = unreadable(&message, &raw, source_id, Poison::Unreadable("no".to_owned()));
@@ -130,8 +130,8 @@ impl<const REPAIRED: bool> Stage for Toy<REPAIRED> {
             return vec![Arrival { packed: saying.upstream, request_id, ..unread }];
         }
         let source_id = match saying.upstream {
-            true => format!("u{}", saying.id),
-            false => message.message_id.to_owned(),
+            true => smol_str::format_smolstr!("u{}", saying.id),
+            false => message.message_id.into(),
         };
         vec![Arrival {
             source_id,
@@ -142,7 +142,7 @@ impl<const REPAIRED: bool> Stage for Toy<REPAIRED> {
             content: Content::Message(Message {
                 fingerprint: Fingerprint([saying.id; 16]),
                 upstream_seq: saying.upstream.then_some(u64::from(saying.id)),
-                kind: "toy".to_owned(),
+                kind: "toy".into(),
                 sent_at: message.sent_at,
                 input: saying,
             }),
@@ -188,7 +188,7 @@ impl<const REPAIRED: bool> Stage for Toy<REPAIRED> {
         echo: &Echo,
         _: Option<&Row>,
     ) -> Result<Output, Poison> {
-        let body = echo.source_id.clone();
+        let body = echo.source_id.to_string();
         Ok(Output::Outcome { deduplication_id: body.clone(), body })
     }
 }

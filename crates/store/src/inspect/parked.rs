@@ -68,7 +68,7 @@ impl ParkedRecord {
         let message = ParkedMessage {
             parked_seq: counter("parked_seq", self.parked_seq)?,
             request_id: RequestId::new(&self.request_id).map_err(|error| error.to_string())?,
-            source_id: self.source_id,
+            source_id: self.source_id.into(),
             body: self.raw,
             sent_at: timestamp(self.sent_at),
             parked_at: timestamp(self.parked_at),

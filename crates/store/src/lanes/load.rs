@@ -63,7 +63,7 @@ impl RecalledRecord {
         let message = ParkedMessage {
             parked_seq: counter("parked_seq", self.parked_seq).map_err(unreadable)?,
             request_id: request_id.map_err(|error| unreadable(error.to_string()))?,
-            source_id: self.source_id,
+            source_id: self.source_id.into(),
             body: self.raw,
             sent_at: timestamp(self.sent_at),
             parked_at: timestamp(self.parked_at),
@@ -194,7 +194,7 @@ async fn remember(
         for record in parked(connection, &sources.0, &sources.1).await? {
             let (account, source_id, letter) = record.read()?;
             let memory = memories.entry(account).or_default();
-            memory.parked.insert(source_id, letter);
+            memory.parked.insert(source_id.into(), letter);
         }
     }
     Ok(memories)

@@ -42,7 +42,7 @@ impl ToldParked {
             stage,
             parked_seq: message.parked_seq,
             request_id: message.request_id,
-            source_id: message.source_id,
+            source_id: message.source_id.to_string(),
             sent_at: message.sent_at,
             parked_at: message.parked_at,
             error: message.error,

@@ -215,7 +215,7 @@ fn is_fill_of_a_position(stage: StageName, account: &AccountKey, parked: &Parked
 fn kind(stage: StageName, account: &AccountKey, parked: &ParkedMessage) -> Option<String> {
     fn kind_of<S: Stage>(account: &AccountKey, parked: &ParkedMessage) -> Option<String> {
         S::read(account, raw(parked)).into_iter().find_map(|arrival| match arrival.content {
-            Content::Message(message) => Some(message.kind),
+            Content::Message(message) => Some(message.kind.to_string()),
             Content::Echo(_) | Content::Unreadable(_) => None,
         })
     }
@@ -287,7 +287,7 @@ mod tests {
             let parked = ParkedMessage {
                 parked_seq: 1,
                 request_id: RequestId::new("r-1").unwrap(),
-                source_id: "m-1".to_owned(),
+                source_id: "m-1".into(),
                 body: json!({ "header": header, "event": { "type": kind } }).to_string(),
                 sent_at: Timestamp::from_millis(0),
                 parked_at: Timestamp::from_millis(0),

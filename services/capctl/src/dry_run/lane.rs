@@ -122,13 +122,13 @@ impl<S: StateTables> RehearsedLane<S> {
         self.rows.extend(advance.rows.into_iter().map(|row| (row.request_id.clone(), row)));
         self.parked.extend(advance.parked.into_iter().map(|parked| {
             let ParkedMessage { parked_seq, source_id, parked_at, error, .. } = parked;
-            (source_id, DeadLetter { parked_seq, parked_at, error })
+            (source_id.to_string(), DeadLetter { parked_seq, parked_at, error })
         }));
         Ok(Taken {
             output: advance.steps.into_iter().find_map(|step| step.outputs.into_iter().next()),
             failed_again: advance.failed_again.into_iter().map(|(_, error)| error).next(),
             input: arrivals.into_iter().map(tried).find_map(|arrival| match arrival.content {
-                Content::Message(message) => Some((message.kind, message.input)),
+                Content::Message(message) => Some((message.kind.to_string(), message.input)),
                 Content::Echo(_) | Content::Unreadable(_) => None,
             }),
         })
@@ -143,7 +143,7 @@ impl<S: StateTables> RehearsedLane<S> {
             memory.rows.insert(row.request_id.clone(), row.clone());
         }
         for Arrival { source_id, .. } in arrivals {
-            if let Some(letter) = self.parked.get(source_id) {
+            if let Some(letter) = self.parked.get(source_id.as_str()) {
                 memory.parked.insert(source_id.clone(), letter.clone());
             }
         }

@@ -110,7 +110,7 @@ pub(super) async fn causes(
         causes.push(Cause {
             account: lane.clone(),
             request_id: row.request_id.clone(),
-            kind: row.kind,
+            kind: row.kind.to_string(),
             seq: row.seq,
             decided_at: row.decided_at,
         });
