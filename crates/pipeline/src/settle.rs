@@ -491,3 +491,6 @@ fn report<S: Stage>(changes: &[LaneChange<S>]) {
         }
     }
 }
+
+#[cfg(test)]
+mod contested;
