@@ -14,9 +14,6 @@ use tokio::time::Instant;
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The most messages that SQS hands out at once.
-const RECEIVED_MAX: i32 = 10;
-
 /// How long a test waits to see that nothing comes.
 const SILENCE: Duration = Duration::from_millis(1_500);
 
@@ -75,8 +72,7 @@ impl Upstream {
             .expect("is sent");
     }
 
-    /// The next `count` outcomes of a scope, in the order they come; they are deleted, and those behind them are
-    /// left to the next who asks.
+    /// The next `count` outcomes of a scope, in the order they come; they are deleted.
     pub async fn outcomes(&self, scope: &str, count: usize) -> Vec<Value> {
         let deadline = Instant::now() + PATIENCE;
         let mut outcomes = Vec::new();
@@ -86,9 +82,9 @@ impl Upstream {
                 "only {} of {count} outcomes came: {outcomes:#?}",
                 outcomes.len()
             );
-            let left = i32::try_from(count - outcomes.len()).unwrap_or(RECEIVED_MAX);
-            outcomes.extend(self.receive(&format!("outcome-{scope}"), left, 1).await);
+            outcomes.extend(self.receive(&format!("outcome-{scope}"), 1).await);
         }
+        assert_eq!(outcomes.len(), count, "too many outcomes came: {outcomes:#?}");
         outcomes
     }
 
@@ -102,7 +98,7 @@ impl Upstream {
         let deadline = Instant::now() + PATIENCE;
         loop {
             assert!(Instant::now() < deadline, "no outcome of {request_id} came");
-            let received = self.receive(&format!("outcome-{scope}"), RECEIVED_MAX, 1).await;
+            let received = self.receive(&format!("outcome-{scope}"), 1).await;
             let mut received = received.into_iter();
             if let Some(told) = received.find(|told| told["header"]["request_id"] == request_id) {
                 return told;
@@ -113,7 +109,7 @@ impl Upstream {
     /// Asserts that no further outcome comes.
     pub async fn no_outcome(&self, scope: &str) {
         tokio::time::sleep(SILENCE).await;
-        let more = self.receive(&format!("outcome-{scope}"), RECEIVED_MAX, 0).await;
+        let more = self.receive(&format!("outcome-{scope}"), 0).await;
         assert!(more.is_empty(), "more outcomes came: {more:#?}");
     }
 
@@ -136,7 +132,7 @@ impl Upstream {
                 .sqs
                 .receive_message()
                 .queue_url(&url)
-                .max_number_of_messages(RECEIVED_MAX)
+                .max_number_of_messages(10)
                 .wait_time_seconds(1);
             let received = call.message_attribute_names("All").send().await.expect("is received");
             for message in received.messages() {
@@ -158,8 +154,7 @@ impl Upstream {
         let mut handles = Vec::new();
         while handles.len() < count {
             assert!(Instant::now() < deadline, "only {} of {count} messages came", handles.len());
-            let call =
-                self.sqs.receive_message().queue_url(&url).max_number_of_messages(RECEIVED_MAX);
+            let call = self.sqs.receive_message().queue_url(&url).max_number_of_messages(10);
             let received = call.wait_time_seconds(1).send().await.expect("is received");
             let held = received.messages().iter().filter_map(|message| message.receipt_handle());
             handles.extend(held.map(str::to_owned));
@@ -170,13 +165,13 @@ impl Upstream {
         }
     }
 
-    async fn receive(&self, queue: &str, count_max: i32, wait_secs: i32) -> Vec<Value> {
+    async fn receive(&self, queue: &str, wait_secs: i32) -> Vec<Value> {
         let url = self.url(queue).await;
         let call = self
             .sqs
             .receive_message()
             .queue_url(&url)
-            .max_number_of_messages(count_max.min(RECEIVED_MAX))
+            .max_number_of_messages(10)
             .wait_time_seconds(wait_secs);
         let received = call
             .message_system_attribute_names(MessageSystemAttributeName::All)

@@ -24,9 +24,9 @@ use crate::{Plan, Told};
 /// What is left of the rate of the small database.
 const LEFT_MIN: f64 = 0.85;
 
-/// Messages of a round. It begins with a checkpoint, behind which the first change of every page is logged as
-/// a whole page: long enough that what is told is not only that. At this rate a server of this size makes a
-/// checkpoint every two million messages or so.
+/// Messages of a round. Each round begins with a checkpoint, behind which the first change of every page logs
+/// the whole page: the round is long enough for that to be a small part of it. At this rate the server itself
+/// makes a checkpoint every two million messages or so.
 const MESSAGES: usize = 300_000;
 
 /// Others for each account that trades: 1 million accounts in all, and 10 million.

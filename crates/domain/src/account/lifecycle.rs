@@ -28,7 +28,7 @@ pub(super) fn check_status(
     Err(match class {
         EventClass::Request => Refusal::rejected(code, reason).into(),
         EventClass::Fact => Stop::Poisoned(Poison::Contradiction {
-            kind: kind.to_string().into(),
+            kind: kind.name().into(),
             reason: reason.to_owned(),
         }),
     })

@@ -397,6 +397,6 @@ fn conflict(header: &Header, holder: &AccountKey) -> String {
 fn invalid(kind: EventKind, reason: String) -> Result<Refusal, Poison> {
     match kind.class() {
         EventClass::Request => Ok(Refusal::rejected(RejectionCode::InvalidRequest, reason)),
-        EventClass::Fact => Err(Poison::InvalidFact { kind: kind.to_string().into(), reason }),
+        EventClass::Fact => Err(Poison::InvalidFact { kind: kind.name().into(), reason }),
     }
 }

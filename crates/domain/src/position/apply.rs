@@ -88,7 +88,7 @@ fn check_came_before(item: &Item, cause_seq: Option<u64>) -> Result<(), Poison> 
 }
 
 pub(super) fn contradiction(kind: EventKind, reason: String) -> Poison {
-    Poison::Contradiction { kind: kind.to_string().into(), reason }
+    Poison::Contradiction { kind: kind.name().into(), reason }
 }
 
 fn check_no_position(state: &PositionState) -> Result<(), Refusal> {

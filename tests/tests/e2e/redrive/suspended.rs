@@ -63,8 +63,9 @@ async fn what_a_database_refused_is_applied_in_its_exact_place_at_whichever_stag
         let (world, stages) = World::running().await;
         funded(&world.upstream, PERPETUAL, "acme_perpetual").await;
         refuse(&world, stage, &["refused"]).await;
-        deposits(&world, PERPETUAL, &["before", "refused", "after-1", "after-2"]).await;
+        deposits(&world, PERPETUAL, &["before"]).await;
         tells(&world, "acme_perpetual", &[("before", "posted", 3)]).await;
+        deposits(&world, PERPETUAL, &["refused", "after-1", "after-2"]).await;
         tells_parked(&world, "acme_perpetual", &["refused", "after-1", "after-2"]).await;
 
         let (code, stopped) = support(&world, &format!("redrive {PERPETUAL} --yes")).await;
