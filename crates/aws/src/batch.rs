@@ -16,7 +16,7 @@ const UNANSWERED: &str = "Unanswered";
 
 /// Cuts `messages`, in order, into batches that SQS takes by number and size. A message that is
 /// too long by itself is a batch by itself, for SQS to refuse.
-pub(crate) fn split(messages: &[Outgoing]) -> Vec<Range<usize>> {
+pub(crate) fn split(messages: &[&Outgoing]) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (index, message) in messages.iter().enumerate() {
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_message_longer_than_a_batch_is_a_batch_by_itself() {
         let messages = [message(10, 0), message(BATCH_BYTES_MAX, 1), message(10, 0)];
-        assert_eq!(split(&messages), [0..1, 1..2, 2..3]);
+        assert_eq!(split(&messages.each_ref()), [0..1, 1..2, 2..3]);
         assert!(split(&[]).is_empty());
     }
 
@@ -110,7 +110,7 @@ mod tests {
             sizes in prop::collection::vec((0..400_000usize, 0..300_000usize), 0..35)
         ) {
             let messages: Vec<_> = sizes.iter().map(|(body, attribute)| message(*body, *attribute)).collect();
-            let batches = split(&messages);
+            let batches = split(&messages.iter().collect::<Vec<_>>());
             let in_order: Vec<usize> = batches.iter().cloned().flatten().collect();
             prop_assert_eq!(in_order, (0..messages.len()).collect::<Vec<_>>());
             for batch in batches {

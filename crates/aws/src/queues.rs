@@ -85,7 +85,7 @@ impl SqsQueues {
         &self,
         queue: &QueueName,
         url: &str,
-        messages: &[Outgoing],
+        messages: &[&Outgoing],
     ) -> Result<Vec<EntryResult>, Unreachable> {
         let mut entries = Vec::with_capacity(messages.len());
         for (index, message) in messages.iter().enumerate() {
@@ -116,7 +116,7 @@ impl SqsQueues {
         &self,
         queue: &QueueName,
         url: &str,
-        messages: &[Outgoing],
+        messages: &[&Outgoing],
     ) -> Result<Vec<EntryResult>, Unreachable> {
         let mut results = Vec::with_capacity(messages.len());
         for message in messages {
@@ -193,7 +193,7 @@ impl Queues for SqsQueues {
     async fn send(
         &self,
         queue: &QueueName,
-        messages: &[Outgoing],
+        messages: &[&Outgoing],
     ) -> Result<Vec<EntryResult>, Unreachable> {
         if messages.is_empty() {
             return Ok(Vec::new());

@@ -54,10 +54,10 @@ async fn creating_queues_twice_is_idempotent_and_tells_what_differs() {
 async fn a_listing_shows_attributes_and_how_many_messages_wait_and_are_worked_on() {
     let (stack, queues, queue) = start().await;
     let messages: Vec<_> = (1..=3).map(|n| message(n, "x")).collect();
-    queues.send(&queue, &messages).await.unwrap();
+    queues.send(&queue, &messages.iter().collect::<Vec<_>>()).await.unwrap();
     queues.receive(&queue, 5, VISIBILITY_SECS).await.unwrap();
     queues
-        .send(&queue, &[Outgoing { message_group_id: "retail_A-9".into(), ..message(9, "x") }])
+        .send(&queue, &[&Outgoing { message_group_id: "retail_A-9".into(), ..message(9, "x") }])
         .await
         .unwrap();
     let listed = list_queues(&stack.aws.sqs, "").await.unwrap();

@@ -20,7 +20,7 @@ async fn a_message_is_sent_received_with_all_that_is_known_of_it_extended_and_de
     let (stack, queues, queue) = start().await;
     let before =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis() as i64;
-    assert_eq!(queues.send(&queue, &[message(1, "hello")]).await.unwrap(), [Ok(())]);
+    assert_eq!(queues.send(&queue, &[&message(1, "hello")]).await.unwrap(), [Ok(())]);
 
     let received = queues.receive(&queue, 5, VISIBILITY_SECS).await.unwrap();
     let [first] = received.as_slice() else { panic!("{received:?}") };
@@ -48,7 +48,7 @@ async fn a_message_is_sent_received_with_all_that_is_known_of_it_extended_and_de
 async fn a_failed_entry_is_told_in_its_place_and_the_others_are_done() {
     let (_stack, queues, queue) = start().await;
     let messages: Vec<_> = (1..=3).map(|n| message(n, "x")).collect();
-    queues.send(&queue, &messages).await.unwrap();
+    queues.send(&queue, &messages.iter().collect::<Vec<_>>()).await.unwrap();
     let received = queues.receive(&queue, 5, VISIBILITY_SECS).await.unwrap();
     let mut handles: Vec<_> =
         received.iter().map(|message| message.receipt_handle.as_str()).collect();
@@ -64,7 +64,7 @@ async fn a_failed_entry_is_told_in_its_place_and_the_others_are_done() {
 async fn a_failure_inside_of_sqs_is_no_fault_of_the_sender() {
     let (stack, queues, queue) = start().await;
     strike(&stack, Fault::PartialFailure, 1.0, Operation::SendMessageBatch);
-    let results = queues.send(&queue, &[message(1, "x"), message(2, "x")]).await.unwrap();
+    let results = queues.send(&queue, &[&message(1, "x"), &message(2, "x")]).await.unwrap();
     assert!(
         results.iter().all(|result| result.as_ref().is_err_and(|failure| !failure.sender_fault)),
         "{results:?}"
@@ -76,7 +76,14 @@ async fn messages_of_more_than_one_mebibyte_go_in_several_calls() {
     let (stack, queues, queue) = start().await;
     let long = "x".repeat(300_000);
     let messages: Vec<_> = (0..10).map(|n| message(n, &long)).collect();
-    assert!(queues.send(&queue, &messages).await.unwrap().iter().all(Result::is_ok));
+    assert!(
+        queues
+            .send(&queue, &messages.iter().collect::<Vec<_>>())
+            .await
+            .unwrap()
+            .iter()
+            .all(Result::is_ok)
+    );
     assert_eq!(stack.broker.requests()["SendMessageBatch"], 4);
     assert_eq!(stack.broker.requests().get("SendMessage"), None);
 }
@@ -85,7 +92,7 @@ async fn messages_of_more_than_one_mebibyte_go_in_several_calls() {
 async fn one_message_that_sqs_refuses_does_not_keep_its_neighbours_back() {
     let (_stack, queues, queue) = start().await;
     let messages = [message(1, "x"), message(2, &"x".repeat(1_048_577)), message(3, "x")];
-    let results = queues.send(&queue, &messages).await.unwrap();
+    let results = queues.send(&queue, &messages.iter().collect::<Vec<_>>()).await.unwrap();
     assert_eq!((&results[0], &results[2]), (&Ok(()), &Ok(())));
     assert!(results[1].as_ref().is_err_and(|failure| failure.sender_fault), "{results:?}");
 }
@@ -97,7 +104,7 @@ async fn a_receive_whose_answer_is_lost_gives_the_messages_all_the_same() {
     let mut given = 0;
     for seed in 0..6 {
         stack.broker.advance(Duration::from_secs(600));
-        queues.send(&queue, &messages).await.unwrap();
+        queues.send(&queue, &messages.iter().collect::<Vec<_>>()).await.unwrap();
         // Sometimes every try of a receive is lost; then it says so and the caller comes again.
         let rule = FaultRule {
             fault: Fault::LostReply { seen: LostReply::ConnectionClosed },
@@ -132,7 +139,7 @@ async fn an_error_says_what_was_attempted_and_what_sqs_said() {
     );
 
     let elsewhere = QueueName::new(Channel::Outcome, "other".parse().unwrap());
-    let error = queues.send(&elsewhere, &[message(1, "x")]).await.unwrap_err().to_string();
+    let error = queues.send(&elsewhere, &[&message(1, "x")]).await.unwrap_err().to_string();
     assert_eq!(error, "sending to outcome-other.fifo: the queue does not exist");
 
     stack.broker.shutdown().await;

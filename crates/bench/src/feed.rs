@@ -177,7 +177,7 @@ impl Queues for Feed {
     async fn send(
         &self,
         _: &QueueName,
-        messages: &[Outgoing],
+        messages: &[&Outgoing],
     ) -> Result<Vec<EntryResult>, Unreachable> {
         self.lines().sent += messages.len();
         Ok(vec![Ok(()); messages.len()])

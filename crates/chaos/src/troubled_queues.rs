@@ -79,7 +79,7 @@ impl Queues for TroubledQueues {
     async fn send(
         &self,
         queue: &QueueName,
-        messages: &[Outgoing],
+        messages: &[&Outgoing],
     ) -> Result<Vec<EntryResult>, Unreachable> {
         let places = if queue.dead_letters {
             Places { before: "crash before a dead letter", after: "crash after a dead letter" }
@@ -94,7 +94,7 @@ impl Queues for TroubledQueues {
             }
         }
         let failing = self.failing(messages.len());
-        let sent: Vec<Outgoing> = pick(messages, &failing);
+        let sent: Vec<&Outgoing> = pick(messages, &failing);
         let answers = self.inner.send(queue, &sent).await?;
         self.after(&places, merge(&failing, answers)).await
     }

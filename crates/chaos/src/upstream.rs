@@ -148,7 +148,7 @@ pub async fn haunt(arena: Arc<Arena>, trouble: Arc<Trouble>, stop: CancellationT
         let Some((queue, mut outgoing)) = trouble.ghost() else { continue };
         number += 1;
         outgoing.deduplication_id = format!("ghost-{number}-{}", uuid::Uuid::new_v4());
-        if arena.queues.send(&queue, &[outgoing]).await.is_ok() {
+        if arena.queues.send(&queue, &[&outgoing]).await.is_ok() {
             trouble.count("late duplicate came");
         }
     }

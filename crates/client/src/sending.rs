@@ -100,7 +100,7 @@ impl Sending {
                 let queue = self.queues[batch.queue].clone();
                 let outgoing = self.outgoing(&batch);
                 let send = async move {
-                    let answer = queues.send(&queue, &outgoing).await;
+                    let answer = queues.send(&queue, &outgoing.iter().collect::<Vec<_>>()).await;
                     Event::Answered(batch, answer)
                 };
                 under_way.push(send.boxed());

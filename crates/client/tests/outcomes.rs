@@ -135,5 +135,5 @@ async fn send(stack: &Stack, scope: &str, group: &str, n: u64, body: String) {
         body,
         attributes: Vec::new(),
     };
-    assert_eq!(stack.queues.send(&outcome(scope), &[message]).await.unwrap(), [Ok(())]);
+    assert_eq!(stack.queues.send(&outcome(scope), &[&message]).await.unwrap(), [Ok(())]);
 }

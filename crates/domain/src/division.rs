@@ -7,8 +7,11 @@
 use std::fmt;
 
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{self, MapAccess, SeqAccess};
+use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::json::{TextOr, read_text_or};
 use crate::money::{Exact, Money, MoneyError, Rounding};
 use crate::subject::Subject;
 
@@ -19,8 +22,8 @@ pub const DRAWN_MAX: usize = 8;
 pub const PARTS_MAX: usize = 8;
 
 /// Whose money goes down. In JSON a subject, or a list of subjects.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "from is neither a subject nor a list of subjects")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Source {
     /// One subject's.
     One(Subject),
@@ -30,8 +33,8 @@ pub enum Source {
 }
 
 /// Whose money goes up. In JSON a subject, or an object with `shares` and `remainder`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, expecting = "to is neither a subject nor a split")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Target {
     /// One subject's.
     One(Subject),
@@ -102,6 +105,42 @@ impl Target {
             Self::Split(split) => (split.shares.as_slice(), split.remainder),
         };
         shares.iter().map(|share| share.to).chain([last])
+    }
+}
+
+impl<'de> TextOr<'de> for Source {
+    const EXPECTED: &'static str = "a subject or a list of subjects";
+
+    fn of_text<E: de::Error>(text: &str) -> Result<Self, E> {
+        text.parse().map(Self::One).map_err(E::custom)
+    }
+
+    fn of_list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Self::InOrder)
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_text_or(deserializer)
+    }
+}
+
+impl<'de> TextOr<'de> for Target {
+    const EXPECTED: &'static str = "a subject or a split";
+
+    fn of_text<E: de::Error>(text: &str) -> Result<Self, E> {
+        text.parse().map(Self::One).map_err(E::custom)
+    }
+
+    fn of_object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
+        Split::deserialize(MapAccessDeserializer::new(object)).map(Self::Split)
+    }
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_text_or(deserializer)
     }
 }
 

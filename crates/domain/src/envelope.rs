@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::{AccountKey, AccountName, Company, CustomerGroup, Product, RequestId};
 use crate::json::{read_text, unambiguous_value};
+use crate::text::hex_text;
 use crate::time::Timestamp;
 
 /// The version of the contract this build speaks.
@@ -77,7 +78,9 @@ impl TraceParent {
         let digest =
             Sha256::new().chain_update(fingerprint.0).chain_update(request_id.as_str()).finalize();
         Self(
-            format!("00-{}-{}-01", hex::encode(&digest[..16]), hex::encode(&digest[16..24])).into(),
+            ["00-", &hex_text(&digest[..16]), "-", &hex_text(&digest[16..24]), "-01"]
+                .concat()
+                .into(),
         )
     }
 }
@@ -131,7 +134,7 @@ impl Fingerprint {
 
 impl Serialize for Fingerprint {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&hex::encode(self.0))
+        serializer.serialize_str(&hex_text(&self.0))
     }
 }
 

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::refusal::Poison;
 
 /// Reads any JSON value whose objects have no field twice.
 pub(crate) fn unambiguous_value(text: &str) -> Result<Value, serde_json::Error> {
@@ -16,6 +18,14 @@ pub(crate) fn unambiguous_value(text: &str) -> Result<Value, serde_json::Error> 
     let value = serde_json::from_str(text)?;
     check_unambiguous(text)?;
     Ok(value)
+}
+
+/// `value` as JSON, in a text that has room for so many bytes before it grows.
+pub(crate) fn written(value: &impl Serialize, room: usize) -> Result<String, Poison> {
+    let mut json = Vec::with_capacity(room);
+    serde_json::to_writer(&mut json, value)
+        .map_err(|error| Poison::OutOfRange(error.to_string()))?;
+    String::from_utf8(json).map_err(|error| Poison::OutOfRange(error.to_string()))
 }
 
 /// The same JSON without the two characters that SQS refuses and JSON does not: they can only
@@ -54,6 +64,57 @@ where
     }
 
     deserializer.deserialize_str(Text(read))
+}
+
+/// What is written as a text or as something else. Which of both it is its first character tells: serde's untagged
+/// enums would put all of it aside and try one after the other, each time with an error that nobody reads.
+pub(crate) trait TextOr<'de>: Sized {
+    /// What it is, for whoever wrote something else.
+    const EXPECTED: &'static str;
+
+    /// Of a text.
+    fn of_text<E: Error>(text: &str) -> Result<Self, E>;
+
+    /// Of a list, unless there is none.
+    fn of_list<A: SeqAccess<'de>>(_list: A) -> Result<Self, A::Error> {
+        Err(A::Error::invalid_type(Unexpected::Seq, &Self::EXPECTED))
+    }
+
+    /// Of an object, unless there is none.
+    fn of_object<A: MapAccess<'de>>(_object: A) -> Result<Self, A::Error> {
+        Err(A::Error::invalid_type(Unexpected::Map, &Self::EXPECTED))
+    }
+}
+
+/// For the `Deserialize` of a [`TextOr`].
+pub(crate) fn read_text_or<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: TextOr<'de>,
+    D: Deserializer<'de>,
+{
+    struct Either<T>(PhantomData<T>);
+
+    impl<'de, T: TextOr<'de>> Visitor<'de> for Either<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(T::EXPECTED)
+        }
+
+        fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+            T::of_text(text)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
+            T::of_list(list)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<T, A::Error> {
+            T::of_object(object)
+        }
+    }
+
+    deserializer.deserialize_any(Either(PhantomData))
 }
 
 /// A name of serde_json's own: it takes the text in a field of that name for JSON, in which nobody looked for

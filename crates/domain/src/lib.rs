@@ -23,5 +23,6 @@ pub mod refusal;
 pub mod routing;
 pub mod rulebook;
 pub mod subject;
+mod text;
 pub mod time;
 pub mod transfer;

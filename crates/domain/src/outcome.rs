@@ -8,11 +8,15 @@ use sha2::{Digest, Sha256};
 use crate::account::{AccountRuling, Balance, CancelledWithdrawal};
 use crate::envelope::{CONTRACT_VERSION, TraceParent};
 use crate::ids::{AccountKey, AccountName, Company, CustomerGroup, ExternalId, Product, RequestId};
-use crate::json::for_queues;
+use crate::json::{for_queues, written};
 use crate::lane::{Body, Echo, Item, Lane, Output, Row, StageName};
 use crate::position::{PositionChange, replay_item};
 use crate::refusal::{Poison, Refusal, RejectionCode};
+use crate::text::hex_text;
 use crate::time::Timestamp;
+
+/// Room for an outcome; longer ones take more.
+const BODY_BYTES_USUAL: usize = 1_000;
 
 /// Room for what an outcome's deduplication id is made of; longer ids take more.
 const TOLD_BYTES_USUAL: usize = 192;
@@ -267,9 +271,7 @@ impl OutcomeMessage {
     /// answers is recognised by: the same message gives the same deduplication id, a repetition
     /// by the caller another one, or SQS would swallow its answer.
     pub fn output(&self, account: &AccountKey, source_id: &str) -> Result<Output, Poison> {
-        let body = serde_json::to_string(self)
-            .map(for_queues)
-            .map_err(|error| Poison::OutOfRange(error.to_string()))?;
+        let body = for_queues(written(self, BODY_BYTES_USUAL)?);
         let Outcome { status, stage, replayed, decided_at, cancelled, .. } = &self.outcome;
         // Writing to a text cannot fail.
         let mut told = String::with_capacity(TOLD_BYTES_USUAL);
@@ -279,7 +281,7 @@ impl OutcomeMessage {
             let _ = write!(told, " {withdrawal}");
         }
         let deduplication_id =
-            format!("{}:{}", self.header.request_id, hex::encode(&Sha256::digest(told)[..8]));
+            format!("{}:{}", self.header.request_id, hex_text(&Sha256::digest(told)[..8]));
         Ok(Output::Outcome { deduplication_id, body })
     }
 }

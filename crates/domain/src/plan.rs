@@ -6,9 +6,12 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::division::{Source, Target};
+use crate::json::{TextOr, read_text_or};
 use crate::money::{Money, MoneyError};
 
 /// What happens when `available` cannot cover a leg.
@@ -40,13 +43,31 @@ pub struct PlannedLeg {
 }
 
 /// An amount, or the name of the figure that a later stage puts in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum PlannedAmount {
     /// Known.
     Known(Money),
     /// Owed by a later stage.
     Named(AmountName),
+}
+
+impl<'de> TextOr<'de> for PlannedAmount {
+    const EXPECTED: &'static str = "an amount or the name of one";
+
+    fn of_text<E: de::Error>(text: &str) -> Result<Self, E> {
+        text.parse().map(Self::Named).map_err(E::custom)
+    }
+
+    fn of_object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
+        Money::deserialize(MapAccessDeserializer::new(object)).map(Self::Known)
+    }
+}
+
+impl<'de> Deserialize<'de> for PlannedAmount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read_text_or(deserializer)
+    }
 }
 
 macro_rules! amount_names {
@@ -140,32 +161,34 @@ impl<'de> Deserialize<'de> for AmountName {
 /// # Errors
 /// If a part of a split does not fit.
 pub fn resolve(
-    legs: Vec<PlannedLeg>,
+    legs: impl IntoIterator<Item = PlannedLeg>,
     amount_of: impl Fn(AmountName) -> Option<Money>,
 ) -> Result<Vec<PlannedLeg>, MoneyError> {
-    let mut resolved = Vec::with_capacity(legs.len());
+    let legs = legs.into_iter();
+    let mut resolved = Vec::with_capacity(legs.size_hint().0);
     for leg in legs {
-        let known = match leg.amount {
-            PlannedAmount::Named(name) => amount_of(name),
-            PlannedAmount::Known(money) => Some(money),
+        let PlannedLeg { from, to, amount, shortfall } = leg;
+        let known = match &amount {
+            PlannedAmount::Named(name) => amount_of(*name),
+            PlannedAmount::Known(money) => Some(*money),
         };
-        let of = |to: Target, money: Money, from: Source| PlannedLeg {
-            from,
-            to,
-            amount: PlannedAmount::Known(money),
-            shortfall: leg.shortfall,
-        };
-        match (known, leg.to) {
-            (None, to) => resolved.push(PlannedLeg { to, ..leg }),
-            (Some(money), to @ Target::One(_)) => resolved.push(of(to, money, leg.from)),
+        match (known, to) {
+            (None, to) => resolved.push(PlannedLeg { from, to, amount, shortfall }),
+            (Some(money), _) if money.is_zero() => {}
+            (Some(money), to @ Target::One(_)) => {
+                let amount = PlannedAmount::Known(money);
+                resolved.push(PlannedLeg { from, to, amount, shortfall });
+            }
             (Some(money), Target::Split(split)) => {
-                let parts = split.parts(money)?.into_iter();
-                resolved.extend(parts.map(|(to, part)| of(to.into(), part, leg.from.clone())));
+                let parts = split.parts(money)?.into_iter().filter(|(_, part)| !part.is_zero());
+                resolved.extend(parts.map(|(to, part)| PlannedLeg {
+                    from: from.clone(),
+                    to: to.into(),
+                    amount: PlannedAmount::Known(part),
+                    shortfall,
+                }));
             }
         }
     }
-    let moves =
-        |leg: &PlannedLeg| !matches!(&leg.amount, PlannedAmount::Known(money) if money.is_zero());
-    resolved.retain(moves);
     Ok(resolved)
 }

@@ -2,7 +2,7 @@
 //!
 //! Producers and consumers both ask [`Routes`], so they cannot disagree.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -207,7 +207,8 @@ impl QueueName {
 /// The queues that exist, asked for the most specific one (C16).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Routes {
-    queues: BTreeSet<(Channel, Scope)>,
+    /// Each scope under its text, with which the keys of its accounts begin.
+    queues: BTreeMap<Channel, BTreeMap<String, Scope>>,
 }
 
 /// Where a lane's messages go.
@@ -222,39 +223,37 @@ pub struct Route {
 impl Routes {
     /// Of the queues so named; dead-letter queues do not count.
     pub fn new(names: impl IntoIterator<Item = QueueName>) -> Self {
-        let queues = names
-            .into_iter()
-            .filter(|name| !name.dead_letters)
-            .map(|name| (name.channel, name.scope));
-        Self { queues: queues.collect() }
+        let mut queues: BTreeMap<Channel, BTreeMap<String, Scope>> = BTreeMap::new();
+        for QueueName { channel, scope, .. } in names.into_iter().filter(|name| !name.dead_letters)
+        {
+            queues.entry(channel).or_default().insert(scope.to_string(), scope);
+        }
+        Self { queues }
     }
 
     /// The queue and message group of `account` in `channel`, the most specific queue first;
     /// none if no queue takes its messages.
     pub fn resolve(&self, channel: Channel, account: &AccountKey) -> Option<Route> {
-        let (company, product, group, _) = account.parts();
-        let scopes = [
-            Scope { company: company.clone(), narrowed: Some((product.clone(), Some(group))) },
-            Scope { company: company.clone(), narrowed: Some((product, None)) },
-            Scope { company, narrowed: None },
-        ];
-        scopes.into_iter().find_map(|scope| {
-            let key = (channel, scope);
-            if !self.queues.contains(&key) {
-                return None;
+        let scopes = self.queues.get(&channel)?;
+        let mut within = account.as_str();
+        // No id has an underscore: what is left without the last one is the next wider scope.
+        while let Some((wider, _)) = within.rsplit_once('_') {
+            if let Some(scope) = scopes.get(wider) {
+                let message_group_id = scope.message_group_id(account)?;
+                return Some(Route {
+                    queue: QueueName::new(channel, scope.clone()),
+                    message_group_id,
+                });
             }
-            let (channel, scope) = key;
-            let message_group_id = scope.message_group_id(account)?;
-            Some(Route { queue: QueueName::new(channel, scope), message_group_id })
-        })
+            within = wider;
+        }
+        None
     }
 
     /// The queues of `channel`.
     pub fn of(&self, channel: Channel) -> impl Iterator<Item = QueueName> {
-        self.queues
-            .iter()
-            .filter(move |(of, _)| *of == channel)
-            .map(|(channel, scope)| QueueName::new(*channel, scope.clone()))
+        let scopes = self.queues.get(&channel).into_iter().flat_map(BTreeMap::values);
+        scopes.map(move |scope| QueueName::new(channel, scope.clone()))
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use cap_domain::ids::AccountKey;
 use cap_domain::lane::{DeadLetter, Output, Stage, StageName, Ticket, pack};
-use cap_domain::routing::{Channel, QueueName};
+use cap_domain::routing::{Channel, QueueName, Route};
 use futures::StreamExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,9 @@ use crate::hand::{InHand, by_queue};
 use crate::limits::{
     CALLS_MAX, DELETE_TRIES_MAX, ERROR_CHARS_MAX, FRUITLESS_WAVES_MAX, SEND_DRAIN_MAX,
 };
-use crate::queues::{BATCH_ENTRIES_MAX, Outgoing, Queues, Received, attribute, copy_of_parked};
+use crate::queues::{
+    BATCH_ENTRIES_MAX, EntryResult, Outgoing, Queues, Received, attribute, copy_of_parked,
+};
 use crate::route_book::RouteBook;
 use crate::settle::Settled;
 use crate::steps::BatchStep;
@@ -48,11 +50,42 @@ struct Consignment {
     missing: Vec<(Channel, AccountKey)>,
 }
 
+impl Consignment {
+    /// Takes off the first parcel if it was accepted, or need not be; whether it was.
+    fn settle_front(&mut self, result: EntryResult) -> bool {
+        let Some(Parcel { queue, outgoing }) = self.parcels.front() else { return false };
+        match result {
+            Ok(()) => {
+                let is_letter = queue.dead_letters;
+                self.parcels.pop_front();
+                failpoint::hit(if is_letter { "after_dead_letter" } else { "mid_forward" });
+                true
+            }
+            Err(error) if error.sender_fault && queue.dead_letters => {
+                // The parked row is the truth, the DLQ only shows it (DESIGN §3).
+                tracing::error!(account_id = %self.account, %error, queue = queue.to_name(""), "the dead-letter queue refuses a message: it is in parked_message alone");
+                self.parcels.pop_front();
+                true
+            }
+            Err(error) if error.sender_fault => {
+                self.stuck = true;
+                let (account, id) = (&self.account, &outgoing.deduplication_id);
+                tracing::error!(account_id = %account, deduplication_id = id, %error, queue = queue.to_name(""), "the queue refuses a message: its sources stay where they are");
+                false
+            }
+            Err(error) => {
+                tracing::warn!(%error, queue = queue.to_name(""), "an entry was not sent yet: trying again");
+                false
+            }
+        }
+    }
+}
+
 impl Courier<'_> {
     /// Delivers what settled lanes led to and deletes their messages.
-    pub(crate) async fn deliver<S: Stage>(&self, settled: &[Settled<S>]) {
+    pub(crate) async fn deliver<S: Stage>(&self, settled: &mut [Settled<S>]) {
         let mut consignments: Vec<Consignment> =
-            settled.iter().map(|lane| self.consign(lane)).collect();
+            settled.iter_mut().map(|lane| self.consign(lane)).collect();
         self.look_again(settled, &mut consignments).await;
         BatchStep::Send.timed(self.send_all(&mut consignments)).await;
         failpoint::hit("after_forward");
@@ -70,13 +103,17 @@ impl Courier<'_> {
     }
 
     /// Consigns again what no queue took, if there is one now.
-    async fn look_again<S: Stage>(&self, settled: &[Settled<S>], consignments: &mut [Consignment]) {
+    async fn look_again<S: Stage>(
+        &self,
+        settled: &mut [Settled<S>],
+        consignments: &mut [Consignment],
+    ) {
         let missing: Vec<_> = consignments.iter().flat_map(|one| one.missing.clone()).collect();
         if missing.is_empty() {
             return;
         }
         if self.routes.look_again(self.queues, &missing, Instant::now()).await {
-            for (lane, consignment) in settled.iter().zip(&mut *consignments) {
+            for (lane, consignment) in settled.iter_mut().zip(&mut *consignments) {
                 if !consignment.missing.is_empty() {
                     *consignment = self.consign(lane);
                 }
@@ -88,8 +125,9 @@ impl Courier<'_> {
         }
     }
 
-    /// A lane's outputs as parcels: runs of units for one stage are packed, outcomes stay single.
-    fn consign<S: Stage>(&self, lane: &Settled<S>) -> Consignment {
+    /// A lane's outputs as parcels: runs of units for one stage are packed, outcomes stay single. They are
+    /// taken from the lane, unless no queue takes one of them: then they stay, to be consigned again.
+    fn consign<S: Stage>(&self, lane: &mut Settled<S>) -> Consignment {
         let account = &lane.work.account;
         let mut consignment = Consignment {
             account: account.clone(),
@@ -97,30 +135,61 @@ impl Courier<'_> {
             stuck: false,
             missing: Vec::new(),
         };
-        let mut run: Vec<&str> = Vec::new();
-        let mut run_to = None;
+        // A lane says all of its own into one or two channels.
+        let mut routes: Vec<(Channel, AccountKey, Route)> = Vec::with_capacity(2);
         for output in lane.steps.iter().flat_map(|step| &step.outputs) {
+            let (channel, to) = addressee(output, account);
+            if routes.iter().any(|(known, whose, _)| *known == channel && whose == to) {
+                continue;
+            }
+            match self.routes.resolve(channel, to) {
+                Some(route) => routes.push((channel, to.clone(), route)),
+                None => consignment.missing.push((channel, to.clone())),
+            }
+        }
+        if !consignment.missing.is_empty() {
+            consignment.stuck = true;
+            return consignment;
+        }
+        let mut add = |route: &Route, (deduplication_id, body): (String, String)| {
+            consignment.parcels.push_back(Parcel {
+                queue: route.queue.clone(),
+                outgoing: Outgoing {
+                    message_group_id: route.message_group_id.clone(),
+                    deduplication_id,
+                    body,
+                    attributes: Vec::new(),
+                },
+            });
+        };
+        let mut run: Vec<String> = Vec::new();
+        let mut run_to: Option<&Route> = None;
+        for output in lane.steps.iter_mut().flat_map(|step| std::mem::take(&mut step.outputs)) {
+            let (channel, to) = addressee(&output, account);
+            let found = routes.iter().find(|(known, whose, _)| *known == channel && whose == to);
+            let Some((_, _, route)) = found else { continue };
+            let is_forward = matches!(output, Output::Forward { .. });
+            if let Some(before) = run_to
+                && !(is_forward && before.queue == route.queue)
+            {
+                pack(account, &run).into_iter().for_each(|packed| add(before, packed));
+                run.clear();
+                run_to = None;
+            }
             match output {
-                Output::Forward { to, unit } => {
-                    if run_to != Some(*to) {
-                        self.close_run(&mut consignment, &mut run, run_to);
-                        run_to = Some(*to);
-                    }
+                Output::Forward { unit, .. } => {
                     run.push(unit);
+                    run_to = Some(route);
                 }
-                Output::Outcome { deduplication_id, body } => {
-                    self.close_run(&mut consignment, &mut run, run_to);
-                    let told = (deduplication_id.clone(), body.clone());
-                    self.add(&mut consignment, Channel::Outcome, account, told);
-                }
-                Output::Event { account: to, deduplication_id, body } => {
-                    self.close_run(&mut consignment, &mut run, run_to);
-                    let event = (deduplication_id.clone(), body.clone());
-                    self.add(&mut consignment, Channel::Stage(StageName::Clearing), to, event);
+                Output::Outcome { deduplication_id, body }
+                | Output::Event { deduplication_id, body, .. } => {
+                    add(route, (deduplication_id, body));
                 }
             }
         }
-        self.close_run(&mut consignment, &mut run, run_to);
+        if let Some(route) = run_to {
+            pack(account, &run).into_iter().for_each(|packed| add(route, packed));
+        }
         for message in &lane.work.messages {
             for index in message.arrivals.clone() {
                 if let Some(letter) = &lane.steps[index].dead_letter {
@@ -139,39 +208,6 @@ impl Courier<'_> {
             }
         }
         consignment
-    }
-
-    fn close_run(&self, consignment: &mut Consignment, run: &mut Vec<&str>, to: Option<StageName>) {
-        let Some(to) = to else { return };
-        let account = consignment.account.clone();
-        for packed in pack(&account, run) {
-            self.add(consignment, Channel::Stage(to), &account, packed);
-        }
-        run.clear();
-    }
-
-    fn add(
-        &self,
-        consignment: &mut Consignment,
-        channel: Channel,
-        to: &AccountKey,
-        (deduplication_id, body): (String, String),
-    ) {
-        match self.routes.resolve(channel, to) {
-            Some(route) => consignment.parcels.push_back(Parcel {
-                queue: route.queue,
-                outgoing: Outgoing {
-                    message_group_id: route.message_group_id,
-                    deduplication_id,
-                    body,
-                    attributes: Vec::new(),
-                },
-            }),
-            None => {
-                consignment.stuck = true;
-                consignment.missing.push((channel, to.clone()));
-            }
-        }
     }
 
     /// Sends in waves until nothing is left, everything left is stuck, nothing goes through for
@@ -224,21 +260,18 @@ impl Courier<'_> {
         if parcels.any(|parcel| parcel.queue.dead_letters) {
             failpoint::hit("before_dead_letter");
         }
-        let mut fronts: BTreeMap<QueueName, (Vec<usize>, Vec<Outgoing>)> = BTreeMap::new();
+        let mut fronts: BTreeMap<&QueueName, (Vec<usize>, Vec<&Outgoing>)> = BTreeMap::new();
         for (index, consignment) in consignments.iter().enumerate() {
             if let (false, Some(parcel)) = (consignment.stuck, consignment.parcels.front()) {
-                let (indices, outgoing) = match fronts.get_mut(&parcel.queue) {
-                    Some(front) => front,
-                    None => fronts.entry(parcel.queue.clone()).or_default(),
-                };
+                let (indices, outgoing) = fronts.entry(&parcel.queue).or_default();
                 indices.push(index);
-                outgoing.push(parcel.outgoing.clone());
+                outgoing.push(&parcel.outgoing);
             }
         }
         let calls = fronts.iter().flat_map(|(queue, (indices, outgoing))| {
             let calls = indices.chunks(BATCH_ENTRIES_MAX).zip(outgoing.chunks(BATCH_ENTRIES_MAX));
             calls.map(move |(indices, outgoing)| async move {
-                (queue, indices, outgoing, self.queues.send(queue, outgoing).await)
+                (indices.to_vec(), self.queues.send(queue, outgoing).await)
             })
         });
         let calls: Vec<_> = futures::stream::iter(calls.collect::<Vec<_>>())
@@ -246,7 +279,7 @@ impl Courier<'_> {
             .collect()
             .await;
         let mut progressed = false;
-        for (queue, indices, outgoing, results) in calls {
+        for (indices, results) in calls {
             let results = match results {
                 Ok(results) => results,
                 Err(error) => {
@@ -254,33 +287,8 @@ impl Courier<'_> {
                     continue;
                 }
             };
-            for ((index, outgoing), result) in indices.iter().zip(outgoing).zip(results) {
-                let consignment = &mut consignments[*index];
-                match result {
-                    Ok(()) => {
-                        consignment.parcels.pop_front();
-                        progressed = true;
-                        failpoint::hit(if queue.dead_letters {
-                            "after_dead_letter"
-                        } else {
-                            "mid_forward"
-                        });
-                    }
-                    Err(error) if error.sender_fault && queue.dead_letters => {
-                        // The parked row is the truth, the DLQ only shows it (DESIGN §3).
-                        tracing::error!(account_id = %consignment.account, %error, queue = queue.to_name(""), "the dead-letter queue refuses a message: it is in parked_message alone");
-                        consignment.parcels.pop_front();
-                        progressed = true;
-                    }
-                    Err(error) if error.sender_fault => {
-                        consignment.stuck = true;
-                        let (account, id) = (&consignment.account, &outgoing.deduplication_id);
-                        tracing::error!(account_id = %account, deduplication_id = id, %error, queue = queue.to_name(""), "the queue refuses a message: its sources stay where they are");
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, queue = queue.to_name(""), "an entry was not sent yet: trying again")
-                    }
-                }
+            for (index, result) in indices.into_iter().zip(results) {
+                progressed |= consignments[index].settle_front(result);
             }
         }
         progressed
@@ -344,6 +352,15 @@ impl Courier<'_> {
         let left: Vec<Vec<Arc<InHand>>> =
             futures::stream::iter(calls).buffer_unordered(CALLS_MAX).collect().await;
         left.into_iter().flatten().collect()
+    }
+}
+
+/// Where an output of the lane of `account` goes.
+fn addressee<'a>(output: &'a Output, account: &'a AccountKey) -> (Channel, &'a AccountKey) {
+    match output {
+        Output::Forward { to, .. } => (Channel::Stage(*to), account),
+        Output::Outcome { .. } => (Channel::Outcome, account),
+        Output::Event { account: to, .. } => (Channel::Stage(StageName::Clearing), to),
     }
 }
 

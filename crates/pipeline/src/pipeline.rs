@@ -236,8 +236,8 @@ impl<S: Stage> Pipeline<S> {
             gate: &self.gate,
             stop,
         };
-        let settled = settler.settle(lanes).await;
-        Courier { queues: &*self.queues, routes: &self.routes, stop }.deliver(&settled).await;
+        let mut settled = settler.settle(lanes).await;
+        Courier { queues: &*self.queues, routes: &self.routes, stop }.deliver(&mut settled).await;
         let left: Vec<_> = settled.into_iter().flat_map(|lane| lane.left).collect();
         give_back(&*self.queues, &left, RULE_AWAITED_SECS).await;
     }

@@ -137,7 +137,7 @@ pub trait Queues: Send + Sync + 'static {
     async fn send(
         &self,
         queue: &QueueName,
-        messages: &[Outgoing],
+        messages: &[&Outgoing],
     ) -> Result<Vec<EntryResult>, Unreachable>;
 
     /// Deletes up to [`BATCH_ENTRIES_MAX`] received messages; one result an entry, in order.

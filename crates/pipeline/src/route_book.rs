@@ -132,7 +132,7 @@ mod tests {
         async fn send(
             &self,
             _: &QueueName,
-            _: &[Outgoing],
+            _: &[&Outgoing],
         ) -> Result<Vec<EntryResult>, Unreachable> {
             Ok(Vec::new())
         }

@@ -153,7 +153,7 @@ impl Repair<'_> {
             body: json!({ "header": header, "event": event }).to_string(),
             attributes: vec![(attribute::REPAIR, self.operator.to_owned())],
         };
-        let reason = match self.queues.send(&route.queue, &[repair]).await.as_deref() {
+        let reason = match self.queues.send(&route.queue, &[&repair]).await.as_deref() {
             Ok([Ok(())]) => return Ok(()),
             Ok([Err(failure)]) => failure.to_string(),
             Ok(_) => "SQS did not say what became of it".to_owned(),

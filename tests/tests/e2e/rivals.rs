@@ -171,7 +171,7 @@ impl Queues for NeverExtends {
     async fn send(
         &self,
         queue: &QueueName,
-        messages: &[Outgoing],
+        messages: &[&Outgoing],
     ) -> Result<Vec<EntryResult>, Unreachable> {
         self.0.send(queue, messages).await
     }

@@ -58,7 +58,7 @@ async fn pass_on(queues: &SqsQueues, source: &QueueName, target: &QueueName) -> 
         attributes: Vec::new(),
     };
     let outgoing: Vec<Outgoing> = received.iter().map(outgoing).collect();
-    let sent = queues.send(target, &outgoing).await?;
+    let sent = queues.send(target, &outgoing.iter().collect::<Vec<_>>()).await?;
     ensure!(sent.iter().all(Result::is_ok), "not sent: {sent:?}");
     let handles: Vec<&str> =
         received.iter().map(|message| message.receipt_handle.as_str()).collect();

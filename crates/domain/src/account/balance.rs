@@ -104,7 +104,7 @@ impl Serialize for Balance {
         let mut fields = serializer.serialize_map(Some(6 + self.declared.len()))?;
         fields.serialize_entry("currency", &self.available.currency().code)?;
         for (name, money) in self.shares() {
-            fields.serialize_entry(name, &money.amount())?;
+            fields.serialize_entry(name, &money.shown())?;
         }
         fields.end()
     }

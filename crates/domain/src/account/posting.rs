@@ -116,9 +116,9 @@ pub(super) fn post_at(
     posting.take_from_withdrawals()?;
     posting.close_currencies()?;
     let posted = posting.split()?;
-    let balances = posted.balances.iter();
-    let by_code = balances.map(|balance| (balance.available.currency().code, balance.clone()));
-    account.balances.extend(by_code);
+    for balance in &posted.balances {
+        account.balances.insert(balance.available.currency().code, balance.clone());
+    }
     for cancelled in &posted.cancelled {
         account.withdrawals.remove(&cancelled.withdrawal_id);
     }

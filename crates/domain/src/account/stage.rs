@@ -248,7 +248,7 @@ fn apply(
         | Event::TransferReturned { .. }
         | Event::AdjustmentPosted { .. } => {}
     }
-    let mut legs = resolve(legs.to_vec(), |name| match name {
+    let mut legs = resolve(legs.iter().cloned(), |name| match name {
         AmountName::WithdrawalAmount => withdrawn,
         _ => None,
     })?;

@@ -8,15 +8,12 @@ use crate::rulebook::RuleLeg;
 /// The legs of `event` under a rule. Figures that the position or account stage owes stay names.
 pub(super) fn plan(event: &Event, rule: &[RuleLeg]) -> Result<Vec<PlannedLeg>, MoneyError> {
     let shortfall = shortfall_of(event);
-    let legs = rule
-        .iter()
-        .map(|leg| PlannedLeg {
-            from: leg.from.clone(),
-            to: leg.to.clone(),
-            amount: PlannedAmount::Named(leg.amount),
-            shortfall: leg.shortfall.unwrap_or(shortfall),
-        })
-        .collect();
+    let legs = rule.iter().map(|leg| PlannedLeg {
+        from: leg.from.clone(),
+        to: leg.to.clone(),
+        amount: PlannedAmount::Named(leg.amount),
+        shortfall: leg.shortfall.unwrap_or(shortfall),
+    });
     let figures = figures(event)?;
     resolve(legs, |name| figures.iter().find(|(known, _)| *known == name).map(|(_, money)| *money))
 }

@@ -5,6 +5,7 @@
 
 pub mod door;
 mod kind;
+mod tagged;
 
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -15,229 +16,230 @@ use crate::ids::{AccountKey, ExternalId, RequestId, Symbol};
 use crate::instrument::Contract;
 use crate::money::Money;
 use crate::position::{HedgeSide, MarginMode, PositionMode};
+use tagged::tagged;
 
-/// One event of an account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type")]
-pub enum Event {
-    /// The account exists from here on (A3).
-    #[serde(rename = "account.opened")]
-    AccountOpened {
-        /// Whose account it is.
-        customer: ExternalId,
-        /// The most it may borrow, in the card's currency; none: it may not borrow.
-        credit_limit: Option<Money>,
-        /// How many positions it holds of one symbol.
-        #[serde(default, skip_serializing_if = "PositionMode::is_one_way")]
-        position_mode: PositionMode,
-    },
-    /// The account is closed for good.
-    #[serde(rename = "account.closed")]
-    AccountClosed,
-    /// The credit line is another.
-    #[serde(rename = "credit.changed")]
-    CreditChanged {
-        /// The most the account may borrow.
-        limit: Money,
-        /// Whether it may borrow at all.
-        enabled: bool,
-    },
-    /// Money came in.
-    #[serde(rename = "deposit.received")]
-    DepositReceived {
-        /// How much.
-        amount: Money,
-        /// The payment it came by.
-        reference: ExternalId,
-    },
-    /// The customer wants money out.
-    #[serde(rename = "withdrawal.requested")]
-    WithdrawalRequested {
-        /// Names the withdrawal until it is settled or cancelled.
-        withdrawal_id: ExternalId,
-        /// How much.
-        amount: Money,
-    },
-    /// A withdrawal was paid.
-    #[serde(rename = "withdrawal.settled")]
-    WithdrawalSettled {
-        /// Which.
-        withdrawal_id: ExternalId,
-    },
-    /// A withdrawal will not be paid.
-    #[serde(rename = "withdrawal.cancelled")]
-    WithdrawalCancelled {
-        /// Which.
-        withdrawal_id: ExternalId,
-    },
-    /// Money is to go to another account, of whichever product and company (A1, C10).
-    #[serde(rename = "transfer.requested")]
-    TransferRequested {
-        /// What the caller knows it by.
-        transfer_id: ExternalId,
-        /// Where it is to land.
-        to: AccountKey,
-        /// How much.
-        amount: Money,
-        /// Whether its landing will be told, so that the lane can keep it under way until then: not
-        /// under a rulebook without `transfer.landed`.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        acknowledge: bool,
-    },
-    /// Money of another account is to land here.
-    #[serde(rename = "transfer.arrived")]
-    TransferArrived {
-        /// What its caller knows it by.
-        transfer_id: ExternalId,
-        /// Where it comes from.
-        from: AccountKey,
-        /// How much.
-        amount: Money,
-        /// Whether its sender is to be told when it has landed.
-        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-        acknowledge: bool,
-    },
-    /// A transfer could not land, and comes back.
-    #[serde(rename = "transfer.returned")]
-    TransferReturned {
-        /// What its caller knows it by.
-        transfer_id: ExternalId,
-        /// Where it was to land.
-        to: AccountKey,
-        /// How much.
-        amount: Money,
-        /// Why it could not.
-        reason: String,
-        /// The request id of the `transfer.arrived` that was refused; none of a transfer that left
-        /// under a rulebook without `transfer.landed`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        arrival: Option<RequestId>,
-    },
-    /// A transfer has landed: it is no longer under way.
-    #[serde(rename = "transfer.landed")]
-    TransferLanded {
-        /// What its caller knows it by.
-        transfer_id: ExternalId,
-        /// Where it landed.
-        to: AccountKey,
-        /// How much.
-        amount: Money,
-        /// The request id of the `transfer.arrived` that was posted.
-        arrival: RequestId,
-    },
-    /// An order wants its money held.
-    #[serde(rename = "order.reserved")]
-    OrderReserved {
-        /// Which order.
-        order_id: ExternalId,
-        /// How much.
-        amount: Money,
-        /// Whether what is short may be borrowed.
-        may_borrow: bool,
-    },
-    /// An order no longer needs what it held.
-    #[serde(rename = "order.released")]
-    OrderReleased {
-        /// Which order.
-        order_id: ExternalId,
-        /// How much.
-        amount: Money,
-    },
-    /// A trade of two currencies.
-    #[serde(rename = "trade.filled.pair")]
-    PairFilled(PairFill),
-    /// A trade of a contract.
-    #[serde(rename = "trade.filled.contract")]
-    ContractFilled(ContractFill),
-    /// Funding falls due for whoever holds the contract.
-    #[serde(rename = "funding.charged")]
-    FundingCharged {
-        /// The contract.
-        contract: Contract,
-        /// Positive: longs pay.
-        rate: Decimal,
-        /// The price at which the position is valued.
-        mark_price: Decimal,
-    },
-    /// Funding that available did not cover: an isolated position is to pay it from its own margin.
-    #[serde(rename = "funding.unpaid")]
-    FundingUnpaid {
-        /// The contract.
-        contract: Contract,
-        /// Who owed it, whatever is held now: longs or shorts.
-        owed_by: HedgeSide,
-        /// How much.
-        amount: Money,
-    },
-    /// A fee outside of a trade.
-    #[serde(rename = "fee.charged")]
-    FeeCharged {
-        /// How much.
-        amount: Money,
-        /// Why.
-        reason: String,
-    },
-    /// Interest on what is borrowed.
-    #[serde(rename = "interest.charged")]
-    InterestCharged {
-        /// How much.
-        amount: Money,
-    },
-    /// Isolated margin is to be added or removed.
-    #[serde(rename = "margin.changed")]
-    MarginChanged {
-        /// The contract.
-        contract: Contract,
-        /// Which of a hedge account's two positions of it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        position_side: Option<HedgeSide>,
-        /// How much, not zero; below zero: taken out.
-        amount: Money,
-    },
-    /// What is open of a contract is to have another leverage.
-    #[serde(rename = "leverage.changed")]
-    LeverageChanged {
-        /// The contract.
-        contract: Contract,
-        /// Notional over initial margin, above zero.
-        leverage: Decimal,
-    },
-    /// Margin that account has put aside for a position (ADR 11).
-    #[serde(rename = "margin.posted")]
-    MarginPosted {
-        /// The contract.
-        contract: Contract,
-        /// Which of a hedge account's two positions of it, if it is for one alone.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        position_side: Option<HedgeSide>,
-        /// The leverage it was put aside for; none: it is margin added by hand.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        leverage: Option<Decimal>,
-        /// Clearing's number of the `leverage.changed` it was put aside for, which tells whether a
-        /// later one has taken hold meanwhile; none if that is not tracked.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        leverage_seq: Option<u64>,
-        /// How much.
-        amount: Money,
-    },
-    /// The account is being liquidated (A8).
-    #[serde(rename = "liquidation.started")]
-    LiquidationStarted,
-    /// The liquidation is over.
-    #[serde(rename = "liquidation.ended")]
-    LiquidationEnded,
-    /// A corporate action, a zeroing, a repair (C15).
-    #[serde(rename = "adjustment.posted")]
-    AdjustmentPosted {
-        /// How much; below zero: taken.
-        amount: Money,
-        /// Why.
-        reason: String,
-        /// Who.
-        operator: ExternalId,
-        /// Whether it is taken even if it is not there.
-        force: bool,
-    },
+tagged! {
+    /// One event of an account.
+    pub enum Event {
+        /// The account exists from here on (A3).
+        #[serde(rename = "account.opened")]
+        AccountOpened {
+            /// Whose account it is.
+            customer: ExternalId,
+            /// The most it may borrow, in the card's currency; none: it may not borrow.
+            credit_limit: Option<Money>,
+            /// How many positions it holds of one symbol.
+            #[serde(default, skip_serializing_if = "PositionMode::is_one_way")]
+            position_mode: PositionMode,
+        },
+        /// The account is closed for good.
+        #[serde(rename = "account.closed")]
+        AccountClosed,
+        /// The credit line is another.
+        #[serde(rename = "credit.changed")]
+        CreditChanged {
+            /// The most the account may borrow.
+            limit: Money,
+            /// Whether it may borrow at all.
+            enabled: bool,
+        },
+        /// Money came in.
+        #[serde(rename = "deposit.received")]
+        DepositReceived {
+            /// How much.
+            amount: Money,
+            /// The payment it came by.
+            reference: ExternalId,
+        },
+        /// The customer wants money out.
+        #[serde(rename = "withdrawal.requested")]
+        WithdrawalRequested {
+            /// Names the withdrawal until it is settled or cancelled.
+            withdrawal_id: ExternalId,
+            /// How much.
+            amount: Money,
+        },
+        /// A withdrawal was paid.
+        #[serde(rename = "withdrawal.settled")]
+        WithdrawalSettled {
+            /// Which.
+            withdrawal_id: ExternalId,
+        },
+        /// A withdrawal will not be paid.
+        #[serde(rename = "withdrawal.cancelled")]
+        WithdrawalCancelled {
+            /// Which.
+            withdrawal_id: ExternalId,
+        },
+        /// Money is to go to another account, of whichever product and company (A1, C10).
+        #[serde(rename = "transfer.requested")]
+        TransferRequested {
+            /// What the caller knows it by.
+            transfer_id: ExternalId,
+            /// Where it is to land.
+            to: AccountKey,
+            /// How much.
+            amount: Money,
+            /// Whether its landing will be told, so that the lane can keep it under way until then: not
+            /// under a rulebook without `transfer.landed`.
+            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            acknowledge: bool,
+        },
+        /// Money of another account is to land here.
+        #[serde(rename = "transfer.arrived")]
+        TransferArrived {
+            /// What its caller knows it by.
+            transfer_id: ExternalId,
+            /// Where it comes from.
+            from: AccountKey,
+            /// How much.
+            amount: Money,
+            /// Whether its sender is to be told when it has landed.
+            #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+            acknowledge: bool,
+        },
+        /// A transfer could not land, and comes back.
+        #[serde(rename = "transfer.returned")]
+        TransferReturned {
+            /// What its caller knows it by.
+            transfer_id: ExternalId,
+            /// Where it was to land.
+            to: AccountKey,
+            /// How much.
+            amount: Money,
+            /// Why it could not.
+            reason: String,
+            /// The request id of the `transfer.arrived` that was refused; none of a transfer that left
+            /// under a rulebook without `transfer.landed`.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            arrival: Option<RequestId>,
+        },
+        /// A transfer has landed: it is no longer under way.
+        #[serde(rename = "transfer.landed")]
+        TransferLanded {
+            /// What its caller knows it by.
+            transfer_id: ExternalId,
+            /// Where it landed.
+            to: AccountKey,
+            /// How much.
+            amount: Money,
+            /// The request id of the `transfer.arrived` that was posted.
+            arrival: RequestId,
+        },
+        /// An order wants its money held.
+        #[serde(rename = "order.reserved")]
+        OrderReserved {
+            /// Which order.
+            order_id: ExternalId,
+            /// How much.
+            amount: Money,
+            /// Whether what is short may be borrowed.
+            may_borrow: bool,
+        },
+        /// An order no longer needs what it held.
+        #[serde(rename = "order.released")]
+        OrderReleased {
+            /// Which order.
+            order_id: ExternalId,
+            /// How much.
+            amount: Money,
+        },
+        /// A trade of two currencies.
+        #[serde(rename = "trade.filled.pair")]
+        PairFilled(PairFill),
+        /// A trade of a contract.
+        #[serde(rename = "trade.filled.contract")]
+        ContractFilled(ContractFill),
+        /// Funding falls due for whoever holds the contract.
+        #[serde(rename = "funding.charged")]
+        FundingCharged {
+            /// The contract.
+            contract: Contract,
+            /// Positive: longs pay.
+            rate: Decimal,
+            /// The price at which the position is valued.
+            mark_price: Decimal,
+        },
+        /// Funding that available did not cover: an isolated position is to pay it from its own margin.
+        #[serde(rename = "funding.unpaid")]
+        FundingUnpaid {
+            /// The contract.
+            contract: Contract,
+            /// Who owed it, whatever is held now: longs or shorts.
+            owed_by: HedgeSide,
+            /// How much.
+            amount: Money,
+        },
+        /// A fee outside of a trade.
+        #[serde(rename = "fee.charged")]
+        FeeCharged {
+            /// How much.
+            amount: Money,
+            /// Why.
+            reason: String,
+        },
+        /// Interest on what is borrowed.
+        #[serde(rename = "interest.charged")]
+        InterestCharged {
+            /// How much.
+            amount: Money,
+        },
+        /// Isolated margin is to be added or removed.
+        #[serde(rename = "margin.changed")]
+        MarginChanged {
+            /// The contract.
+            contract: Contract,
+            /// Which of a hedge account's two positions of it.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            position_side: Option<HedgeSide>,
+            /// How much, not zero; below zero: taken out.
+            amount: Money,
+        },
+        /// What is open of a contract is to have another leverage.
+        #[serde(rename = "leverage.changed")]
+        LeverageChanged {
+            /// The contract.
+            contract: Contract,
+            /// Notional over initial margin, above zero.
+            leverage: Decimal,
+        },
+        /// Margin that account has put aside for a position (ADR 11).
+        #[serde(rename = "margin.posted")]
+        MarginPosted {
+            /// The contract.
+            contract: Contract,
+            /// Which of a hedge account's two positions of it, if it is for one alone.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            position_side: Option<HedgeSide>,
+            /// The leverage it was put aside for; none: it is margin added by hand.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            leverage: Option<Decimal>,
+            /// Clearing's number of the `leverage.changed` it was put aside for, which tells whether a
+            /// later one has taken hold meanwhile; none if that is not tracked.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            leverage_seq: Option<u64>,
+            /// How much.
+            amount: Money,
+        },
+        /// The account is being liquidated (A8).
+        #[serde(rename = "liquidation.started")]
+        LiquidationStarted,
+        /// The liquidation is over.
+        #[serde(rename = "liquidation.ended")]
+        LiquidationEnded,
+        /// A corporate action, a zeroing, a repair (C15).
+        #[serde(rename = "adjustment.posted")]
+        AdjustmentPosted {
+            /// How much; below zero: taken.
+            amount: Money,
+            /// Why.
+            reason: String,
+            /// Who.
+            operator: ExternalId,
+            /// Whether it is taken even if it is not there.
+            force: bool,
+        },
+    }
 }
 
 /// Which side of the trade the account was on.

@@ -5,6 +5,8 @@
 //! the rates and floors alone, so only those are configured. How tiers are written is
 //! [`super::notation`].
 
+use std::sync::{Arc, OnceLock};
+
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -27,10 +29,18 @@ pub struct MaintenanceTier {
 }
 
 /// The tiers of a symbol: at least one, floors and rates rising, only the last without an end.
+/// All copies share one table: it travels with every fill.
 #[derive(Debug, Clone)]
 pub struct MaintenanceTiers {
-    pub(super) tiers: Vec<MaintenanceTier>,
+    pub(super) table: Arc<Table>,
     pub(super) notation: Notation,
+}
+
+/// Tiers, and how they are written short, once somebody has asked.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) tiers: Vec<MaintenanceTier>,
+    pub(super) short: OnceLock<Box<str>>,
 }
 
 /// Why tiers cannot be taken, as a sentence that names the tier.
@@ -71,7 +81,7 @@ impl MaintenanceTiers {
     pub fn of_notional(&self, notional: Exact) -> Result<Maintenance, TooLarge> {
         let mut amount = Exact::new(0, 0);
         let mut below: Option<&MaintenanceTier> = None;
-        for tier in &self.tiers {
+        for tier in &self.table.tiers {
             if let Some(MaintenanceTier { up_to: Some(floor), rate }) = below {
                 amount = maintenance_amount(*floor, tier.rate, *rate, amount)?;
             }
@@ -131,12 +141,13 @@ impl TryFrom<Vec<MaintenanceTier>> for MaintenanceTiers {
             }
             (floor, rate_before) = (up_to.unwrap_or(floor), *rate);
         }
-        Ok(Self { tiers, notation: Notation::Listed })
+        let table = Arc::new(Table { tiers, short: OnceLock::new() });
+        Ok(Self { table, notation: Notation::Listed })
     }
 }
 
 impl From<MaintenanceTiers> for Vec<MaintenanceTier> {
     fn from(tiers: MaintenanceTiers) -> Self {
-        tiers.tiers
+        tiers.table.tiers.clone()
     }
 }

@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use rust_decimal::Decimal;
 use serde::de::value::SeqAccessDeserializer;
@@ -16,6 +17,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 
+use super::maintenance::Table;
 use super::{InvalidTiers, MaintenanceTier, MaintenanceTiers};
 
 /// One of the two ways to write tiers.
@@ -41,24 +43,22 @@ impl MaintenanceTiers {
 /// Equal tiers are the same tiers, however they are written.
 impl PartialEq for MaintenanceTiers {
     fn eq(&self, other: &Self) -> bool {
-        self.tiers == other.tiers
+        Arc::ptr_eq(&self.table, &other.table) || self.table.tiers == other.table.tiers
     }
 }
 
 impl Eq for MaintenanceTiers {}
 
-impl fmt::Display for MaintenanceTiers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, MaintenanceTier { up_to, rate }) in self.tiers.iter().enumerate() {
-            if index > 0 {
-                f.write_str(";")?;
-            }
-            if let Some(up_to) = up_to {
-                write!(f, "{up_to}:")?;
-            }
-            write!(f, "{rate}")?;
-        }
-        Ok(())
+impl Table {
+    /// The short form.
+    fn short(&self) -> &str {
+        self.short.get_or_init(|| {
+            let tiers = self.tiers.iter().map(|MaintenanceTier { up_to, rate }| match up_to {
+                Some(up_to) => format!("{up_to}:{rate}"),
+                None => rate.to_string(),
+            });
+            tiers.collect::<Vec<_>>().join(";").into()
+        })
     }
 }
 
@@ -86,8 +86,8 @@ impl FromStr for MaintenanceTiers {
 impl Serialize for MaintenanceTiers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.notation {
-            Notation::Listed => self.tiers.serialize(serializer),
-            Notation::Short => serializer.collect_str(self),
+            Notation::Listed => self.table.tiers.serialize(serializer),
+            Notation::Short => serializer.serialize_str(self.table.short()),
         }
     }
 }

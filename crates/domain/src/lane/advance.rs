@@ -18,6 +18,7 @@ use super::{
 };
 use crate::event::EventKind;
 use crate::ids::{AccountKey, RequestId};
+use crate::json::written;
 use crate::refusal::Poison;
 use crate::time::Timestamp;
 
@@ -29,6 +30,9 @@ pub const POISON_AFTER_RECEIVES: u32 = 30;
 /// to have none at all. A configuration that spreads has reached every task long before, and there
 /// remain enough receives for those behind it that a crash brings again ([`POISON_AFTER_RECEIVES`]).
 pub const RULE_AWAITED_RECEIVES_MAX: u32 = 20;
+
+/// Room for a row's `result`; longer ones take more.
+const RESULT_BYTES_USUAL: usize = 800;
 
 /// What follows from one arrival, once the advance is committed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -308,8 +312,7 @@ impl<S: Stage> Turn<'_, S> {
         }
         let (ruling, state) =
             self.stage.decide(self.account, &self.advance.state, message, self.now)?;
-        let result = serde_json::to_string(&ruling)
-            .map_err(|error| Poison::OutOfRange(error.to_string()))?;
+        let result = written(&ruling, RESULT_BYTES_USUAL)?;
         let rules = self.stage.rules();
         let mut row = Row {
             seq: lane.seq + 1,

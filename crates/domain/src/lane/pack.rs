@@ -11,20 +11,31 @@ use super::{
 };
 use crate::envelope::salvage_request_id;
 use crate::ids::{AccountKey, RequestId};
-use crate::json::for_queues;
+use crate::json::{for_queues, written};
 use crate::refusal::Poison;
+use crate::text::hex_text;
+
+/// Room for what is around the units of a pack.
+const PACK_AROUND_BYTES_MAX: usize = 128;
+
+/// Room for a unit; longer ones take more.
+const UNIT_BYTES_USUAL: usize = 1_000;
+
+/// What a [`Pack`](super::Pack) is written with, around its account and its units.
+const PACK_ACCOUNT: &str = r#"{"account":""#;
+const PACK_UNITS: &str = r#"","units":["#;
+const PACK_END: &str = "]}";
 
 /// `unit` on its way to the stage `to`.
 pub fn forward(to: StageName, unit: &Unit) -> Result<Output, Poison> {
-    let unit =
-        serde_json::to_string(unit).map_err(|error| Poison::OutOfRange(error.to_string()))?;
-    Ok(Output::Forward { to, unit: for_queues(unit) })
+    let unit = for_queues(written(unit, UNIT_BYTES_USUAL)?);
+    Ok(Output::Forward { to, unit })
 }
 
 /// Packs a lane's units, in order, into as few message bodies as the bounds allow, each with its
 /// deduplication id: the hash of the body, so that the same units sent again are recognised and
 /// different ones never are.
-pub fn pack(account: &AccountKey, units: &[&str]) -> Vec<(String, String)> {
+pub fn pack(account: &AccountKey, units: &[impl AsRef<str>]) -> Vec<(String, String)> {
     let mut packs = Vec::new();
     let mut rest = units;
     while !rest.is_empty() {
@@ -33,14 +44,19 @@ pub fn pack(account: &AccountKey, units: &[&str]) -> Vec<(String, String)> {
             .iter()
             .take(PACK_UNITS_MAX)
             .take_while(|unit| {
-                bytes += unit.len() + 1;
+                bytes += unit.as_ref().len() + 1;
                 bytes <= PACK_BYTES_MAX
             })
             .count()
             .max(1);
         let (units, behind) = rest.split_at(fitting);
-        let body = format!("{{\"account\":\"{account}\",\"units\":[{}]}}", units.join(","));
-        packs.push((hex::encode(Sha256::digest(&body)), body));
+        let mut body = String::with_capacity(PACK_AROUND_BYTES_MAX + bytes.min(PACK_BYTES_MAX));
+        body.extend([PACK_ACCOUNT, account.as_str(), PACK_UNITS]);
+        for (index, unit) in units.iter().enumerate() {
+            body.extend([if index > 0 { "," } else { "" }, unit.as_ref()]);
+        }
+        body.push_str(PACK_END);
+        packs.push((hex_text(&Sha256::digest(&body)), body));
         rest = behind;
     }
     packs
@@ -48,7 +64,7 @@ pub fn pack(account: &AccountKey, units: &[&str]) -> Vec<(String, String)> {
 
 /// A pack of one unit.
 pub(super) fn packed_alone(account: &AccountKey, unit: &str) -> String {
-    format!("{{\"account\":\"{account}\",\"units\":[{unit}]}}")
+    [PACK_ACCOUNT, account.as_str(), PACK_UNITS, unit, PACK_END].concat()
 }
 
 /// Reads a packed message that came in `lane`. A pack that cannot be read is one arrival; a unit
@@ -63,6 +79,12 @@ pub fn read_pack(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item
         units: Vec<&'a RawValue>,
     }
 
+    if let Some(units) = packed_here(lane, message.body) {
+        let arrivals = units.into_iter().enumerate();
+        return arrivals
+            .map(|(index, (raw, unit))| read_unit(lane, &message, index, raw, Ok(unit)))
+            .collect();
+    }
     let pack: Result<Packed<'_>, _> = serde_json::from_str(message.body);
     match pack {
         Err(error) => vec![unreadable(
@@ -80,8 +102,29 @@ pub fn read_pack(lane: &AccountKey, message: RawMessage<'_>) -> Vec<Arrival<Item
             .units
             .iter()
             .enumerate()
-            .map(|(index, unit)| read_unit(lane, &message, index, unit))
+            .map(|(index, unit)| {
+                read_unit(lane, &message, index, unit.get(), serde_json::from_str(unit.get()))
+            })
             .collect(),
+    }
+}
+
+/// The units of a pack as [`pack`] writes it, read where they lie: a reader of any JSON has to look for the end of
+/// each first. None if it is not written so, or a unit cannot be read.
+fn packed_here<'a>(lane: &AccountKey, body: &'a str) -> Option<Vec<(&'a str, Unit)>> {
+    let rest = body.strip_prefix(PACK_ACCOUNT)?.strip_prefix(lane.as_str())?;
+    let mut rest = rest.strip_prefix(PACK_UNITS)?;
+    let mut units = Vec::with_capacity(1);
+    loop {
+        let mut json = serde_json::Deserializer::from_str(rest).into_iter::<Unit>();
+        let unit = json.next()?.ok()?;
+        let (raw, behind) = rest.split_at(json.byte_offset());
+        units.push((raw, unit));
+        match behind.strip_prefix(',') {
+            Some(next) => rest = next,
+            None if behind == PACK_END => return Some(units),
+            None => return None,
+        }
     }
 }
 
@@ -89,10 +132,10 @@ fn read_unit(
     lane: &AccountKey,
     message: &RawMessage<'_>,
     index: usize,
-    unit: &RawValue,
+    raw: &str,
+    unit: serde_json::Result<Unit>,
 ) -> Arrival<Item> {
-    let raw = unit.get();
-    let poison = match serde_json::from_str::<Unit>(raw) {
+    let poison = match unit {
         Ok(Unit::Item(item)) if item.header.is_of(lane) => {
             return Arrival {
                 source_id: format_smolstr!("u{}", item.upstream_seq),

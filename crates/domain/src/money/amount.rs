@@ -153,6 +153,11 @@ impl Money {
         self.text().as_str().to_owned()
     }
 
+    /// The amount as it is written, to be written in JSON.
+    pub(crate) fn shown(&self) -> impl Serialize {
+        self.text()
+    }
+
     fn text(&self) -> UnitsText {
         UnitsText::new(self.units, self.currency.decimals)
     }
@@ -203,6 +208,12 @@ impl UnitsText {
 
     fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[self.start..]).unwrap_or_default()
+    }
+}
+
+impl Serialize for UnitsText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -169,7 +169,7 @@ fn apply_fill(
     let Filled { margin_released, realised, closing_fee, opening_fee, .. } = filled;
     let reserve_returned = returned(event.reserved, from_reserve)?;
     let cross = CrossExposure::of(state, &key, contract, &filled.position, legs);
-    let legs = resolve(legs.to_vec(), |name| match name {
+    let legs = resolve(legs.iter().cloned(), |name| match name {
         AmountName::MarginFromReserve => Some(from_reserve),
         AmountName::MarginFromAvailable => Some(from_available),
         AmountName::PositionReserveReturned => Some(reserve_returned),
@@ -236,7 +236,7 @@ fn apply_funding(
         }
         _ => (None, None),
     };
-    let legs = resolve(legs.to_vec(), |name| match name {
+    let legs = resolve(legs.iter().cloned(), |name| match name {
         AmountName::FundingPaid => Some(of_cross),
         AmountName::IsolatedFundingPaid => Some(of_isolated),
         AmountName::FundingReceived => Some(received.or_zero()),

@@ -120,7 +120,7 @@ pub(super) fn change_leverage(
     };
     let more = needed.minus(held)?;
     let (position, cross) = shown_alone(state, contract, &after, legs)?;
-    let legs = resolve(legs.to_vec(), |name| match name {
+    let legs = resolve(legs.iter().cloned(), |name| match name {
         AmountName::MarginFromAvailable => Some(more.or_zero()),
         AmountName::MarginReleased => Some(more.negated().or_zero()),
         _ => None,
@@ -150,7 +150,7 @@ pub(super) fn take_margin(
         None => add(state, contract, side, amount)?,
     };
     let (position, cross) = shown_alone(state, contract, &after, legs)?;
-    let legs = resolve(legs.to_vec(), |name| match name {
+    let legs = resolve(legs.iter().cloned(), |name| match name {
         AmountName::MarginReleased => Some(left),
         _ => None,
     })?;
@@ -237,7 +237,7 @@ pub(super) fn pay_funding(
         after.push((key, Position { margin, ..position }));
     }
     let (position, cross) = shown_alone(state, contract, &after, legs)?;
-    let legs = resolve(legs.to_vec(), |name| match name {
+    let legs = resolve(legs.iter().cloned(), |name| match name {
         AmountName::FundingFromMargin => Some(from_margin),
         AmountName::FundingBeyondMargin => Some(beyond),
         _ => None,

@@ -32,18 +32,18 @@ impl<'a> Copies<'a> {
     pub(super) async fn send(&mut self, lane: &Lane) -> Result<(), RedriveError> {
         self.sent += 1;
         let parked_seq = lane.redriven_seq + 1;
-        let copy = [copy_of_parked(
+        let copy = copy_of_parked(
             self.redrive.account,
             self.redrive.stage,
             Ticket { parked_seq, redrive_seq: lane.redrive_seq },
             self.route.message_group_id.clone(),
             format!("{}:{}", self.run_id, self.sent),
-        )];
+        );
         let give_up_at = Instant::now() + self.redrive.patience;
         let mut pause = TRY_AGAIN_AFTER;
         loop {
             let (reason, is_final) =
-                match self.redrive.queues.send(&self.route.queue, &copy).await.as_deref() {
+                match self.redrive.queues.send(&self.route.queue, &[&copy]).await.as_deref() {
                     Ok([Ok(())]) => return Ok(()),
                     Ok([Err(failure)]) => (failure.to_string(), failure.sender_fault),
                     Ok(_) => ("SQS did not say what became of it".to_owned(), false),
