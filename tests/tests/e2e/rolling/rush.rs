@@ -109,6 +109,11 @@ impl<'a> Rush<'a> {
         self.outcomes += 1;
     }
 
+    /// How many events were published.
+    pub(crate) fn events(&self) -> i64 {
+        (self.accounts * self.published) as i64
+    }
+
     /// How many outcomes are due still.
     pub(crate) fn due(&self) -> usize {
         self.accounts * self.published - self.outcomes
