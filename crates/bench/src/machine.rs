@@ -84,7 +84,22 @@ pub(crate) fn resident_mib(process_id: u32) -> Option<f64> {
 
 /// The processor time a process has used so far, in seconds: of all its threads, in user and kernel.
 pub(crate) fn cpu_secs(process_id: u32) -> Option<f64> {
-    let told = read_to_string(format!("/proc/{process_id}/stat")).ok()?;
+    cpu_secs_told(&read_to_string(format!("/proc/{process_id}/stat")).ok()?)
+}
+
+/// The same of this process's threads of one name.
+pub(crate) fn cpu_secs_of_threads(name: &str) -> f64 {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let cpu = threads.filter_map(|thread| {
+        let its_name = read_to_string(thread.path().join("comm")).ok()?;
+        (its_name.trim_end() == name)
+            .then(|| cpu_secs_told(&read_to_string(thread.path().join("stat")).ok()?))?
+    });
+    cpu.sum()
+}
+
+/// From what `/proc` tells of a process or a thread.
+fn cpu_secs_told(told: &str) -> Option<f64> {
     // The name in parentheses may hold anything.
     let mut fields = told.rsplit_once(')')?.1.split_whitespace().skip(11);
     let user: f64 = fields.next()?.parse().ok()?;

@@ -76,7 +76,7 @@ impl<S: RawState + cap_store::StateTables> Pair<S> {
     async fn round(&mut self, arena: &Arena, messages: usize) -> anyhow::Result<Rates> {
         let events = self.traders.events(messages, system_time());
         let queued = through_clearing(&mut self.clearing, events)?;
-        let lines = self.raw_lines(&queued)?;
+        let lines = raw_lines(&mut self.beforehand, &queued, self.committers)?;
         let rows: usize = lines.iter().flatten().map(RawBatch::rows).sum();
         anyhow::ensure!(rows == messages, "{rows} rows of {messages} messages");
         arena.settle().await?;
@@ -85,22 +85,6 @@ impl<S: RawState + cap_store::StateTables> Pair<S> {
         let cap = self.fed.take(queued).await?;
         let rate = |took: std::time::Duration| messages as f64 / took.as_secs_f64();
         Ok(Rates { cap: rate(cap), raw: rate(raw) })
-    }
-
-    /// What the raw baseline writes, as many lines as the stage has committers. Each has accounts of its
-    /// own, so that none waits for a row that another holds, as SQS keeps CAP's batches apart (Q18).
-    fn raw_lines(&mut self, queued: &[QueueMessage]) -> anyhow::Result<Vec<Vec<RawBatch<S>>>> {
-        let mut lines: Vec<Vec<QueueMessage>> = vec![Vec::new(); self.committers];
-        for message in queued {
-            let mut hasher = DefaultHasher::new();
-            message.account.hash(&mut hasher);
-            lines[hasher.finish() as usize % self.committers].push(message.clone());
-        }
-        let batches = |line: Vec<QueueMessage>| -> anyhow::Result<Vec<RawBatch<S>>> {
-            let decided = self.beforehand.decide(&line, system_time())?;
-            Ok(decided.into_iter().map(|batch| RawBatch::of(batch.changes)).collect())
-        };
-        lines.into_iter().map(batches).collect()
     }
 
     async fn close(self, arena: &Arena) -> anyhow::Result<()> {
@@ -117,6 +101,26 @@ fn through_clearing(
 ) -> anyhow::Result<Vec<QueueMessage>> {
     let messages: Vec<QueueMessage> = envelopes.iter().map(QueueMessage::of_envelope).collect();
     Ok(forwarded(clearing.decide(&messages, system_time())?))
+}
+
+/// What the raw baseline writes, as many lines as the stage has committers. Each has accounts of its
+/// own, so that none waits for a row that another holds, as SQS keeps CAP's batches apart (Q18).
+fn raw_lines<S: RawState>(
+    beforehand: &mut Ledger<S>,
+    queued: &[QueueMessage],
+    committers: usize,
+) -> anyhow::Result<Vec<Vec<RawBatch<S>>>> {
+    let mut lines: Vec<Vec<QueueMessage>> = vec![Vec::new(); committers];
+    for message in queued {
+        let mut hasher = DefaultHasher::new();
+        message.account.hash(&mut hasher);
+        lines[hasher.finish() as usize % committers].push(message.clone());
+    }
+    let batches = |line: Vec<QueueMessage>| -> anyhow::Result<Vec<RawBatch<S>>> {
+        let decided = beforehand.decide(&line, system_time())?;
+        Ok(decided.into_iter().map(|batch| RawBatch::of(batch.changes)).collect())
+    };
+    lines.into_iter().map(batches).collect()
 }
 
 /// The rounds of a pair, the warm-up left out.

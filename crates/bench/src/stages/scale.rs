@@ -4,6 +4,8 @@
 //! many others. What grows are the tables and indexes that they share, so ratios tell what growing costs. The
 //! others are copies of them under longer names, made in SQL: their hashes are nobody's, and no bench reads
 //! them.
+//!
+//! Behind it the raw SQL of the same rows, over the same tables and accounts: what growing costs PostgreSQL alone.
 
 use std::sync::Arc;
 
@@ -13,9 +15,10 @@ use cap_pipeline::prepare::Complete;
 use cap_pipeline::{Limits, system_time};
 use sqlx::PgPool;
 
-use super::{ACCOUNTS, PER_SECOND, through_clearing};
+use super::{ACCOUNTS, PER_SECOND, raw_lines, through_clearing};
 use crate::arena::Arena;
 use crate::ledger::Ledger;
+use crate::raw::write_all;
 use crate::report::{Bound, Figure, Section};
 use crate::stage::FedStage;
 use crate::traffic::{Mix, Spread, Traders};
@@ -53,26 +56,36 @@ pub(crate) async fn scale(arena: &Arena, plan: &Plan, told: &Told<'_>) -> anyhow
             side.round(arena, messages, round > 0).await?;
         }
     }
-    let (mut figures, mut logs) = (Vec::new(), Vec::new());
+    let mut stopped = Vec::new();
     for side in sides {
+        stopped.push(side.stop().await?);
+    }
+    for round in 0..=plan.rounds {
+        for side in &mut stopped {
+            told(&format!("raw SQL, {} accounts, {}", side.accounts, plan.name_of(round)));
+            side.round(arena, messages, round > 0).await?;
+        }
+    }
+    let (mut figures, mut logs) = (Vec::new(), Vec::new());
+    for side in stopped {
         section.note(format!(
             "{} accounts: {} lanes, {} journal rows, {:.1} GB",
             side.accounts, side.size.0, side.size.1, side.size.2
         ));
-        let [figure, logged] = side.close(arena).await?;
-        figures.push(figure);
+        let [figure, raw, logged] = side.close(arena).await?;
+        figures.push((figure, raw));
         logs.push(logged);
     }
-    let small = figures.remove(0);
-    let left = figures.iter().map(|figure| {
-        let name = format!("{} over 10 thousand", figure.name);
-        (figure.clone(), figure.over(&small, name))
-    });
-    let left: Vec<_> = left.collect();
-    section.tell(small);
-    for (figure, left) in left {
+    let (small, small_raw) = figures.remove(0);
+    section.tell(small.clone());
+    section.tell(small_raw.clone());
+    for (figure, raw) in figures {
+        let left = figure.over(&small, format!("{} over 10 thousand", figure.name));
+        let left_raw = raw.over(&small_raw, format!("{} over 10 thousand", raw.name));
         section.tell(figure);
         section.check(left, Bound::AtLeast(LEFT_MIN));
+        section.tell(raw);
+        section.tell(left_raw);
     }
     logs.into_iter().for_each(|figure| section.tell(figure));
     Ok(section)
@@ -83,6 +96,8 @@ struct Side {
     accounts: &'static str,
     traders: Traders,
     clearing: Ledger<Clearing>,
+    /// What the stage decides, decided beside it: the raw SQL goes on from there.
+    beforehand: Ledger<Accounts>,
     fed: FedStage,
     /// Lanes, journal rows, and gigabytes.
     size: (i64, i64, f64),
@@ -107,6 +122,8 @@ impl Side {
         let opening = through_clearing(&mut clearing, traders.opening(system_time()))?;
         let stage = Arc::new(Accounts::default());
         let product = Mix::ReserveRelease.product();
+        let mut beforehand = Ledger::new(Arc::clone(&stage));
+        beforehand.decide(&opening, system_time())?;
         let start = || {
             FedStage::start(
                 Arc::clone(&stage),
@@ -142,6 +159,7 @@ impl Side {
             accounts,
             traders,
             clearing,
+            beforehand,
             fed,
             size,
             rates: Vec::new(),
@@ -152,6 +170,7 @@ impl Side {
     async fn round(&mut self, arena: &Arena, messages: usize, counts: bool) -> anyhow::Result<()> {
         let events = self.traders.events(messages, system_time());
         let queued = through_clearing(&mut self.clearing, events)?;
+        self.beforehand.decide(&queued, system_time())?;
         arena.settle().await?;
         let logged_before = arena.logged_bytes().await?;
         let took = self.fed.take(queued).await?;
@@ -163,14 +182,64 @@ impl Side {
         Ok(())
     }
 
-    async fn close(self, arena: &Arena) -> anyhow::Result<[Figure; 2]> {
-        arena.drop_database(self.fed.stop().await?, &self.database).await?;
-        let name = format!("{} accounts", self.accounts);
+    async fn stop(self) -> anyhow::Result<Stopped> {
+        let Self { database, accounts, traders, clearing, beforehand, fed, size, .. } = self;
+        let pool = fed.stop().await?;
+        let name = format!("{accounts} accounts");
         let logged = format!("{name}: write-ahead log");
-        Ok([
+        let figures = [
             Figure::new(name, PER_SECOND, self.rates),
             Figure::new(logged, "bytes/message", self.logged),
-        ])
+        ];
+        Ok(Stopped {
+            database,
+            accounts,
+            traders,
+            clearing,
+            beforehand,
+            pool,
+            size,
+            figures,
+            rates: Vec::new(),
+        })
+    }
+}
+
+/// A database whose stage was stopped: the raw SQL has it for itself.
+struct Stopped {
+    database: String,
+    accounts: &'static str,
+    traders: Traders,
+    clearing: Ledger<Clearing>,
+    beforehand: Ledger<Accounts>,
+    pool: PgPool,
+    /// Lanes, journal rows, and gigabytes, before the rounds.
+    size: (i64, i64, f64),
+    /// The stage's rates and its log.
+    figures: [Figure; 2],
+    rates: Vec<f64>,
+}
+
+impl Stopped {
+    async fn round(&mut self, arena: &Arena, messages: usize, counts: bool) -> anyhow::Result<()> {
+        let events = self.traders.events(messages, system_time());
+        let queued = through_clearing(&mut self.clearing, events)?;
+        let lines = raw_lines(&mut self.beforehand, &queued, Limits::default().committers)?;
+        arena.settle().await?;
+        let took = write_all(&self.pool, lines).await?;
+        if counts {
+            self.rates.push(messages as f64 / took.as_secs_f64());
+        }
+        Ok(())
+    }
+
+    /// The stage's rates, those of the raw SQL, and the stage's log.
+    async fn close(self, arena: &Arena) -> anyhow::Result<[Figure; 3]> {
+        arena.drop_database(self.pool, &self.database).await?;
+        let [figure, logged] = self.figures;
+        let raw =
+            Figure::new(format!("raw SQL, {} accounts", self.accounts), PER_SECOND, self.rates);
+        Ok([figure, raw, logged])
     }
 }
 
