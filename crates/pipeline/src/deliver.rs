@@ -139,7 +139,9 @@ impl Courier<'_> {
         let mut routes: Vec<(Channel, AccountKey, Route)> = Vec::with_capacity(2);
         for output in lane.steps.iter().flat_map(|step| &step.outputs) {
             let (channel, to) = addressee(output, account);
-            if routes.iter().any(|(known, whose, _)| *known == channel && whose == to) {
+            let missing = consignment.missing.iter().map(|(known, whose)| (known, whose));
+            let mut known = routes.iter().map(|(known, whose, _)| (known, whose)).chain(missing);
+            if known.any(|(known, whose)| *known == channel && whose == to) {
                 continue;
             }
             match self.routes.resolve(channel, to) {
@@ -167,7 +169,11 @@ impl Courier<'_> {
         for output in lane.steps.iter_mut().flat_map(|step| std::mem::take(&mut step.outputs)) {
             let (channel, to) = addressee(&output, account);
             let found = routes.iter().find(|(known, whose, _)| *known == channel && whose == to);
-            let Some((_, _, route)) = found else { continue };
+            let Some((_, _, route)) = found else {
+                // Each was found above. If one ever is not, its sources must stay.
+                consignment.stuck = true;
+                continue;
+            };
             let is_forward = matches!(output, Output::Forward { .. });
             if let Some(before) = run_to
                 && !(is_forward && before.queue == route.queue)

@@ -116,6 +116,10 @@ fn packed_here<'a>(lane: &AccountKey, body: &'a str) -> Option<Vec<(&'a str, Uni
     let mut rest = rest.strip_prefix(PACK_UNITS)?;
     let mut units = Vec::with_capacity(1);
     loop {
+        // Blanks before a unit are none of it.
+        if !rest.starts_with('{') {
+            return None;
+        }
         let mut json = serde_json::Deserializer::from_str(rest).into_iter::<Unit>();
         let unit = json.next()?.ok()?;
         let (raw, behind) = rest.split_at(json.byte_offset());
